@@ -1,0 +1,397 @@
+"""Pictures to learn from without a download, and folders laid out like the project's data sets."""
+
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+from sklearn.utils import check_random_state
+
+from .annotations import read_annotations
+from .boxes import TARGET_COLUMNS
+from .exceptions import AnnotationError
+
+__all__ = ["load_annotated_folder", "make_shapes"]
+
+#: Below this side, in pixels, the smallest objects no longer show what they are.
+SMALLEST_SIDE = 32
+#: Sub-pixels along each side of a pixel when coverage is measured.
+SUPERSAMPLING = 8
+#: Distance in RGB that tells an object from the background without shouting.
+CONTRAST = 90.0
+
+
+def make_shapes(n_samples=200, image_size=96, n_classes=4, random_state=None):
+    """Draw pictures of one geometric object each, and know its box exactly.
+
+    The object lies in front of a textured background and of clutter much smaller
+    than itself. Its position, size (0.2 to 0.7 of the image's shorter side), aspect
+    ratio, rotation (up to 20 degrees), colours and pattern are random.
+
+    Parameters
+    ----------
+    n_samples : int, default=200
+        Number of pictures.
+    image_size : int or (int, int), default=96
+        Side of square pictures, or height and width, in pixels; at least 32.
+    n_classes : int, default=4
+        From 1 to 8. The classes are the first so many of disc, square, triangle,
+        star, cross, ring, heart, crescent. Their numbers of pictures differ by at
+        most one, and they come in random order.
+    random_state : int, RandomState instance or None, default=None
+        Same value, same pictures. A different `n_samples` gives different ones.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, height, width, 3), uint8
+        RGB in 0..255.
+    y : DataFrame of shape (n_samples, 5)
+        Columns ``class_name, x_min, x_max, y_min, y_max``; coordinates normalised,
+        half-open, float64. The box is the tightest around the pixels that the
+        object covers by half or more.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not a whole number in its range.
+
+    Examples
+    --------
+    >>> from skbbox.datasets import make_shapes
+    >>> X, y = make_shapes(n_samples=8, random_state=0)
+    >>> X.shape
+    (8, 96, 96, 3)
+    >>> sorted(y["class_name"].unique())
+    ['disc', 'square', 'star', 'triangle']
+    """
+    _check_whole("n_samples", n_samples, 1)
+    _check_whole("n_classes", n_classes, 1, len(OUTLINES))
+    height, width = _height_and_width(image_size)
+    random_state = check_random_state(random_state)
+
+    class_names = np.array(list(OUTLINES)[:n_classes], dtype=object)
+    class_names = class_names[np.arange(n_samples) % n_classes]
+    random_state.shuffle(class_names)
+
+    X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
+    boxes = []
+    for row, class_name in enumerate(class_names):
+        X[row], coverage = _picture(random_state, OUTLINES[class_name], height, width)
+        boxes.append(_tight_box(coverage))
+    y = pd.DataFrame(boxes, columns=list(TARGET_COLUMNS[1:]), dtype=np.float64)
+    y.insert(0, TARGET_COLUMNS[0], class_names)
+    return X, y
+
+
+def load_annotated_folder(path):
+    """Read a folder that holds images, their boxes and which images belong together.
+
+    The layout::
+
+        path/
+          annotations.csv             image_id, x_min, x_max, y_min, y_max, class_name, folder
+          groups.csv                  image_id, group, split (may be absent)
+          images/folder/image_id.jpg
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+
+    Returns
+    -------
+    DataFrame
+        One row per box in the order of ``annotations.csv``, with the columns
+        ``image`` (path as str), ``class_name``, ``x_min, x_max, y_min, y_max``
+        (normalised, half-open), ``image_id`` and ``folder``. With ``groups.csv``
+        also ``group``, equal for images that are near-copies of each other, and
+        ``split``, the source's own division ("" where it has none), both str.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder or its ``annotations.csv`` is missing.
+    AnnotationError
+        If a file cannot be read or ``groups.csv`` does not fit the annotations.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from skbbox.datasets import load_annotated_folder
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "annotations.csv").write_text(
+    ...     "image_id,x_min,x_max,y_min,y_max,class_name,folder\\n"
+    ...     "007,0.1,0.5,0.2,0.9,cake,dessert\\n")
+    >>> _ = (folder / "groups.csv").write_text("image_id,group,split\\n007,12,train\\n")
+    >>> load_annotated_folder(folder).loc[0, ["image_id", "group", "split"]].tolist()
+    ['007', '12', 'train']
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"{path} is not a folder (working directory: {Path.cwd()}); give the folder that "
+            "holds annotations.csv and images/."
+        )
+    annotations = path / "annotations.csv"
+    if not annotations.is_file():
+        raise FileNotFoundError(
+            f"{annotations} does not exist. The layout is annotations.csv, images/folder/"
+            "image_id.jpg and, if wanted, groups.csv; for boxes in another layout use "
+            "read_annotations."
+        )
+    boxes = read_annotations(annotations, images_dir=path / "images", format="snacks")
+    groups = path / "groups.csv"
+    return _with_groups(boxes, groups) if groups.is_file() else boxes
+
+
+def _check_whole(name, value, lowest, highest=None):
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < lowest or (highest is not None and value > highest):
+        limits = f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"
+        raise ValueError(f"{name} is a whole number {limits}. Received: {name}={value!r}.")
+
+
+def _height_and_width(image_size):
+    sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+    if len(sides) != 2:
+        raise ValueError(
+            "image_size is one whole number or a pair (height, width). "
+            f"Received: image_size={image_size!r}."
+        )
+    for side in sides:
+        _check_whole("image_size", side, SMALLEST_SIDE)
+    return tuple(sides)
+
+
+def _picture(random_state, outline, height, width):
+    """Pixels of one picture, and the share of each pixel that its object covers."""
+    canvas, background = _background(random_state, height, width)
+    length = random_state.uniform(0.2, 0.7) * min(height, width)
+    _add_clutter(random_state, canvas, background, length)
+
+    stretch = np.exp(random_state.uniform(np.log(0.6), np.log(1.6)))
+    angle = np.deg2rad(random_state.uniform(-20, 20))
+    outline = _placed(random_state, _turned(outline, stretch, angle), length, height, width)
+    colour = _contrasting(random_state, background, CONTRAST)
+    # Away from the background, so that the pattern never costs contrast.
+    shade = np.clip(colour + 0.4 * (colour - background.mean(axis=0)), 0, 255)
+    coverage, window = _coverage(outline, height, width)
+    pattern = _choice(random_state, (_plain, _gradient, _stripes))(random_state, *coverage.shape)
+    _lay_over(canvas[window], coverage, _mixed(pattern, colour, shade))
+
+    canvas += random_state.randint(-6, 7, size=canvas.shape)
+    everywhere = np.zeros((height, width))
+    everywhere[window] = coverage
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), everywhere
+
+
+def _tight_box(coverage):
+    covered = coverage >= 0.5
+    columns, rows = np.flatnonzero(covered.any(axis=0)), np.flatnonzero(covered.any(axis=1))
+    height, width = coverage.shape
+    return (
+        columns[0] / width,
+        (columns[-1] + 1) / width,
+        rows[0] / height,
+        (rows[-1] + 1) / height,
+    )
+
+
+def _background(random_state, height, width):
+    """A textured canvas and its two colours."""
+    first = random_state.uniform(30, 225, size=3)
+    direction = random_state.normal(size=3)
+    step = random_state.uniform(30, 80) * direction / np.linalg.norm(direction)
+    colours = np.clip([first, first + step], 0, 255)
+    texture = _choice(random_state, (_gradient, _clouds, _stripes, _checks))
+    return _mixed(texture(random_state, height, width), *colours), colours
+
+
+def _add_clutter(random_state, canvas, background, object_length):
+    height, width = canvas.shape[:2]
+    largest = min(0.35 * object_length, 0.12 * min(height, width))
+    for _ in range(random_state.randint(3, 11)):
+        outline = _choice(random_state, (_dot, _line, _blob))(random_state)
+        length = random_state.uniform(0.4, 1.0) * largest
+        outline = _placed(random_state, outline, length, height, width)
+        coverage, window = _coverage(outline, height, width)
+        colour = _contrasting(random_state, background, 0.6 * CONTRAST)
+        _lay_over(canvas[window], coverage, colour)
+
+
+def _turned(outline, stretch, angle):
+    outline = outline * (np.sqrt(stretch), 1 / np.sqrt(stretch))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return outline @ np.array([[cosine, sine], [-sine, cosine]])
+
+
+def _placed(random_state, outline, length, height, width):
+    """The outline with a longer side of `length` pixels, wherever the image holds all of it."""
+    outline = outline - outline.min(axis=0)
+    outline *= length / outline.max()
+    return outline + random_state.uniform(0, 1, size=2) * ((width, height) - outline.max(axis=0))
+
+
+def _coverage(outline, height, width):
+    """Share of each pixel inside the outline, and the window of the image it is given for."""
+    left, top = np.floor(outline.min(axis=0)).astype(int)
+    right, bottom = np.minimum(np.floor(outline.max(axis=0)).astype(int) + 1, (width, height))
+    size = ((right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING)
+    fine = Image.new("L", size)
+    corners = (outline - (left, top)) * SUPERSAMPLING
+    ImageDraw.Draw(fine).polygon(corners.ravel().tolist(), fill=255)
+    coverage = np.asarray(fine.reduce(SUPERSAMPLING), dtype=np.float64) / 255
+    return coverage, (slice(top, bottom), slice(left, right))
+
+
+def _lay_over(canvas, coverage, colour):
+    canvas += coverage[..., None] * (colour - canvas)
+
+
+def _contrasting(random_state, colours, distance):
+    """A colour at least so far from all of `colours`, or else the farthest of 16."""
+    candidates = random_state.uniform(15, 240, size=(16, 3))
+    nearest = np.linalg.norm(candidates[:, None] - colours, axis=2).min(axis=1)
+    far = np.flatnonzero(nearest >= distance)
+    return candidates[far[0] if far.size else nearest.argmax()]
+
+
+def _choice(random_state, options):
+    return options[random_state.randint(len(options))]
+
+
+def _mixed(weight, first, second):
+    return first + weight[..., None] * (second - first)
+
+
+# Patterns: weights of shape (height, width) in 0..1 between a first and a second colour.
+
+
+def _plain(random_state, height, width):
+    return np.zeros((height, width))
+
+
+def _gradient(random_state, height, width):
+    along = _ramp(random_state.uniform(0, 2 * np.pi), height, width)
+    return (along - along.min()) / max(np.ptp(along), 1e-9)
+
+
+def _stripes(random_state, height, width):
+    along = _ramp(random_state.uniform(0, 2 * np.pi), height, width)
+    return _waves(random_state, along)
+
+
+def _checks(random_state, height, width):
+    angle = random_state.uniform(0, np.pi / 2)
+    first = _waves(random_state, _ramp(angle, height, width))
+    second = _waves(random_state, _ramp(angle + np.pi / 2, height, width))
+    return first + second - 2 * first * second
+
+
+def _clouds(random_state, height, width):
+    cells = random_state.randint(3, 8)
+    coarse = random_state.randint(0, 256, size=(cells, cells)).astype(np.uint8)
+    smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(smooth) / 255
+
+
+def _ramp(angle, height, width):
+    """Distance along a direction, in units of the longer side."""
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    return (np.cos(angle) * columns + np.sin(angle) * rows) / max(height, width)
+
+
+def _waves(random_state, along):
+    phase = random_state.uniform(0, 2 * np.pi)
+    waves = np.sin(2 * np.pi * random_state.uniform(2, 6) * along + phase)
+    return np.clip(0.5 + 1.5 * waves, 0, 1)
+
+
+# Clutter: outlines of any scale, as arrays of shape (n_corners, 2) of x, y.
+
+
+def _dot(random_state):
+    return _arc(1.0, 0, 360)
+
+
+def _line(random_state):
+    thickness = random_state.uniform(0.1, 0.25)
+    return _turned(OUTLINES["square"], 1 / thickness, random_state.uniform(0, np.pi))
+
+
+def _blob(random_state):
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    waves = np.array([2, 3])[:, None] * angles + random_state.uniform(0, 2 * np.pi, size=(2, 1))
+    radii = 1 + 0.13 * np.sin(waves).sum(axis=0)
+    return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _arc(radius, start, stop, centre=(0.0, 0.0)):
+    """Corners along a circle from angle `start` to `stop` in degrees."""
+    angles = np.deg2rad(np.linspace(start, stop, 48))
+    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1) + centre
+
+
+def _star():
+    angles = np.deg2rad(np.arange(10) * 36 - 90)
+    radii = np.where(np.arange(10) % 2, 0.45, 1.0)
+    return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _cross():
+    inner = 1 / 3
+    quarter = np.array([(inner, -1), (inner, -inner), (1, -inner)])
+    quarters = [quarter]
+    for _ in range(3):
+        quarters.append(quarters[-1] @ np.array([[0, 1], [-1, 0]]))
+    return np.concatenate(quarters)
+
+
+def _heart():
+    t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    x = 16 * np.sin(t) ** 3
+    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    return np.stack([x, -y], axis=1)
+
+
+def _crescent():
+    # The circles meet at 51.3 degrees of the outer and 77.4 of the inner one.
+    outer, inner = _arc(1.0, 51.3, 308.7), _arc(0.8, 282.6, 77.4, centre=(0.45, 0.0))
+    return np.concatenate([outer, inner])
+
+
+#: Outlines of the classes, in the order in which ``n_classes`` counts them.
+OUTLINES = {
+    "disc": _arc(1.0, 0, 360),
+    "square": np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]),
+    "triangle": np.array([(0.0, -1.0), (1.0, 0.8), (-1.0, 0.8)]),
+    "star": _star(),
+    "cross": _cross(),
+    "ring": np.concatenate([_arc(1.0, 0, 360), _arc(0.55, 360, 0)]),
+    "heart": _heart(),
+    "crescent": _crescent(),
+}
+
+
+def _with_groups(boxes, path):
+    """The boxes with the columns group and split of the file `path`."""
+    groups = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in ("image_id", "group", "split") if name not in groups.columns]
+    if missing:
+        raise AnnotationError(
+            f"{path}: the columns {missing} are missing. Received: {list(groups.columns)}."
+        )
+    repeated = groups.loc[groups["image_id"].duplicated(), "image_id"]
+    if len(repeated):
+        raise AnnotationError(
+            f"{path}: image_id {repeated.iloc[0]!r} is there more than once; keep one line an image."
+        )
+    unknown = boxes.loc[~boxes["image_id"].isin(groups["image_id"]), "image_id"]
+    if len(unknown):
+        raise AnnotationError(
+            f"{path}: image_id {unknown.iloc[0]!r} of annotations.csv is missing"
+            f"{f' ({unknown.nunique() - 1} more like it)' if unknown.nunique() > 1 else ''}; "
+            "add a line for it, or remove groups.csv to load without groups."
+        )
+    return boxes.merge(groups[["image_id", "group", "split"]], on="image_id", how="left")

@@ -1,0 +1,116 @@
+"""A localizer that never looks at the image: what every score has to beat."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .boxes import COORDINATES
+from .inputs import check_images, check_sample_weight, check_targets, image_tags
+from .metrics import IoUScore
+
+__all__ = ["DummyLocalizer"]
+
+FIXED_BOXES = {"full": (0.0, 1.0, 0.0, 1.0), "center": (0.25, 0.75, 0.25, 0.75)}
+STRATEGIES = ("median", "mean", *FIXED_BOXES)
+
+
+class DummyLocalizer(BaseEstimator):
+    """Predicts one and the same box and class for every image.
+
+    Parameters
+    ----------
+    strategy : {"median", "mean", "full", "center"}, default="median"
+        The box: median or mean of each edge over the training rows, the full
+        image, or the middle half of width and height. The class is the most
+        frequent one.
+
+    Attributes
+    ----------
+    box_ : ndarray of shape (4,)
+        ``x_min, x_max, y_min, y_max``, normalised.
+    classes_ : ndarray of shape (n_classes,) or None
+        Sorted class names; None if y had no ``class_name``.
+    class_prior_ : ndarray of shape (n_classes,) or None
+        Share of each class in the training rows.
+
+    Examples
+    --------
+    >>> from skbbox import DummyLocalizer
+    >>> from skbbox.datasets import make_shapes
+    >>> X, y = make_shapes(40, image_size=32, random_state=0)
+    >>> mean_iou, iou_50 = DummyLocalizer().fit(X, y).score(X, y)
+    >>> mean_iou < 0.5
+    True
+    """
+
+    def __init__(self, strategy="median"):
+        self.strategy = strategy
+
+    def fit(self, X, y, sample_weight=None):
+        """Remember the box and the most frequent class.
+
+        Parameters
+        ----------
+        X : images
+        y : table of boxes
+        sample_weight : array-like of shape (n_images,), default=None
+            Used for the mean and for the class; the median is unweighted.
+
+        Returns
+        -------
+        self
+        """
+        if self.strategy not in STRATEGIES:
+            raise ValueError(
+                f"strategy must be one of {list(STRATEGIES)}. Received: {self.strategy!r}."
+            )
+        images = check_images(X)
+        targets = check_targets(y, len(images))
+        weights = check_sample_weight(sample_weight, len(images))
+        if self.strategy in FIXED_BOXES:
+            self.box_ = np.array(FIXED_BOXES[self.strategy])
+        elif self.strategy == "median":
+            self.box_ = np.median(targets.boxes, axis=0)
+        else:
+            self.box_ = np.average(targets.boxes, axis=0, weights=weights)
+        self.classes_ = self.class_prior_ = None
+        if targets.class_names is not None:
+            self.classes_, codes = np.unique(targets.class_names, return_inverse=True)
+            counts = np.bincount(codes, weights=weights)
+            self.class_prior_ = counts / counts.sum()
+        return self
+
+    def predict(self, X):
+        """The same row for every image.
+
+        Returns
+        -------
+        DataFrame
+            The columns of ``TARGET_COLUMNS`` and ``confidence``, the class's share;
+            for boxes alone, the four coordinates.
+        """
+        check_is_fitted(self)
+        images = check_images(X)
+        predicted = pd.DataFrame(
+            np.tile(self.box_, (len(images), 1)), columns=COORDINATES, index=images.index
+        )
+        if self.classes_ is not None:
+            best = self.class_prior_.argmax()
+            predicted.insert(0, "class_name", self.classes_[best])
+            predicted["confidence"] = self.class_prior_[best]
+        return predicted
+
+    def score(self, X, y, sample_weight=None):
+        """Mean IoU, with the share at IoU >= 0.5 beside it.
+
+        Returns
+        -------
+        IoUScore
+        """
+        images = check_images(X)
+        check_targets(y, len(images))
+        return IoUScore.of(y, self.predict(X), check_sample_weight(sample_weight, len(images)))
+
+    def __sklearn_tags__(self):
+        return image_tags(super().__sklearn_tags__())

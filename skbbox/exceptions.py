@@ -1,0 +1,46 @@
+"""The errors and warnings of skbbox, so that a caller can tell them apart."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = [
+    "AnnotationError",
+    "BoxError",
+    "DivergenceWarning",
+    "ImageError",
+    "SkbboxError",
+    "SkbboxWarning",
+    "TrainingDivergedError",
+    "WeightsError",
+]
+
+
+class SkbboxError(ValueError):
+    """Base of the errors that skbbox raises about the data it was given."""
+
+
+class AnnotationError(SkbboxError):
+    """An annotation file cannot be read; names the file, the record and the field."""
+
+
+class BoxError(SkbboxError):
+    """A box is missing, inverted, empty, outside the image or in pixels."""
+
+
+class ImageError(SkbboxError):
+    """An image is missing, unreadable or of a kind that cannot be used."""
+
+
+class WeightsError(SkbboxError):
+    """The weights of a backbone cannot be had."""
+
+
+class TrainingDivergedError(SkbboxError):
+    """The loss became NaN or infinite before one epoch had been finished."""
+
+
+class SkbboxWarning(UserWarning):
+    """Base of the warnings about data that is usable but looks unintended."""
+
+
+class DivergenceWarning(ConvergenceWarning):
+    """The loss became NaN or infinite; the last good weights were kept."""

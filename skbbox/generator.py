@@ -1,0 +1,244 @@
+"""Batches for Keras: images decoded on the way, or arrays that are there already."""
+
+import keras
+import numpy as np
+import pandas as pd
+
+from .augmentation import get_augmentation
+from .boxes import COORDINATES, TARGET_COLUMNS
+from .exceptions import ImageError
+from .images import load_image
+from .inputs import check_images, check_targets
+
+__all__ = ["ArrayBatches", "BoundingBoxGenerator"]
+
+LAST_BATCH = ("keep", "drop", "pad")
+
+
+class Batches(keras.utils.PyDataset):
+    """Rows in batches, in an order that depends on the seed and the epoch alone.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        The rows to draw from.
+    batch_size : int
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    last_batch : {"keep", "drop", "pad"}
+        What becomes of a last batch that is not full: it stays short, is left
+        out, or is filled with the first rows of the epoch, which then count twice.
+    seed : int
+    **workers
+        ``workers, use_multiprocessing, max_queue_size`` of ``keras.utils.PyDataset``.
+    """
+
+    def __init__(self, rows, batch_size, shuffle, last_batch, seed, **workers):
+        super().__init__(**workers)
+        if not (isinstance(batch_size, (int, np.integer)) and batch_size >= 1):
+            raise ValueError(f"batch_size must be a positive integer. Received: {batch_size!r}.")
+        if last_batch not in LAST_BATCH:
+            raise ValueError(
+                f"last_batch must be one of {list(LAST_BATCH)}. Received: {last_batch!r}."
+            )
+        if last_batch == "drop" and len(rows) < batch_size:
+            raise ValueError(
+                f"last_batch='drop' leaves nothing of {len(rows)} rows in batches of {batch_size}."
+            )
+        self.rows, self.batch_size = rows, int(batch_size)
+        self.shuffle, self.last_batch, self.seed = shuffle, last_batch, seed
+        self.epoch = -1
+        self.on_epoch_end()
+
+    def __len__(self):
+        full, rest = divmod(len(self.rows), self.batch_size)
+        return full + (rest > 0 and self.last_batch != "drop")
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"Batch {index} of {len(self)}.")
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self.last_batch == "pad":
+            rows = np.concatenate([rows, np.resize(self.order, self.batch_size - len(rows))])
+        return self.load(rows)
+
+    def on_epoch_end(self):
+        """Draw the order of the next epoch."""
+        self.epoch += 1
+        self.order = self.rows
+        if self.shuffle:
+            self.order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+
+    def load(self, rows):
+        """What the batch of these rows holds."""
+        raise NotImplementedError
+
+
+class ArrayBatches(Batches):
+    """Batches of arrays in memory.
+
+    Parameters
+    ----------
+    *arrays : ndarray of shape (n_rows, ...), tuple of such, or None
+        Inputs, targets and sample weights in the order in which Keras takes them.
+    rows, batch_size, shuffle, seed
+        As for :class:`Batches`.
+    """
+
+    def __init__(self, *arrays, rows, batch_size, shuffle, seed):
+        self.arrays = tuple(array for array in arrays if array is not None)
+        super().__init__(rows, batch_size, shuffle, "keep", seed)
+
+    def load(self, rows):
+        return keras.tree.map_structure(lambda array: array[rows], self.arrays)
+
+
+class BoundingBoxGenerator(Batches):
+    """Batches of decoded images with their classes and boxes, for ``fit`` of a Keras model.
+
+    Parameters
+    ----------
+    boxes : DataFrame
+        A column ``image`` (paths, arrays or PIL images) and the columns of
+        ``TARGET_COLUMNS``, as :func:`read_annotations` returns them; boxes
+        normalised. Without ``class_name`` the targets are boxes alone.
+    image_height, image_width : int
+        Size in pixels that images are stretched to.
+    batch_size : int
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    augment : {"flip"}, callable or None, default=None
+        Change to image and box, new in each epoch; ``"flip"`` mirrors every second
+        image. A callable takes ``(image, box, rng)`` and returns ``(image, box)``.
+    last_batch : {"keep", "drop", "pad"}, default="keep"
+        What becomes of a last batch that is not full: it stays short, is left
+        out, or is filled with the first rows of the epoch, which then count twice.
+    classes : sequence, default=None
+        Class names in the order of their codes; None takes the sorted names in `boxes`.
+    sample_weight : tuple of arrays, default=None
+        Weights for each output of the model, which are then part of each batch.
+    rows : ndarray of int, default=None
+        Positions of the rows of `boxes` to draw from; None takes all.
+    random_state : int, default=None
+        Seed of order and augmentation; None draws one.
+    **workers
+        ``workers, use_multiprocessing, max_queue_size`` of ``keras.utils.PyDataset``.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,) or None
+    error : Exception or None
+        What stopped the last batch, for a caller behind Keras, which hides its type.
+
+    Raises
+    ------
+    BoxError
+        If a row has no box, or one that cannot be.
+    ImageError
+        From a batch, if one of its images cannot be read; names the row.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbbox import BoundingBoxGenerator
+    >>> from skbbox.datasets import make_shapes
+    >>> X, y = make_shapes(10, image_size=32, random_state=0)
+    >>> boxes = y.assign(image=list(X))
+    >>> generator = BoundingBoxGenerator(boxes, 32, 32, batch_size=4, shuffle=False)
+    >>> images, (y_class, y_bbox) = next(iter(generator))
+    >>> len(generator), images.shape, y_class.shape, y_bbox.shape
+    (3, (4, 32, 32, 3), (4,), (4, 4))
+    """
+
+    def __init__(
+        self,
+        boxes,
+        image_height,
+        image_width,
+        batch_size,
+        shuffle,
+        augment=None,
+        last_batch="keep",
+        *,
+        classes=None,
+        sample_weight=None,
+        rows=None,
+        random_state=None,
+        **workers,
+    ):
+        self.images = check_images(boxes)
+        targets = check_targets(boxes, len(self.images))
+        self.image_size = (image_height, image_width)
+        self.augment = get_augmentation(augment)
+        self.y_bbox = targets.boxes
+        self.classes, self.y_class = encode_classes(targets.class_names, classes)
+        self.sample_weight = sample_weight
+        self.error = None
+        seed = np.random.SeedSequence().entropy if random_state is None else int(random_state)
+        rows = np.arange(len(self.images)) if rows is None else rows
+        super().__init__(rows, batch_size, shuffle, last_batch, seed, **workers)
+
+    def load(self, rows):
+        try:
+            loaded = [self._load_row(row) for row in rows]
+        except Exception as error:
+            self.error = error
+            raise
+        images = np.stack([image for image, _ in loaded])
+        y_bbox = np.array([box for _, box in loaded], dtype=np.float32)
+        targets = y_bbox if self.classes is None else (self.y_class[rows], y_bbox)
+        if self.sample_weight is None:
+            return images, targets
+        return images, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
+
+    def _load_row(self, row):
+        try:
+            image, box = load_image(self.images.items[row], self.image_size), self.y_bbox[row]
+        except ImageError as error:
+            raise ImageError(f"Row {row}: {error}") from error
+        if self.augment is None:
+            return image, box
+        rng = np.random.default_rng([self.seed, self.epoch, row])
+        return self.augment(image, box, rng)
+
+
+def encode_classes(class_names, classes=None):
+    """Class names as codes 0..n_classes-1.
+
+    Parameters
+    ----------
+    class_names : ndarray of shape (n,), or None
+    classes : sequence, default=None
+        Names in the order of their codes; None takes the sorted ones.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,), or None
+    codes : ndarray of shape (n,), int32, or None
+
+    Raises
+    ------
+    ValueError
+        If a name is not among `classes`.
+    """
+    if class_names is None:
+        return None, None
+    if classes is None:
+        classes = np.unique(class_names)
+    codes = pd.Index(classes).get_indexer(class_names)
+    if (codes < 0).any():
+        row = np.flatnonzero(codes < 0)[0]
+        raise ValueError(
+            f"Row {row}: the class {class_names[row]!r} is not among the known ones "
+            f"{list(classes)}."
+        )
+    return np.asarray(classes), codes.astype(np.int32)
+
+
+def table_of(images, targets):
+    """The table that BoundingBoxGenerator takes, from checked images and targets."""
+    table = pd.DataFrame(targets.boxes, columns=COORDINATES)
+    if targets.class_names is not None:
+        table.insert(0, TARGET_COLUMNS[0], targets.class_names)
+    table["image"] = pd.Series(images, dtype=object)
+    return table

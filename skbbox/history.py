@@ -1,0 +1,47 @@
+"""The curves of training, one list of values an epoch for each name."""
+
+import math
+from collections.abc import Mapping
+
+__all__ = ["as_history", "combine_histories"]
+
+
+def combine_histories(histories):
+    """Join the histories of stages that followed one another.
+
+    Parameters
+    ----------
+    histories : list
+        What :func:`as_history` takes, in the order of training.
+
+    Returns
+    -------
+    dict of str to list of float
+        A name that a stage lacks is NaN in its epochs, so that curves stay aligned.
+
+    Examples
+    --------
+    >>> from skbbox import combine_histories
+    >>> combine_histories([{"loss": [3.0, 2.0]}, {"loss": [1.0], "val_loss": [1.5]}])
+    {'loss': [3.0, 2.0, 1.0], 'val_loss': [nan, nan, 1.5]}
+    """
+    histories = [as_history(history) for history in histories]
+    names = list(dict.fromkeys(name for history in histories for name in history))
+    combined = {name: [] for name in names}
+    for history in histories:
+        n_epochs = max((len(values) for values in history.values()), default=0)
+        for name in names:
+            combined[name] += history.get(name, [math.nan] * n_epochs)
+    return combined
+
+
+def as_history(history):
+    """The plain dict of lists in a dict, a Keras History or a fitted estimator."""
+    for attribute in ("history_", "history"):
+        history = getattr(history, attribute, history)
+    if not isinstance(history, Mapping):
+        raise TypeError(
+            "A history is a dict of lists, a fitted estimator with history_, or what Keras's fit "
+            f"returns. Received: {type(history).__name__}."
+        )
+    return {name: list(values) for name, values in history.items()}

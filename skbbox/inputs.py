@@ -1,0 +1,238 @@
+"""What users pass as X and y, checked and brought into one form each."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from .boxes import COORDINATES, TARGET_COLUMNS, check_boxes
+from .exceptions import BoxError, ImageError
+
+__all__ = [
+    "Images",
+    "Targets",
+    "check_images",
+    "check_sample_weight",
+    "check_targets",
+    "image_tags",
+]
+
+PIXELS = (np.ndarray, Image.Image)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of an X.
+
+    Attributes
+    ----------
+    items : list of str, Path, ndarray or PIL image
+        What :func:`skbbox.images.load_image` takes, one an image.
+    index : pandas Index or None
+        The index of the X, where it has one.
+    """
+
+    items: list
+    index: pd.Index | None = None
+
+    def __len__(self):
+        return len(self.items)
+
+    def keys(self):
+        """One key an image, equal for rows that show the same image.
+
+        Rows of one path are one image; arrays and PIL images are each their own.
+        """
+        return [
+            os.fspath(item) if isinstance(item, (str, os.PathLike)) else row
+            for row, item in enumerate(self.items)
+        ]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The boxes of a y, and its classes if it has any.
+
+    Attributes
+    ----------
+    boxes : ndarray of shape (n, 4), float64
+    class_names : ndarray of shape (n,), object, or None
+    """
+
+    boxes: np.ndarray
+    class_names: np.ndarray | None
+
+    def __len__(self):
+        return len(self.boxes)
+
+
+def check_images(X):
+    """Bring any accepted X into one form.
+
+    Parameters
+    ----------
+    X : list, tuple, Series, ndarray or DataFrame
+        Paths (str or Path), a DataFrame with the column ``image``, a uint8 array
+        of shape (n, height, width, 3), or a list of arrays or PIL images.
+
+    Returns
+    -------
+    Images
+
+    Raises
+    ------
+    ImageError
+        If X is none of these, is empty, or a row is not an image.
+    """
+    index = X.index if isinstance(X, (pd.DataFrame, pd.Series)) else None
+    items = _items(X)
+    if not items:
+        raise ImageError("X holds no image: Found array with 0 sample(s), at least 1 is required.")
+    for row, item in enumerate(items):
+        if not isinstance(item, (str, os.PathLike, *PIXELS)):
+            raise ImageError(
+                f"Row {row} of X is not an image: expected a path, a uint8 array or a PIL image. "
+                f"Received: {item!r}."
+            )
+    return Images(items, index)
+
+
+def _items(X):
+    if isinstance(X, (str, os.PathLike, Image.Image)):
+        raise ImageError(f"X is one image; pass a list: [{X!r}].")
+    if isinstance(X, pd.DataFrame):
+        if "image" not in X.columns:
+            raise ImageError(
+                "A DataFrame given as X needs the column 'image' with the paths. "
+                f"Received the columns: {list(X.columns)}."
+            )
+        X = X["image"]
+    if isinstance(X, (list, tuple, pd.Series)):
+        return list(X)
+    if isinstance(X, np.ndarray):
+        return _items_of_array(X)
+    raise ImageError(
+        "X is a list, Series or 1-D array of paths, a DataFrame with the column 'image', a uint8 "
+        "array of shape (n, height, width, 3), or a list of arrays or PIL images. "
+        f"Received: {type(X).__name__}."
+    )
+
+
+def _items_of_array(X):
+    if X.dtype.kind in "OUT" and (X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1)):
+        return X.ravel().tolist()
+    if X.ndim == 4:
+        return list(X)
+    raise ImageError(
+        "An array given as X is 1-D and holds paths, or is uint8 of shape (n, height, width, 3). "
+        f"Received shape {X.shape} and dtype {X.dtype}."
+    )
+
+
+def check_targets(y, n_images):
+    """Bring any accepted y into one form.
+
+    Parameters
+    ----------
+    y : DataFrame or structured array
+        With the columns ``class_name, x_min, x_max, y_min, y_max`` in any order;
+        others are left alone. Without ``class_name``: boxes only.
+    n_images : int
+        Number of images that y belongs to.
+
+    Returns
+    -------
+    Targets
+
+    Raises
+    ------
+    BoxError
+        If y has no named columns, a column or class is missing, the length
+        differs from `n_images`, or a box cannot be one.
+    """
+    if y is None:
+        raise BoxError(
+            "This estimator requires y to be passed, but the target y is None. " + _how_to_build_y()
+        )
+    names = y.columns if isinstance(y, pd.DataFrame) else getattr(y, "dtype", np.dtype("O")).names
+    if names is None:
+        raise BoxError("y needs named columns. " + _how_to_build_y(y))
+    missing = [name for name in COORDINATES if name not in names]
+    if missing:
+        raise BoxError(
+            f"y lacks the columns {missing}. Received: {list(names)}. " + _how_to_build_y()
+        )
+    if len(y) != n_images:
+        raise BoxError(
+            f"X and y differ in length: {n_images} images and {len(y)} rows of boxes. "
+            "Rows are matched by position."
+        )
+    boxes = check_boxes(y)
+    if "class_name" not in names:
+        return Targets(boxes, None)
+    class_names = np.asarray(y["class_name"], dtype=object)
+    unnamed = np.flatnonzero(pd.isna(class_names))
+    if unnamed.size:
+        raise BoxError(
+            f"Row {unnamed[0]}: class_name is missing. Give every row its class, or drop the "
+            "column class_name to learn boxes alone."
+        )
+    kinds = {isinstance(name, str) for name in class_names}
+    if len(kinds) > 1:
+        raise BoxError(
+            "class_name mixes text with other values; use one type, for example "
+            "y['class_name'].astype(str)."
+        )
+    return Targets(boxes, class_names)
+
+
+def _how_to_build_y(y=None):
+    return (
+        "Build y as pandas.DataFrame(rows, columns="
+        f"{list(TARGET_COLUMNS)}), coordinates normalised to 0..1."
+        + ("" if y is None else f" Received: {type(y).__name__} of shape {np.shape(y)}.")
+    )
+
+
+def check_sample_weight(sample_weight, n_images):
+    """Weights as float64, or None.
+
+    Raises
+    ------
+    ValueError
+        If the length differs from `n_images`, a weight is negative or not
+        finite, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_images, float(weights))
+    if weights.shape != (n_images,):
+        raise ValueError(
+            f"sample_weight needs one entry for each of the {n_images} images. "
+            f"Received shape {weights.shape}."
+        )
+    wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
+    if wrong.size:
+        raise ValueError(
+            f"sample_weight holds {weights[wrong[0]]} in row {wrong[0]}; weights are finite and "
+            "not negative."
+        )
+    if weights.sum() == 0:
+        raise ValueError("sample_weight is 0 in every row; there is nothing to learn from.")
+    return weights
+
+
+def image_tags(tags):
+    """scikit-learn's tags of an estimator from images to boxes."""
+    tags.target_tags.required = True
+    tags.target_tags.two_d_labels = True
+    tags.target_tags.multi_output = True
+    tags.target_tags.single_output = False
+    tags.input_tags.two_d_array = False
+    tags.input_tags.one_d_array = True
+    tags.input_tags.string = True
+    return tags

@@ -1,0 +1,650 @@
+"""SingleBoxLocalizer: validate, encode, build, train, predict."""
+
+import warnings
+from numbers import Integral, Real
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted
+
+from .augmentation import get_augmentation
+from .boxes import COORDINATES
+from .exceptions import SkbboxWarning
+from .features import decoded_images, frozen_features, predict_images
+from .generator import ArrayBatches, BoundingBoxGenerator, encode_classes, table_of
+from .history import combine_histories
+from .inputs import check_images, check_sample_weight, check_targets, image_tags
+from .metrics import IoUScore
+from .model_selection import train_validation_rows
+from .network import build_network, feature_extractor, heads, unfreeze
+from .persistence import pack_model, unpack_model
+from .training import compile_model, fresh_callbacks, train
+
+__all__ = ["TUTORIAL_PARAMS", "SingleBoxLocalizer"]
+
+#: The chapter's model and training, as parameters of SingleBoxLocalizer.
+TUTORIAL_PARAMS = {
+    "backbone": "mobilenet",
+    "alpha": 0.75,
+    "weights": "imagenet",
+    "image_size": 224,
+    "box_head": "pooled",
+    "class_loss_weight": 1.0,
+    "box_loss_weight": 10.0,
+    "box_loss": "mse",
+    "dropout": 0.7,
+    "l2": 0.01,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "epochs": 5,
+    "batch_size": 32,
+}
+
+#: Decoded training images are kept in memory up to this many bytes; beyond it
+#: they are decoded again in each epoch.
+DECODED_BYTES = 2**30
+
+ENGINES = ("auto", "keras")
+
+#: Parameter, its kind, the lowest value, and the value that it must stay below.
+PARAMETER_RANGES = [
+    ("class_loss_weight", Real, 0, None),
+    ("box_loss_weight", Real, 0, None),
+    ("dropout", Real, 0, 1),
+    ("l2", Real, 0, None),
+    ("learning_rate", Real, 0, None),
+    ("epochs", Integral, 0, None),
+    ("batch_size", Integral, 1, None),
+    ("fine_tune_epochs", Integral, 0, None),
+    ("fine_tune_learning_rate", Real, 0, None),
+    ("validation_fraction", Real, 0, 1),
+    ("patience", Integral, 1, None),
+    ("verbose", Integral, 0, 2),
+]
+OPTIONAL_PARAMETERS = ("learning_rate", "validation_fraction")
+
+
+class SingleBoxLocalizer(BaseEstimator):
+    """Finds the one main object of an image: its box and its class.
+
+    A convolutional network with two heads: a softmax over the classes, and four
+    numbers for the box. While the backbone is frozen its features are computed
+    once and the heads are trained on them.
+
+    Parameters
+    ----------
+    backbone : str, keras.Model or callable, default="mobilenet"
+        The feature extractor: a name of ``keras.applications`` in any spelling
+        (``"mobilenet_v2"``, ``"EfficientNetB0"``), a model that gives one feature map
+        (it is copied), or a callable that builds one; it is given ``input_shape``
+        where it takes an argument.
+    alpha : float, default=0.75
+        Width of the MobileNets; other backbones have none.
+    weights : "imagenet", str, Path or None, default="imagenet"
+        Weights of the backbone, which is frozen with them; ``"imagenet"`` takes a model or
+        callable of your own as it is. A path loads weights from a file. None draws
+        new ones and trains the backbone along with the heads.
+    preprocessing : {"auto", "tf", "torch", "caffe"}, callable or None, default="auto"
+        What pixels in 0..255 become before the backbone. ``"auto"`` takes the
+        backbone's own for those of ``keras.applications``, leaves pixels alone for
+        a model with a ``Rescaling`` or ``Normalization`` layer, and scales them to
+        -1..1 for others. Names are the modes of
+        ``keras.applications.imagenet_utils.preprocess_input``.
+    image_size : int or (int, int), default=224
+        Height and width in pixels that images are stretched to.
+    box_head : {"dense", "pooled"}, default="dense"
+        ``"dense"`` reads the box from every position of the feature map;
+        ``"pooled"`` is the chapter's, which averages over positions.
+    class_loss_weight, box_loss_weight : float, default=1.0 and 10.0
+        Factors of the two losses in their sum.
+    box_loss : {"mse"} or callable, default="mse"
+        Loss of the box; a callable takes ``(y_true, y_pred)`` of shape (n, 4).
+    dropout : float, default=0.7
+        Share of pooled features dropped before the class layer, in 0..1.
+    l2 : float, default=0.01
+        Factor of the squared weights of the class layer in the loss.
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        Each fit starts from a fresh copy.
+    learning_rate : float or None, default=None
+        None keeps the optimizer's own (1e-3 for ``"adam"``).
+    epochs : int, default=15
+        Passes over the training images with a frozen backbone (or a new one, with
+        ``weights=None``).
+    batch_size : int, default=32
+        Images in a step of training, and in one of prediction.
+    fine_tune_epochs : int, default=0
+        Further epochs in which the backbone is trained too, with its BatchNorm frozen.
+    fine_tune_learning_rate : float, default=1e-5
+        Learning rate of these epochs.
+    augment : {"flip"}, callable or None, default=None
+        Change to image and box, new in each epoch: ``"flip"`` mirrors every second
+        image; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
+        The frozen backbone then runs in each epoch.
+    validation_fraction : float or None, default=None
+        Share of the images set aside, stratified by class, for the ``val_`` curves of
+        ``history_``. None is 0, or 0.1 with ``early_stopping``.
+    early_stopping : bool, default=False
+        Whether to stop when the validation loss has not become better for `patience`
+        epochs, and go back to the best weights.
+    patience : int, default=5
+        Used by ``early_stopping`` alone.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the class loss, by class name.
+    callbacks : list or None, default=None
+        Keras callbacks, or functions that build one. Each fit trains copies; see
+        ``callbacks_``. They see the model that is being trained, which is the heads
+        alone while the backbone's features are kept.
+    memory : str, Path, joblib.Memory or None, default=None
+        Where the features of a frozen backbone are kept between fits.
+    engine : {"auto", "keras"}, default="auto"
+        What runs the network.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last one and extends ``history_``.
+    verbose : {0, 1}, default=0
+        1 shows progress bars.
+    random_state : int, RandomState instance or None, default=None
+        Source of initial weights, dropout, order and split. An int gives the same
+        result each time.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,) or None
+        Sorted class names; None if y had no ``class_name``.
+    model_ : keras.Model
+        From pixels in 0..255 of shape (n, height, width, 3) to
+        ``[class_prediction, bbox_prediction]``; for boxes alone, to ``bbox_prediction``.
+    history_ : dict of str to list of float
+        One value an epoch: ``loss, class_prediction_loss, bbox_prediction_loss,
+        class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each.
+    n_iter_ : int
+        Number of epochs in ``history_``.
+    callbacks_ : list of keras.callbacks.Callback
+        The copies of `callbacks` that the last fit trained with.
+    n_features_in_ : int
+        1, the image.
+
+    See Also
+    --------
+    DummyLocalizer : What a score has to beat.
+
+    References
+    ----------
+    .. [1] M. Hollemans et al., "Machine Learning by Tutorials", chapter 9,
+       "Beyond Classification".
+    .. [2] A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks
+       for Mobile Vision Applications", arXiv:1704.04861.
+
+    Examples
+    --------
+    >>> from skbbox import SingleBoxLocalizer
+    >>> from skbbox.datasets import make_shapes
+    >>> from skbbox.network import small_convnet
+    >>> X, y = make_shapes(32, image_size=32, random_state=0)
+    >>> localizer = SingleBoxLocalizer(backbone=small_convnet, weights=None, image_size=32,
+    ...                                epochs=2, random_state=0).fit(X, y)
+    >>> list(localizer.predict(X[:1]))
+    ['class_name', 'x_min', 'x_max', 'y_min', 'y_max', 'confidence']
+    >>> mean_iou, iou_50 = localizer.score(X, y)
+    """
+
+    def __init__(
+        self,
+        backbone="mobilenet",
+        *,
+        alpha=0.75,
+        weights="imagenet",
+        preprocessing="auto",
+        image_size=224,
+        box_head="dense",
+        class_loss_weight=1.0,
+        box_loss_weight=10.0,
+        box_loss="mse",
+        dropout=0.7,
+        l2=0.01,
+        optimizer="adam",
+        learning_rate=None,
+        epochs=15,
+        batch_size=32,
+        fine_tune_epochs=0,
+        fine_tune_learning_rate=1e-5,
+        augment=None,
+        validation_fraction=None,
+        early_stopping=False,
+        patience=5,
+        class_weight=None,
+        callbacks=None,
+        memory=None,
+        engine="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.alpha = alpha
+        self.weights = weights
+        self.preprocessing = preprocessing
+        self.image_size = image_size
+        self.box_head = box_head
+        self.class_loss_weight = class_loss_weight
+        self.box_loss_weight = box_loss_weight
+        self.box_loss = box_loss
+        self.dropout = dropout
+        self.l2 = l2
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.fine_tune_epochs = fine_tune_epochs
+        self.fine_tune_learning_rate = fine_tune_learning_rate
+        self.augment = augment
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.memory = memory
+        self.engine = engine
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Learn boxes and classes.
+
+        Parameters
+        ----------
+        X : images of length n
+            Paths (list, Series, 1-D array), a DataFrame with the column ``image``, a
+            uint8 array of shape (n, height, width, 3), or a list of arrays or PIL images.
+        y : DataFrame or structured array of length n
+            The columns ``class_name, x_min, x_max, y_min, y_max``, normalised to 0..1;
+            rows belong to those of X by position. Without ``class_name``: boxes only.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each image in both losses.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ImageError
+            If an image cannot be read.
+        BoxError
+            If a box or class is missing or cannot be.
+        WeightsError
+            If the weights of the backbone cannot be had.
+        TrainingDivergedError
+            If the loss is not finite in the first epoch.
+        ValueError
+            If a parameter is out of its range.
+
+        Warns
+        -----
+        SkbboxWarning
+            If y has one class only.
+        DivergenceWarning
+            If the loss became NaN or infinite; the last good weights are kept.
+        """
+        self._check_parameters()
+        images = check_images(X)
+        targets = check_targets(y, len(images))
+        sample_weight = check_sample_weight(sample_weight, len(images))
+        rng = self._random_generator()
+        classes, codes = encode_classes(targets.class_names)
+        if classes is not None and len(classes) == 1:
+            warnings.warn(
+                f"y has one class only, {classes[0]!r}, so there is no class to learn. Drop the "
+                "column class_name to learn boxes alone.",
+                SkbboxWarning,
+                stacklevel=2,
+            )
+        weights = self._output_weights(sample_weight, targets, len(images))
+        rows = self._split(images, targets, rng)
+        model = self._build(classes, rng)
+        callbacks = fresh_callbacks(self.callbacks)
+        seed = int(rng.integers(2**31))
+
+        histories = [self.history_] if self._goes_on() else []
+        image_batches = None
+        if self.epochs and self.weights is not None and self.augment is None:
+            labels = targets.boxes.astype(np.float32)
+            labels = labels if codes is None else (codes, labels)
+            batches = self._feature_batches(model, images, labels, weights)
+            histories.append(self._train(heads(model), batches, rows, self.epochs, callbacks, seed))
+        elif self.epochs:
+            image_batches = self._image_batches(images, targets, classes, weights)
+            histories.append(self._train(model, image_batches, rows, self.epochs, callbacks, seed))
+        if self.fine_tune_epochs:
+            unfreeze(model)
+            image_batches = image_batches or self._image_batches(images, targets, classes, weights)
+            histories.append(
+                self._train(
+                    model,
+                    image_batches,
+                    rows,
+                    self.fine_tune_epochs,
+                    callbacks,
+                    seed + 1,
+                    learning_rate=self.fine_tune_learning_rate,
+                )
+            )
+        self._compile(model)
+
+        self.classes_ = classes
+        self.model_ = model
+        self.history_ = combine_histories(histories)
+        self.n_iter_ = len(self.history_["loss"])
+        self.callbacks_ = callbacks
+        self.n_features_in_ = 1
+        return self
+
+    def predict(self, X):
+        """Box and class of each image.
+
+        Parameters
+        ----------
+        X : images of length n
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        DataFrame of n rows, with the index of X where it has one
+            ``class_name, x_min, x_max, y_min, y_max`` (normalised, within 0..1, edges in
+            order) and ``confidence``, the probability of the class. For boxes alone, the
+            four coordinates.
+
+        Raises
+        ------
+        ImageError
+            If an image cannot be read; names the row.
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self)
+        images = check_images(X)
+        *probabilities, boxes = self._run(self.model_, images)
+        boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
+        predicted = pd.DataFrame(
+            np.sort(boxes, axis=2).reshape(-1, 4), columns=COORDINATES, index=images.index
+        )
+        if probabilities:
+            predicted.insert(0, "class_name", self.classes_[probabilities[0].argmax(axis=1)])
+            predicted["confidence"] = probabilities[0].max(axis=1).astype(np.float64)
+        return predicted
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : images of length n
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+            Columns in the order of ``classes_``; rows add up to 1.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted for boxes alone.
+        """
+        check_is_fitted(self)
+        if self.classes_ is None:
+            raise ValueError(
+                "predict_proba needs classes, but y had no class_name in fit; boxes alone were "
+                "learnt."
+            )
+        probabilities = self._run(self.model_, check_images(X))[0].astype(np.float64)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def score(self, X, y, sample_weight=None):
+        """Mean IoU, with the share at IoU >= 0.5 beside it.
+
+        Parameters
+        ----------
+        X : images of length n
+        y : table of boxes of length n
+            As for :meth:`fit`. A class that was not in training counts like any other here:
+            its box is measured.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        IoUScore
+            A float, the mean IoU, which unpacks into ``mean_iou, iou_50``.
+
+        Warns
+        -----
+        SkbboxWarning
+            If y holds classes that were not in training, as happens with an unshuffled
+            ``cv=3`` on rows that are sorted by class.
+        """
+        check_is_fitted(self)
+        images = check_images(X)
+        targets = check_targets(y, len(images))
+        weights = check_sample_weight(sample_weight, len(images))
+        self._warn_of_unseen_classes(targets)
+        return IoUScore.of(targets.boxes, self.predict(X), weights)
+
+    def embed(self, X):
+        """Features of each image: the backbone's feature map averaged over its positions.
+
+        Parameters
+        ----------
+        X : images of length n
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_channels), float32
+        """
+        check_is_fitted(self)
+        features = self.model_.get_layer("features").output
+        pooled = keras.Model(self.model_.inputs, keras.ops.mean(features, axis=(1, 2)))
+        return self._run(pooled, check_images(X))[0]
+
+    def _check_parameters(self):
+        for name, kind, lowest, highest in PARAMETER_RANGES:
+            value = getattr(self, name)
+            if value is None and name in OPTIONAL_PARAMETERS:
+                continue
+            is_kind = isinstance(value, kind) and not isinstance(value, bool)
+            if not (is_kind and lowest <= value and (highest is None or value < highest)):
+                bound = f"at least {lowest}" + ("" if highest is None else f" and below {highest}")
+                raise ValueError(
+                    f"{name} must be {'an integer' if kind is Integral else 'a number'} of "
+                    f"{bound}. Received: {value!r}."
+                )
+        if not self.epochs and not self.fine_tune_epochs:
+            raise ValueError("epochs and fine_tune_epochs are both 0; there is nothing to train.")
+        if self.early_stopping and self.validation_fraction == 0:
+            raise ValueError("early_stopping needs a validation_fraction above 0. Received: 0.")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine must be one of {list(ENGINES)}. Received: {self.engine!r}.")
+        get_augmentation(self.augment)
+        self._height_and_width()
+
+    def _height_and_width(self):
+        size = self.image_size
+        if isinstance(size, Integral):
+            size = (size, size)
+        if not (
+            isinstance(size, (tuple, list))
+            and len(size) == 2
+            and all(isinstance(side, Integral) and side > 0 for side in size)
+        ):
+            raise ValueError(
+                "image_size must be a positive integer or (height, width). "
+                f"Received: {self.image_size!r}."
+            )
+        return int(size[0]), int(size[1])
+
+    def _random_generator(self):
+        if self.random_state is None:
+            return np.random.default_rng()
+        return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _output_weights(self, sample_weight, targets, n_images):
+        """Sample weights of each output, or None; class weights enter here.
+
+        Keras refuses ``class_weight`` for a model with two outputs (keras#4735).
+        """
+        if sample_weight is None and self.class_weight is None:
+            return None
+        box = np.ones(n_images) if sample_weight is None else sample_weight
+        if targets.class_names is None:
+            if self.class_weight is not None:
+                raise ValueError("class_weight needs classes, but y has no class_name.")
+            return box.astype(np.float32)
+        by_class = compute_sample_weight(self.class_weight, targets.class_names)
+        return (box * by_class).astype(np.float32), box.astype(np.float32)
+
+    def _split(self, images, targets, rng):
+        """Training and validation rows; the second are None where none are set aside."""
+        fraction = self.validation_fraction
+        if fraction is None:
+            fraction = 0.1 if self.early_stopping else 0.0
+        if fraction == 0:
+            return np.arange(len(images)), None
+        strata = targets.class_names if targets.class_names is not None else [""] * len(images)
+        return train_validation_rows(strata, images.keys(), fraction, rng)
+
+    def _goes_on(self):
+        return self.warm_start and hasattr(self, "model_")
+
+    def _build(self, classes, rng):
+        model = build_network(
+            backbone=self.backbone,
+            weights=self.weights,
+            alpha=self.alpha,
+            preprocessing=self.preprocessing,
+            image_size=self._height_and_width(),
+            box_head=self.box_head,
+            n_classes=None if classes is None else len(classes),
+            dropout=self.dropout,
+            l2=self.l2,
+            rng=rng,
+        )
+        if self._goes_on():
+            if not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"warm_start needs the classes of the last fit, {self.classes_}. "
+                    f"Received: {classes}."
+                )
+            if [w.shape for w in model.weights] != [w.shape for w in self.model_.weights]:
+                raise ValueError(
+                    "warm_start needs the network of the last fit; backbone, alpha, box_head and "
+                    "image_size must stay as they were."
+                )
+            model.set_weights(self.model_.get_weights())
+        return model
+
+    def _feature_batches(self, model, images, labels, weights):
+        features = frozen_features(
+            feature_extractor(model),
+            images.items,
+            self._height_and_width(),
+            self.batch_size,
+            self.memory,
+            self.verbose,
+        )
+
+        def batches(rows, shuffle, seed):
+            return ArrayBatches(
+                features,
+                labels,
+                weights,
+                rows=rows,
+                batch_size=self.batch_size,
+                shuffle=shuffle,
+                seed=seed,
+            )
+
+        return batches
+
+    def _image_batches(self, images, targets, classes, weights):
+        size, items = self._height_and_width(), images.items
+        if len(items) * size[0] * size[1] * 3 <= DECODED_BYTES:
+            items = list(decoded_images(items, size, self.batch_size, self.verbose))
+        table = table_of(items, targets)
+
+        def batches(rows, shuffle, seed):
+            return BoundingBoxGenerator(
+                table,
+                *size,
+                self.batch_size,
+                shuffle,
+                augment=self.augment if shuffle else None,
+                classes=classes,
+                sample_weight=weights,
+                rows=rows,
+                random_state=seed,
+            )
+
+        return batches
+
+    def _train(self, model, batches, rows, epochs, callbacks, seed, learning_rate=None):
+        self._compile(model, learning_rate)
+        train_rows, validation_rows = rows
+        return train(
+            model,
+            batches(train_rows, shuffle=True, seed=seed),
+            None if validation_rows is None else batches(validation_rows, shuffle=False, seed=seed),
+            epochs=epochs,
+            callbacks=callbacks,
+            patience=self.patience if self.early_stopping else None,
+            verbose=self.verbose,
+        )
+
+    def _compile(self, model, learning_rate=None):
+        compile_model(
+            model,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate if learning_rate is None else learning_rate,
+            box_loss=self.box_loss,
+            class_loss_weight=self.class_loss_weight,
+            box_loss_weight=self.box_loss_weight,
+        )
+
+    def _run(self, model, images):
+        return predict_images(
+            model, images.items, tuple(self.model_.input_shape[1:3]), self.batch_size, self.verbose
+        )
+
+    def _warn_of_unseen_classes(self, targets):
+        if self.classes_ is None or targets.class_names is None:
+            return
+        unseen = sorted(set(targets.class_names) - set(self.classes_))
+        if unseen:
+            warnings.warn(
+                f"y holds classes that were not in training: {unseen}. Their boxes are scored, "
+                "their class cannot be right. In cross-validation this comes of rows sorted by "
+                "class and an unshuffled cv=3; pass cv=StratifiedBoxKFold(3).",
+                SkbboxWarning,
+                stacklevel=3,
+            )
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "model_" in state:
+            # Callbacks hold the model that they were trained with.
+            state = {key: value for key, value in state.items() if key != "callbacks_"}
+            state["model_"] = pack_model(self.model_)
+        return state
+
+    def __setstate__(self, state):
+        if "model_" in state:
+            state = {**state, "model_": unpack_model(state["model_"])}
+        super().__setstate__(state)
+        if "model_" in state:
+            self._compile(self.model_)
+
+    def __sklearn_tags__(self):
+        return image_tags(super().__sklearn_tags__())

@@ -1,0 +1,101 @@
+"""The measures of boxes.py in the shapes that scikit-learn takes: a score and scorers."""
+
+from sklearn.metrics import make_scorer
+
+from .boxes import as_class_names, iou_at, localization_accuracy, mean_iou
+
+__all__ = [
+    "IoUScore",
+    "box_scorer",
+    "iou_50_scorer",
+    "localization_scorer",
+    "mean_iou_scorer",
+]
+
+
+class IoUScore(float):
+    """Mean IoU of a set of predictions, which carries the share at IoU >= 0.5 along.
+
+    It is a float, so that everything that takes a score takes it; arithmetic on it
+    gives a plain float.
+
+    Parameters
+    ----------
+    mean_iou : float
+        In 0..1; the value of the float.
+    iou_50 : float
+        Share of predictions with an IoU of at least 0.5, in 0..1.
+
+    Examples
+    --------
+    >>> from skbbox import IoUScore
+    >>> score = IoUScore(0.6, iou_50=0.75)
+    >>> mean_iou, iou_50 = score
+    >>> score, score.mean_iou, iou_50
+    (IoUScore(mean_iou=0.600, iou_50=0.750), 0.6, 0.75)
+    """
+
+    def __new__(cls, mean_iou, iou_50):
+        score = super().__new__(cls, mean_iou)
+        score.iou_50 = float(iou_50)
+        return score
+
+    @property
+    def mean_iou(self):
+        """The mean IoU as a plain float."""
+        return float(self)
+
+    def __iter__(self):
+        return iter((self.mean_iou, self.iou_50))
+
+    def __getnewargs__(self):
+        # pickle would otherwise call __new__ with the float alone.
+        return (self.mean_iou, self.iou_50)
+
+    def __repr__(self):
+        return f"IoUScore(mean_iou={self.mean_iou:.3f}, iou_50={self.iou_50:.3f})"
+
+    @classmethod
+    def of(cls, y_true, y_pred, sample_weight=None):
+        """Score of predicted boxes against true ones, paired by row."""
+        return cls(
+            mean_iou(y_true, y_pred, sample_weight=sample_weight),
+            iou_at(y_true, y_pred, sample_weight=sample_weight),
+        )
+
+
+#: Scorer with the mean IoU, for ``scoring=``.
+mean_iou_scorer = make_scorer(mean_iou)
+#: Scorer with the share of predictions with IoU >= 0.5, for ``scoring=``.
+iou_50_scorer = make_scorer(iou_at)
+#: Scorer with the share of predictions with the right class and IoU >= 0.5, for ``scoring=``.
+localization_scorer = make_scorer(localization_accuracy)
+
+
+def box_scorer(estimator, X, y, sample_weight=None):
+    """All measures from one call of ``predict``, for ``scoring=`` with several metrics.
+
+    In a search, name the one to choose by: ``refit="mean_iou"``.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    X : images
+    y : table of boxes
+    sample_weight : array-like of shape (n_images,), default=None
+
+    Returns
+    -------
+    dict of str to float
+        ``mean_iou``, ``iou_50`` and, if y has classes, ``localization_accuracy``.
+    """
+    predicted = estimator.predict(X)
+    scores = {
+        "mean_iou": mean_iou(y, predicted, sample_weight=sample_weight),
+        "iou_50": iou_at(y, predicted, sample_weight=sample_weight),
+    }
+    if as_class_names(y) is not None:
+        scores["localization_accuracy"] = localization_accuracy(
+            y, predicted, sample_weight=sample_weight
+        )
+    return scores

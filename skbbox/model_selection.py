@@ -1,0 +1,130 @@
+"""Splitting images so that every part sees every class and no image stands on two sides."""
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from .boxes import as_class_names
+from .exceptions import BoxError
+from .inputs import check_images
+
+__all__ = ["StratifiedBoxKFold", "StratifiedGroupBoxKFold", "train_validation_rows"]
+
+
+class StratifiedBoxKFold(StratifiedKFold):
+    """Stratified k-fold over ``y["class_name"]``.
+
+    scikit-learn's own StratifiedKFold refuses a y of several columns. Parameters
+    are those of :class:`sklearn.model_selection.StratifiedKFold`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbbox import StratifiedBoxKFold
+    >>> y = pd.DataFrame({"class_name": ["cat"] * 2 + ["dog"] * 2,
+    ...                   "x_min": 0.0, "x_max": 1.0, "y_min": 0.0, "y_max": 1.0})
+    >>> for train, test in StratifiedBoxKFold(2).split(["a", "b", "c", "d"], y):
+    ...     print(test)
+    [0 2]
+    [1 3]
+    """
+
+    def split(self, X, y, groups=None):
+        """Indices of the training and the test rows of each fold.
+
+        Parameters
+        ----------
+        X : images, of length n
+        y : table of boxes with ``class_name``, of length n
+        groups : ignored
+
+        Yields
+        ------
+        train, test : ndarray of int
+        """
+        return super().split(np.zeros(len(y)), _strata(y), groups)
+
+
+class StratifiedGroupBoxKFold(StratifiedGroupKFold):
+    """Stratified k-fold over ``y["class_name"]`` that keeps groups together.
+
+    Without `groups`, rows with the same path are one group, so that the boxes of
+    one image are never on both sides. Parameters are those of
+    :class:`sklearn.model_selection.StratifiedGroupKFold`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbbox import StratifiedGroupBoxKFold
+    >>> y = pd.DataFrame({"class_name": ["cat"] * 4,
+    ...                   "x_min": 0.0, "x_max": 1.0, "y_min": 0.0, "y_max": 1.0})
+    >>> X = ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
+    >>> for train, test in StratifiedGroupBoxKFold(2).split(X, y):
+    ...     print(train, test)
+    [2 3] [0 1]
+    [0 1] [2 3]
+    """
+
+    def split(self, X, y, groups=None):
+        """Indices of the training and the test rows of each fold.
+
+        Parameters
+        ----------
+        X : images, of length n
+        y : table of boxes with ``class_name``, of length n
+        groups : array-like of shape (n,), default=None
+            None takes the images themselves.
+
+        Yields
+        ------
+        train, test : ndarray of int
+        """
+        if groups is None:
+            groups = check_images(X).keys()
+        return super().split(np.zeros(len(y)), _strata(y), pd.factorize(np.asarray(groups))[0])
+
+
+def _strata(y):
+    names = as_class_names(y)
+    if names is None:
+        raise BoxError(
+            "Stratified splitting needs the column class_name in y; use KFold or GroupKFold for "
+            "boxes alone."
+        )
+    return pd.factorize(names)[0]
+
+
+def train_validation_rows(strata, groups, fraction, random_state):
+    """Split rows in two, with each stratum in proportion and groups kept together.
+
+    Parameters
+    ----------
+    strata : array-like of shape (n,)
+    groups : array-like of shape (n,)
+    fraction : float
+        Share of the groups to set aside, above 0 and below 1.
+    random_state : numpy Generator
+
+    Returns
+    -------
+    train, validation : ndarray of int
+        Sorted; both hold at least one group.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two groups.
+    """
+    group_of_row, unique = pd.factorize(np.asarray(groups, dtype=object))
+    if len(unique) < 2:
+        raise ValueError("validation_fraction needs at least two different images. Received: one.")
+    first_row = np.unique(group_of_row, return_index=True)[1]
+    stratum = pd.factorize(np.asarray(strata, dtype=object))[0][first_row]
+    # Shuffled, then ordered by stratum, so that equal steps through the order
+    # take the same share of each stratum.
+    order = random_state.permutation(len(unique))
+    order = order[np.argsort(stratum[order], kind="stable")]
+    n_validation = min(max(round(fraction * len(unique)), 1), len(unique) - 1)
+    steps = (np.arange(n_validation) + random_state.random()) * len(unique) / n_validation
+    chosen = np.isin(group_of_row, order[steps.astype(int)])
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

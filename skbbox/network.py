@@ -1,0 +1,426 @@
+"""The network: a feature extractor, and two heads with the chapter's layer names on it."""
+
+import difflib
+import functools
+import inspect
+import os
+import random
+import re
+import sys
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from .exceptions import WeightsError
+
+__all__ = ["build_network", "feature_extractor", "heads", "small_convnet"]
+
+#: Sides in pixels below which a backbone of keras.applications has no feature map left.
+MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
+
+
+def build_network(
+    *,
+    backbone,
+    weights,
+    alpha,
+    preprocessing,
+    image_size,
+    box_head,
+    n_classes,
+    dropout,
+    l2,
+    rng,
+):
+    """Build the two-head model.
+
+    Parameters
+    ----------
+    backbone, weights, alpha, preprocessing, image_size, box_head, dropout, l2
+        As for :class:`SingleBoxLocalizer`; `image_size` as (height, width).
+    n_classes : int or None
+        None leaves out the class head.
+    rng : numpy Generator
+        Source of every layer's seed.
+
+    Returns
+    -------
+    keras.Model
+        From pixels in 0..255 to ``[class_prediction, bbox_prediction]``. Its
+        backbone is frozen unless `weights` is None.
+    """
+    if box_head not in BOX_HEADS:
+        raise ValueError(f"box_head must be one of {list(BOX_HEADS)}. Received: {box_head!r}.")
+    with preserved_random_state():
+        extractor, preprocess = _build_backbone(backbone, weights, alpha, image_size, rng)
+        pixels = keras.Input((*image_size, 3), name="image")
+        if preprocessing != "auto":
+            preprocess = _preprocessing(preprocessing)
+        prepared = _as_layer(preprocess, image_size)(pixels)
+        extractor.trainable = weights is None
+        # A frozen backbone must not update its BatchNorm statistics (keras#9965).
+        features = extractor(prepared) if weights is None else extractor(prepared, training=False)
+        _check_feature_map(features, extractor, image_size)
+        features = layers.Identity(name="features")(features)
+        outputs = []
+        if n_classes is not None:
+            outputs.append(_class_head(features, n_classes, dropout, l2, rng))
+        outputs.append(BOX_HEADS[box_head](features, rng))
+        return keras.Model(pixels, outputs, name="single_box_localizer")
+
+
+def feature_extractor(model):
+    """The part of a model from pixels to the feature map."""
+    return keras.Model(model.inputs, model.get_layer("features").output, name="feature_extractor")
+
+
+def heads(model):
+    """The part of a model from the feature map to the outputs, with the same weights."""
+    return keras.Model(model.get_layer("features").output, model.outputs, name="heads")
+
+
+def unfreeze(model):
+    """Let the backbone of a model be trained, but for its BatchNorm statistics and scales."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            layer.trainable = True
+            unfreeze(layer)
+        elif isinstance(layer, layers.BatchNormalization) and not layer.name.startswith("bbox_"):
+            layer.trainable = False
+
+
+def small_convnet(input_shape):
+    """A small backbone to train from the start: five 3x3 convolutions, stride 8.
+
+    For pictures of up to about 100 pixels and where no ImageNet weights are at
+    hand: ``SingleBoxLocalizer(backbone=small_convnet, weights=None)``.
+
+    Parameters
+    ----------
+    input_shape : (int, int, 3)
+        Height, width and channels.
+
+    Returns
+    -------
+    keras.Model
+        From pixels in 0..255 to a feature map of shape (height / 8, width / 8, 96).
+    """
+    pixels = keras.Input(input_shape)
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)
+    for number, (filters, strides) in enumerate(
+        [(16, 2), (32, 2), (64, 2), (96, 1), (96, 1)], start=1
+    ):
+        x = layers.Conv2D(
+            filters, 3, strides, padding="same", use_bias=False, name=f"conv{number}"
+        )(x)
+        # The default momentum of 0.99 needs more steps to settle than small data give.
+        x = layers.BatchNormalization(momentum=0.9, name=f"bn{number}")(x)
+        x = layers.ReLU(name=f"relu{number}")(x)
+    return keras.Model(pixels, x, name="small_convnet")
+
+
+def _class_head(features, n_classes, dropout, l2, rng):
+    x = layers.GlobalAveragePooling2D(name="class_pool")(features)
+    x = layers.Dropout(dropout, seed=_seed(rng), name="class_dropout")(x)
+    x = layers.Dense(
+        n_classes,
+        kernel_initializer=_initializer(rng),
+        kernel_regularizer=keras.regularizers.L2(l2),
+        name="dense_class",
+    )(x)
+    return layers.Activation("softmax", name="class_prediction")(x)
+
+
+def _pooled_box_head(features, rng):
+    """The chapter's head: one convolution, pooled over the image, four linear numbers."""
+    x = layers.Conv2D(
+        512, 3, padding="same", kernel_initializer=_initializer(rng), name="bbox_conv"
+    )(features)
+    x = layers.BatchNormalization(name="bbox_bn")(x)
+    x = layers.ReLU(name="bbox_relu")(x)
+    x = layers.GlobalAveragePooling2D(name="bbox_pool")(x)
+    return layers.Dense(4, kernel_initializer=_initializer(rng), name="bbox_prediction")(x)
+
+
+def _dense_box_head(features, rng):
+    """Every position of the feature map has weights of its own, so the place is kept."""
+    x = layers.Conv2D(
+        64, 1, activation="relu", kernel_initializer=_initializer(rng), name="bbox_conv"
+    )(features)
+    x = layers.Flatten(name="bbox_flatten")(x)
+    x = layers.Dense(
+        128, activation="relu", kernel_initializer=_initializer(rng), name="bbox_dense"
+    )(x)
+    return layers.Dense(
+        4, activation="sigmoid", kernel_initializer=_initializer(rng), name="bbox_prediction"
+    )(x)
+
+
+def _spatial_box_head(features, rng):
+    """Each edge is the mean of a distribution over the columns or rows of the feature map.
+
+    Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018.
+    """
+    x = layers.SeparableConv2D(
+        64,
+        5,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer=_initializer(rng),
+        pointwise_initializer=_initializer(rng),
+        name="bbox_conv",
+    )(features)
+    x = layers.BatchNormalization(momentum=0.9, name="bbox_bn")(x)
+    x = layers.ReLU(name="bbox_relu")(x)
+    edges = [
+        _edges_along(x, axis, over, name, rng) for axis, over, name in [(2, 1, "x"), (1, 2, "y")]
+    ]
+    return layers.Concatenate(name="bbox_prediction")(edges)
+
+
+def _edges_along(features, axis, over, name, rng):
+    """The two edges along one axis, from a profile of the features over the other."""
+    profile = keras.ops.concatenate(
+        [keras.ops.mean(features, axis=over), keras.ops.max(features, axis=over)], axis=-1
+    )
+    for number, (filters, activation) in enumerate([(64, "relu"), (2, None)], start=1):
+        profile = layers.Conv1D(
+            filters,
+            5,
+            padding="same",
+            activation=activation,
+            kernel_initializer=_initializer(rng),
+            name=f"bbox_{name}_profile{number}",
+        )(profile)
+    distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
+    length = features.shape[axis]
+    positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
+    return keras.ops.sum(distribution * positions, axis=1)
+
+
+BOX_HEADS = {"dense": _dense_box_head, "pooled": _pooled_box_head, "spatial": _spatial_box_head}
+
+
+def _seed(rng):
+    return int(rng.integers(2**31))
+
+
+def _initializer(rng):
+    return keras.initializers.GlorotUniform(seed=_seed(rng))
+
+
+def _build_backbone(backbone, weights, alpha, image_size, rng):
+    """The backbone and the preprocessing that belongs to it."""
+    if isinstance(backbone, str):
+        backbone = _application(backbone)
+    if isinstance(backbone, keras.Model):
+        model, preprocess = backbone, _preprocessing_of_model(backbone)
+    elif not callable(backbone):
+        raise ValueError(
+            "backbone must be a name of keras.applications, a keras.Model or a callable that "
+            f"builds one. Received: {backbone!r}."
+        )
+    elif _is_application(backbone):
+        _check_minimum_size(backbone.__name__, image_size)
+        model = _built_application(backbone, weights, alpha)
+        preprocess = sys.modules[backbone.__module__].preprocess_input
+    else:
+        model = _called(backbone, image_size)
+        preprocess = _preprocessing_of_model(model)
+    _check_takes(model, image_size)
+    if weights is None:
+        return _reinitialised(model, rng), preprocess
+    if model is backbone:
+        # A copy, so that fitting leaves the user's model as it is.
+        model = keras.models.clone_model(backbone)
+        model.set_weights(backbone.get_weights())
+    if weights != "imagenet" and not _is_application(backbone):
+        _load(model, weights)
+    return model, preprocess
+
+
+@functools.cache
+def _applications():
+    """Functions of keras.applications by their name in lower case without underscores."""
+    return {
+        name.lower(): function
+        for name, function in vars(keras.applications).items()
+        if inspect.isfunction(function)
+    }
+
+
+def _application(name):
+    key = name.lower().replace("_", "").replace("-", "")
+    if key not in _applications():
+        known = sorted(_applications())
+        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+        raise ValueError(
+            f"backbone {name!r} is not in keras.applications. "
+            + (f"Did you mean {' or '.join(map(repr, near))}? " if near else "")
+            + f"Known: {', '.join(known)}."
+        )
+    return _applications()[key]
+
+
+def _is_application(backbone):
+    return not isinstance(backbone, keras.Model) and backbone in _applications().values()
+
+
+def _built_application(function, weights, alpha):
+    arguments = {"include_top": False, "weights": weights, "input_shape": (None, None, 3)}
+    if "alpha" in inspect.signature(function).parameters:
+        arguments["alpha"] = alpha
+    if weights not in (None, "imagenet"):
+        _check_exists(weights)
+        arguments["weights"] = os.fspath(weights)
+    try:
+        with warnings.catch_warnings():
+            # With an open input shape Keras says that it takes the weights of 224 pixels.
+            warnings.filterwarnings("ignore", message="`input_shape` is undefined")
+            return function(**arguments)
+    except Exception as error:
+        if weights is None:
+            raise
+        raise WeightsError(_what_to_do(error, function.__name__, weights)) from error
+
+
+def _what_to_do(error, name, weights):
+    if weights != "imagenet":
+        return f"{weights} does not hold weights of {name} without its top: {error}"
+    if not (url := re.search(r"https?://\S*?/([^/\s]+\.h5)", str(error))):
+        return f"The ImageNet weights of {name} cannot be had: {error}"
+    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+    return (
+        f"The ImageNet weights of {name} are neither in {folder} (where Keras looks, or below "
+        f"KERAS_HOME) nor can they be downloaded. Put the file {url[1]} there, pass its path as "
+        "weights=, or pass weights=None to train the backbone from the start. "
+        f"Keras said: {error}"
+    )
+
+
+def _check_exists(weights):
+    if not isinstance(weights, (str, os.PathLike)) or not Path(weights).is_file():
+        raise WeightsError(
+            "weights must be 'imagenet', None or the path of a file with weights. "
+            f"Received: {weights!r}, which is no file."
+        )
+
+
+def _load(model, weights):
+    _check_exists(weights)
+    try:
+        model.load_weights(os.fspath(weights))
+    except Exception as error:
+        raise WeightsError(f"{weights} does not hold weights of {model.name}: {error}") from error
+
+
+def _check_minimum_size(name, image_size):
+    minimum = MINIMUM_SIZE.get(name.lower(), 32)
+    if min(image_size) < minimum:
+        raise ValueError(
+            f"image_size must be at least {minimum} for the backbone {name}. "
+            f"Received: {image_size}."
+        )
+
+
+def _called(function, image_size):
+    parameters = inspect.signature(function).parameters
+    shape = (*image_size, 3)
+    if "input_shape" in parameters:
+        model = function(input_shape=shape)
+    elif any(p.default is p.empty and p.kind < p.VAR_POSITIONAL for p in parameters.values()):
+        model = function(shape)
+    else:
+        model = function()
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"The backbone {function!r} must return a keras.Model. Received: {model!r}."
+        )
+    return model
+
+
+def _check_takes(model, image_size):
+    expected = tuple(model.input_shape[1:3])
+    if any(e not in (None, s) for e, s in zip(expected, image_size, strict=True)):
+        raise ValueError(
+            f"The backbone {model.name} takes images of {expected}; pass image_size={expected}. "
+            f"Received: image_size={image_size}."
+        )
+
+
+def _check_feature_map(features, backbone, image_size):
+    if isinstance(features, (list, tuple, dict)) or len(features.shape) != 4:
+        raise ValueError(
+            f"The backbone {backbone.name} must give one feature map of shape (n, height, width, "
+            "channels): leave out its pooling and top. "
+            f"Received: {keras.tree.map_structure(lambda t: t.shape, features)}."
+        )
+    if 0 in features.shape[1:3]:
+        raise ValueError(
+            f"image_size={image_size} leaves no feature map of the backbone {backbone.name}; "
+            "pass a larger one."
+        )
+
+
+def _preprocessing_of_model(model):
+    """Preprocessing of a model that was not built here, from what it shows of itself."""
+    name = re.sub("[_-]", "", model.name.lower())
+    known = [key for key in _applications() if name.startswith(key)]
+    if known:
+        return sys.modules[_applications()[max(known, key=len)].__module__].preprocess_input
+    prepares_itself = any(
+        isinstance(layer, (layers.Rescaling, layers.Normalization)) for layer in model.layers
+    )
+    return _preprocessing(None if prepares_itself else "tf")
+
+
+def _preprocessing(preprocessing):
+    if preprocessing is None:
+        return lambda pixels: pixels
+    if callable(preprocessing):
+        return preprocessing
+    if preprocessing not in ("tf", "torch", "caffe"):
+        raise ValueError(
+            "preprocessing must be 'auto', 'tf', 'torch', 'caffe', None or a callable. "
+            f"Received: {preprocessing!r}."
+        )
+    return functools.partial(keras.applications.imagenet_utils.preprocess_input, mode=preprocessing)
+
+
+def _as_layer(preprocess, image_size):
+    pixels = keras.Input((*image_size, 3), name="pixels")
+    prepared = preprocess(pixels)
+    return keras.Model(pixels, prepared, name="preprocessing")
+
+
+def _reinitialised(model, rng):
+    """A copy of a model with new weights, drawn from `rng` alone."""
+    return keras.models.clone_model(
+        model,
+        clone_function=lambda layer: type(layer).from_config(_seeded(layer.get_config(), rng)),
+    )
+
+
+def _seeded(config, rng):
+    """A layer's config with a seed wherever one is left open."""
+    if isinstance(config, dict):
+        return {
+            key: _seed(rng) if key == "seed" and value is None else _seeded(value, rng)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return type(config)(_seeded(value, rng) for value in config)
+    return config
+
+
+@contextmanager
+def preserved_random_state():
+    """Give back Python's random state, which Keras draws from for layers without a seed."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,26 @@
+"""A Keras model as plain data, so that an estimator travels between processes."""
+
+import keras
+
+from .network import preserved_random_state
+
+__all__ = ["pack_model", "unpack_model"]
+
+
+def pack_model(model):
+    """Architecture and weights of a model, without its optimizer.
+
+    Returns
+    -------
+    dict
+        ``config`` (JSON of the architecture) and ``weights`` (list of ndarray).
+    """
+    return {"config": model.to_json(), "weights": model.get_weights()}
+
+
+def unpack_model(packed):
+    """The model of :func:`pack_model`, with equal weights."""
+    with preserved_random_state():
+        model = keras.models.model_from_json(packed["config"])
+    model.set_weights(packed["weights"])
+    return model
