@@ -406,7 +406,9 @@ def _mean(values, sample_weight):
                 f"sample_weight needs one entry for each of the {len(values)} rows. "
                 f"Received shape {sample_weight.shape}."
             )
-        if not sample_weight.sum() > 0:
+        if not (np.isfinite(sample_weight) & (sample_weight >= 0)).all():
+            raise BoxError("sample_weight holds a weight that is negative or not finite.")
+        if sample_weight.sum() == 0:
             raise BoxError("sample_weight needs a positive sum; every row has weight 0.")
     return float(np.average(values, weights=sample_weight))
 

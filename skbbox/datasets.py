@@ -15,7 +15,9 @@ from .exceptions import AnnotationError
 __all__ = ["load_annotated_folder", "make_shapes"]
 
 #: Below this side, in pixels, the smallest objects no longer show what they are.
-SMALLEST_SIDE = 32
+SMALLEST_SIDE = 16
+#: Length of an object as a share of the shorter side of its image.
+SIZES = (0.3, 0.8)
 #: Sub-pixels along each side of a pixel when coverage is measured.
 SUPERSAMPLING = 8
 #: Distance in RGB that tells an object from the background without shouting.
@@ -26,7 +28,7 @@ def make_shapes(n_samples=200, image_size=96, n_classes=4, random_state=None):
     """Draw pictures of one geometric object each, and know its box exactly.
 
     The object lies in front of a textured background and of clutter much smaller
-    than itself. Its position, size (0.2 to 0.7 of the image's shorter side), aspect
+    than itself. Its position, size (0.3 to 0.8 of the image's shorter side), aspect
     ratio, rotation (up to 20 degrees), colours and pattern are random.
 
     Parameters
@@ -34,7 +36,7 @@ def make_shapes(n_samples=200, image_size=96, n_classes=4, random_state=None):
     n_samples : int, default=200
         Number of pictures.
     image_size : int or (int, int), default=96
-        Side of square pictures, or height and width, in pixels; at least 32.
+        Side of square pictures, or height and width, in pixels; at least 16.
     n_classes : int, default=4
         From 1 to 8. The classes are the first so many of disc, square, triangle,
         star, cross, ring, heart, crescent. Their numbers of pictures differ by at
@@ -141,6 +143,8 @@ def load_annotated_folder(path):
             "read_annotations."
         )
     boxes = read_annotations(annotations, images_dir=path / "images", format="snacks")
+    if boxes.empty:
+        raise AnnotationError(f"{annotations} holds no box; it has nothing below its first line.")
     groups = path / "groups.csv"
     return _with_groups(boxes, groups) if groups.is_file() else boxes
 
@@ -167,7 +171,7 @@ def _height_and_width(image_size):
 def _picture(random_state, outline, height, width):
     """Pixels of one picture, and the share of each pixel that its object covers."""
     canvas, background = _background(random_state, height, width)
-    length = random_state.uniform(0.2, 0.7) * min(height, width)
+    length = random_state.uniform(*SIZES) * min(height, width)
     _add_clutter(random_state, canvas, background, length)
 
     stretch = np.exp(random_state.uniform(np.log(0.6), np.log(1.6)))
@@ -376,7 +380,7 @@ OUTLINES = {
 
 def _with_groups(boxes, path):
     """The boxes with the columns group and split of the file `path`."""
-    groups = pd.read_csv(path, dtype=str, keep_default_na=False)
+    groups = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     missing = [name for name in ("image_id", "group", "split") if name not in groups.columns]
     if missing:
         raise AnnotationError(
@@ -385,7 +389,7 @@ def _with_groups(boxes, path):
     repeated = groups.loc[groups["image_id"].duplicated(), "image_id"]
     if len(repeated):
         raise AnnotationError(
-            f"{path}: image_id {repeated.iloc[0]!r} is there more than once; keep one line an image."
+            f"{path}: image_id {repeated.iloc[0]!r} is there more than once; keep one of its lines."
         )
     unknown = boxes.loc[~boxes["image_id"].isin(groups["image_id"]), "image_id"]
     if len(unknown):

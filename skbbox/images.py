@@ -56,11 +56,14 @@ def load_image(image, size=None):
             f"An image is a path, a uint8 array or a PIL image. Received: {type(image).__name__}."
         )
     with _opened(Path(image)) as opened:
+        if size is not None and opened.format == "JPEG":
+            # Orientation may exchange the sides, so both must stay large enough.
+            opened.draft(None, (2 * max(size), 2 * max(size)))
         return _pixels(opened, size, str(image))
 
 
 def _opened(path):
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir raises on a name that is too long.
         raise ImageError(f"{path} is a directory; pass the image files in it.")
     try:
         if path.stat().st_size == 0:
@@ -71,7 +74,7 @@ def _opened(path):
             f"{path} does not exist (working directory: {Path.cwd()}); "
             "correct the path, or images_dir= of read_annotations."
         ) from None
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(path, str(error)) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{path} cannot be read as an image: {error}.") from error
@@ -90,9 +93,6 @@ def _too_large(path, found):
 
 
 def _pixels(image, size, name):
-    if size is not None and getattr(image, "format", None) == "JPEG":
-        # Orientation may exchange the sides, so both must stay large enough.
-        image.draft(None, (2 * max(size), 2 * max(size)))
     try:
         image = _rgb(ImageOps.exif_transpose(image), name)
     except ImageError:
@@ -112,7 +112,7 @@ def _resized(image, size):
 
 
 def _rgb(image, name):
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
         return _sixteen_bit(np.asarray(image), name)

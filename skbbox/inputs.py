@@ -109,7 +109,7 @@ def _items(X):
                 f"Received the columns: {list(X.columns)}."
             )
         X = X["image"]
-    if isinstance(X, (list, tuple, pd.Series)):
+    if isinstance(X, (list, tuple, pd.Series, pd.api.extensions.ExtensionArray)):
         return list(X)
     if isinstance(X, np.ndarray):
         return _items_of_array(X)
@@ -189,11 +189,14 @@ def check_targets(y, n_images):
 
 
 def _how_to_build_y(y=None):
-    return (
+    advice = (
         "Build y as pandas.DataFrame(rows, columns="
         f"{list(TARGET_COLUMNS)}), coordinates normalised to 0..1."
-        + ("" if y is None else f" Received: {type(y).__name__} of shape {np.shape(y)}.")
     )
+    if y is None:
+        return advice
+    shape = np.asarray(y, dtype=object).shape
+    return f"{advice} Received: {type(y).__name__} of shape {shape}."
 
 
 def check_sample_weight(sample_weight, n_images):

@@ -96,13 +96,15 @@ class SingleBoxLocalizer(BaseEstimator):
         ``keras.applications.imagenet_utils.preprocess_input``.
     image_size : int or (int, int), default=224
         Height and width in pixels that images are stretched to.
-    box_head : {"dense", "pooled"}, default="dense"
-        ``"dense"`` reads the box from every position of the feature map;
-        ``"pooled"`` is the chapter's, which averages over positions.
+    box_head : {"spatial", "dense", "pooled"}, default="spatial"
+        ``"spatial"`` reads each edge as the mean of a distribution over the columns or
+        rows of the feature map; ``"dense"`` has weights for every position of it;
+        ``"pooled"`` is the chapter's, which averages over positions and loses the place.
     class_loss_weight, box_loss_weight : float, default=1.0 and 10.0
         Factors of the two losses in their sum.
     box_loss : {"mse"} or callable, default="mse"
-        Loss of the box; a callable takes ``(y_true, y_pred)`` of shape (n, 4).
+        Loss of the box: the mean squared error of its edges, or a callable that takes
+        ``(y_true, y_pred)`` of shape (n, 4) and returns shape (n,).
     dropout : float, default=0.7
         Share of pooled features dropped before the class layer, in 0..1.
     l2 : float, default=0.01
@@ -199,7 +201,7 @@ class SingleBoxLocalizer(BaseEstimator):
         weights="imagenet",
         preprocessing="auto",
         image_size=224,
-        box_head="dense",
+        box_head="spatial",
         class_loss_weight=1.0,
         box_loss_weight=10.0,
         box_loss="mse",

@@ -5,11 +5,9 @@ from keras import ops
 
 __all__ = ["BOX_LOSSES", "MeanIoU", "get_box_loss"]
 
-BOX_LOSSES = {"mse": keras.losses.MeanSquaredError}
-
 
 def get_box_loss(box_loss):
-    """The Keras loss of a name, or the callable that was given."""
+    """The loss function of a name, or the callable that was given."""
     if callable(box_loss):
         return box_loss
     if box_loss not in BOX_LOSSES:
@@ -17,7 +15,10 @@ def get_box_loss(box_loss):
             f"box_loss must be one of {list(BOX_LOSSES)} or a callable (y_true, y_pred). "
             f"Received: {box_loss!r}."
         )
-    return BOX_LOSSES[box_loss]()
+    return BOX_LOSSES[box_loss]
+
+
+BOX_LOSSES = {"mse": keras.losses.mean_squared_error}
 
 
 @keras.saving.register_keras_serializable("skbbox")
@@ -56,8 +57,7 @@ def _paired_iou(y_true, y_pred):
         ops.minimum(y_true[..., 1], y_pred[..., 1]) - ops.maximum(y_true[..., 0], y_pred[..., 0]),
         ops.minimum(y_true[..., 3], y_pred[..., 3]) - ops.maximum(y_true[..., 2], y_pred[..., 2]),
     )
-    union = _area(y_true) + _area(y_pred) - intersection
-    return ops.divide_no_nan(intersection, union)
+    return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
 
 
 def _area(boxes):

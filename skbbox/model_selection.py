@@ -42,7 +42,7 @@ class StratifiedBoxKFold(StratifiedKFold):
         ------
         train, test : ndarray of int
         """
-        return super().split(np.zeros(len(y)), _strata(y), groups)
+        return super().split(np.zeros(len(X)), _strata(y), groups)
 
 
 class StratifiedGroupBoxKFold(StratifiedGroupKFold):
@@ -81,7 +81,7 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
         """
         if groups is None:
             groups = check_images(X).keys()
-        return super().split(np.zeros(len(y)), _strata(y), pd.factorize(np.asarray(groups))[0])
+        return super().split(np.zeros(len(X)), _strata(y), pd.factorize(np.asarray(groups))[0])
 
 
 def _strata(y):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from .exceptions import WeightsError

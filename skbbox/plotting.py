@@ -1,12 +1,11 @@
 """The chapter's helpers: pictures of boxes and of training."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from .boxes import PIXELS_FROM, as_boxes, as_class_names, iou
 from .exceptions import BoxError, SkbboxError
+from .history import as_history, combine_histories
 from .images import load_image
 
 __all__ = [
@@ -62,8 +61,8 @@ def plot_image(img, boxes, *, ax=None, color=TRUE_COLOR):
     >>> from skbbox.plotting import plot_image
     >>> X, y = make_shapes(n_samples=1, random_state=0)
     >>> ax = plot_image(X[0], (0.25, 0.75, 0.5, 1.0, "cat"))
-    >>> ax.patches[0].get_bbox().bounds
-    (24.0, 48.0, 48.0, 48.0)
+    >>> print(ax.patches[0])
+    Rectangle(xy=(24, 48), width=48, height=48, angle=0)
     """
     boxes = _boxes_and_labels(boxes)
     ax = _show(load_image(img), ax)
@@ -180,7 +179,7 @@ def plot_accuracy(history, *, ax=None):
     is ``class_prediction_accuracy``, which a model of boxes alone does not have.
     """
     ax = _plot_curves(history, "class_prediction_accuracy", ax)
-    ax.set(ylabel="accuracy", ylim=(0, 1))
+    _share_axis(ax, "accuracy")
     return ax
 
 
@@ -191,50 +190,8 @@ def plot_iou(history, *, ax=None):
     is ``bbox_prediction_mean_iou``.
     """
     ax = _plot_curves(history, "bbox_prediction_mean_iou", ax)
-    ax.set(ylabel="mean IoU", ylim=(0, 1))
+    _share_axis(ax, "mean IoU")
     return ax
-
-
-def combine_histories(histories):
-    """Join the histories of consecutive trainings into one.
-
-    Parameters
-    ----------
-    histories : sequence of dicts of lists, fitted estimators or Keras Historys
-        In the order of training.
-
-    Returns
-    -------
-    dict of lists
-        Every key that occurs, with one value an epoch. Where a training lacks a
-        key, its epochs hold NaN, so that all curves stay aligned.
-
-    Raises
-    ------
-    SkbboxError
-        If the lists of one history differ in length.
-    TypeError
-        If an entry is not a history.
-
-    Examples
-    --------
-    >>> from skbbox.plotting import combine_histories
-    >>> combine_histories([{"loss": [3.0, 2.0]}, {"loss": [1.0], "val_loss": [1.5]}])
-    {'loss': [3.0, 2.0, 1.0], 'val_loss': [nan, nan, 1.5]}
-    """
-    if isinstance(histories, Mapping) or not hasattr(histories, "__iter__"):
-        raise TypeError(
-            "combine_histories takes a list of histories. "
-            f"Received one {type(histories).__name__}; pass [history]."
-        )
-    histories = [_as_dict(history) for history in histories]
-    lengths = [_n_epochs(number, history) for number, history in enumerate(histories)]
-    keys = dict.fromkeys(key for history in histories for key in history)
-    combined = {key: [] for key in keys}
-    for history, length in zip(histories, lengths, strict=True):
-        for key in keys:
-            combined[key].extend(history.get(key, [np.nan] * length))
-    return combined
 
 
 def _boxes_and_labels(boxes):
@@ -260,7 +217,7 @@ def _coordinates_and_labels(boxes):
         coordinates, names = as_boxes(boxes), as_class_names(boxes)
         return coordinates, [None] * len(coordinates) if names is None else names
     rows = list(boxes)
-    if rows and (np.isscalar(rows[0]) or rows[0] is None):
+    if rows and np.ndim(rows[0]) == 0:
         rows = [rows]
     # One by one, because some boxes may have a label and others none.
     pairs = [_coordinates_and_label(row) for row in rows]
@@ -325,7 +282,7 @@ def _draw_box(ax, box, label, color, *, linestyle="-", label_below=False):
             edgecolor=color,
             linewidth=2,
             linestyle=linestyle,
-            path_effects=[withStroke(linewidth=4, foreground="black")],
+            path_effects=[withStroke(linewidth=3.5, foreground="black")],
         )
     )
     if label is not None:
@@ -351,7 +308,7 @@ def _place(ax, text, left, edge, below):
     # Until then the axes have the shape of the figure, not of the image.
     ax.apply_aspect()
     extent = text.get_window_extent().transformed(ax.transData.inverted())
-    margin = 0.3 * abs(extent.height)
+    margin = 0.2 * abs(extent.height)
     text_width, text_height = extent.width + 2 * margin, abs(extent.height) + 2 * margin
 
     outside = edge + text_height <= height if below else edge - text_height >= 0
@@ -369,7 +326,7 @@ def _place(ax, text, left, edge, below):
 def _plot_curves(history, key, ax):
     from matplotlib.ticker import MaxNLocator
 
-    history = _as_dict(history)
+    history = as_history(history)
     if key not in history:
         boxes_alone = not any(name.startswith("class_prediction") for name in history)
         why = " (a model of boxes alone has no accuracy)" if boxes_alone else ""
@@ -389,33 +346,20 @@ def _plot_curves(history, key, ax):
             marker=".",
             label="validation",
         )
+    # Epochs of NaN keep their place, so that the curves of one training stand side by side.
+    ax.update_datalim([(1, 0), (len(history[key]), 0)], updatey=False)
+    ax.autoscale_view(scaley=False)
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.legend()
     return ax
 
 
+def _share_axis(ax, name):
+    # A little above 1, where training accuracy often ends, so that the line is not cut.
+    ax.set(ylabel=name, ylim=(0, 1.02))
+    ax.legend(loc="lower right")
+
+
 def _epochs(values):
     return np.arange(1, len(values) + 1)
-
-
-def _as_dict(history):
-    """The dict of lists of an estimator, a Keras History or the dict itself."""
-    for attribute in ("history_", "history"):
-        history = getattr(history, attribute, history)
-    if isinstance(history, Mapping):
-        return history
-    raise TypeError(
-        "A history is a dict of lists, a fitted estimator with history_, or what Keras' fit "
-        f"returns. Received: {type(history).__name__}; if it is an estimator, fit it first."
-    )
-
-
-def _n_epochs(number, history):
-    lengths = {key: len(values) for key, values in history.items()}
-    if len(set(lengths.values())) > 1:
-        raise SkbboxError(
-            f"History {number}: its lists differ in length, so their epochs are unknown. "
-            f"Received: {lengths}. Fill the epochs without a value with NaN."
-        )
-    return max(lengths.values(), default=0)

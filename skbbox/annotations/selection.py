@@ -88,9 +88,10 @@ def _is_largest(boxes):
 
 
 def _without(boxes, left_out, what):
-    number = boxes.loc[left_out.to_numpy(), "image"].nunique()
+    kept = boxes[~left_out.to_numpy()]
+    number = len(set(boxes["image"]) - set(kept["image"]))
     if number:
         warnings.warn(
             f"{number} {what} left out by one_box_per_image.", SkbboxWarning, stacklevel=3
         )
-    return boxes[~left_out.to_numpy()]
+    return kept

@@ -26,12 +26,23 @@ def read(source, images_dir):
     images_dir = source.parent if images_dir is None else Path(images_dir)
     with source.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
+        try:
+            return _records(source, reader, images_dir)
+        except UnicodeDecodeError as error:
+            raise AnnotationError(f"{source} is not UTF-8: {error}; save it as UTF-8.") from None
+        except csv.Error as error:
             raise AnnotationError(
-                f"{source}: the columns {missing} are missing. Received: {reader.fieldnames}."
-            )
-        return [_record(source, reader.line_num, row, images_dir) for row in reader]
+                f"{source}, line {reader.line_num}: {error}; a quotation mark may be unclosed."
+            ) from None
+
+
+def _records(source, reader, images_dir):
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise AnnotationError(
+            f"{source}: the columns {missing} are missing. Received: {reader.fieldnames}."
+        )
+    return [_record(source, reader.line_num, row, images_dir) for row in reader]
 
 
 def _record(source, line, row, images_dir):

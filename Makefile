@@ -1,0 +1,45 @@
+# make demo               the main job on pictures that it draws itself
+# make demo DATA=folder   the same on a folder with annotations.csv and images/
+# make test               the tests
+# make lint docs doctest notebooks   what CI runs beside them
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint doctest docs notebooks clean
+
+demo: $(INSTALLED)
+	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
+
+test: $(INSTALLED)
+	$(RUN) -m pytest $(TEST_OPTIONS)
+
+lint: $(VENV)/.installed-lint
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+doctest: $(INSTALLED)
+	$(RUN) -m pytest --doctest-modules skbbox
+
+docs: $(VENV)/.installed-docs
+	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(RUN) docs/run_code_blocks.py docs/*.md
+
+notebooks: $(VENV)/.installed-notebooks
+	$(RUN) -m nbconvert --to notebook --execute --output-dir build/notebooks examples/*.ipynb
+
+$(INSTALLED): pyproject.toml
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENV)/.installed-%: $(INSTALLED)
+	$(RUN) -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist docs/_build docs/api/generated demo-output

@@ -1,0 +1,169 @@
+"""The main job from end to end: data, fit, score, search over the loss weights, pictures.
+
+Without arguments it draws its own pictures and needs no download. With ``--data`` it
+takes a folder that holds ``annotations.csv``, ``images/folder/image_id.jpg`` and, if there
+is one, ``groups.csv``; ImageNet weights are then needed (see the installation page).
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+from skbbox import (
+    TUTORIAL_PARAMS,
+    DummyLocalizer,
+    SingleBoxLocalizer,
+    StratifiedGroupBoxKFold,
+    box_scorer,
+    one_box_per_image,
+    plot_accuracy,
+    plot_bbox_loss,
+    plot_iou,
+    plot_loss,
+    plot_prediction,
+)
+from skbbox.datasets import load_annotated_folder, make_shapes
+from skbbox.network import small_convnet
+
+GRID = {"class_loss_weight": [0.5, 1.0], "box_loss_weight": [10.0, 100.0]}
+GOAL = 0.70
+
+
+def main():
+    """Run the job that the command line asks for."""
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory() as memory:
+        run(arguments, memory)
+
+
+def run(arguments, memory):
+    """Fit, score, search and draw; `memory` keeps the features of a frozen backbone."""
+    started = time.perf_counter()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    if arguments.data is None:
+        X, y, X_test, y_test = rendered_pictures()
+        localizer = SingleBoxLocalizer(
+            small_convnet,
+            weights=None,
+            image_size=48,
+            box_loss_weight=100,
+            dropout=0.2,
+            l2=0.001,
+            learning_rate=0.003,
+            epochs=6,
+            random_state=0,
+        )
+        candidate, n_search, rivals = localizer, 400, {}
+    else:
+        X, y, X_test, y_test = annotated_folder(arguments.data)
+        localizer = SingleBoxLocalizer(image_size=128, epochs=10, memory=memory, random_state=0)
+        candidate, n_search = localizer, 1000
+        chapter = TUTORIAL_PARAMS | {"image_size": 128}
+        rivals = {
+            "the chapter's model": SingleBoxLocalizer(**chapter, memory=memory, random_state=0)
+        }
+    classes = y["class_name"].nunique()
+    print(f"{len(X)} pictures to learn from, {len(X_test)} unseen ones, {classes} classes")
+
+    scores = {}
+    for name, estimator in {
+        "median box": DummyLocalizer(),
+        **rivals,
+        "SingleBoxLocalizer": localizer,
+    }.items():
+        begun = time.perf_counter()
+        estimator.fit(X, y)
+        seconds = time.perf_counter() - begun
+        scores[name] = box_scorer(estimator, X_test, y_test) | {"fit_seconds": seconds}
+    print("\nScores on unseen pictures")
+    print(pd.DataFrame(scores).T.to_string(float_format="{:.3f}".format))
+
+    print(f"\nGridSearchCV over the loss weights, on {min(n_search, len(X))} of the pictures")
+    print(search(candidate, X, y, n_search).to_string(index=False, float_format="{:.3f}".format))
+
+    save_pictures(localizer, X_test, y_test, arguments.output)
+    reached = scores["SingleBoxLocalizer"]["mean_iou"]
+    verdict = ""
+    if arguments.data is None:
+        verdict = f" ({'above' if reached > GOAL else 'NOT above'} {GOAL:.2f})"
+    seconds = time.perf_counter() - started
+    print(f"\nmean IoU on unseen pictures: {reached:.3f}{verdict}")
+    print(f"pictures in {arguments.output}/, {seconds:.0f} s in all")
+    if arguments.data is None and reached <= GOAL:
+        raise SystemExit(1)
+
+
+def parse_arguments():
+    """Where data come from and pictures go to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with annotations.csv and images/")
+    parser.add_argument("--output", type=Path, default=Path("demo-output"))
+    return parser.parse_args()
+
+
+def rendered_pictures():
+    """2,000 drawn pictures to learn from and 400 others."""
+    X, y = make_shapes(2000, image_size=48, n_classes=3, random_state=0)
+    return X, y, *make_shapes(400, image_size=48, n_classes=3, random_state=1)
+
+
+def annotated_folder(path):
+    """Training and validation part of a folder: its own split, or one by group."""
+    X, y = one_box_per_image(load_annotated_folder(path))
+    split = y["split"] if "split" in y else pd.Series("", index=y.index)
+    if {"train", "val"} <= set(split):
+        train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
+    else:
+        folds = StratifiedGroupBoxKFold(5, shuffle=True, random_state=0)
+        train, test = next(folds.split(X, y, groups=y.get("group")))
+    return X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test]
+
+
+def search(localizer, X, y, n_images):
+    """Mean scores of each pair of loss weights, best first."""
+    if len(X) > n_images:
+        X, _, y, _ = train_test_split(
+            X, y, train_size=n_images, stratify=y["class_name"], random_state=0
+        )
+    found = GridSearchCV(
+        localizer,
+        GRID,
+        scoring=box_scorer,
+        refit="mean_iou",
+        cv=StratifiedGroupBoxKFold(2, shuffle=True, random_state=0),
+    ).fit(X, y)
+    table = pd.DataFrame(found.cv_results_).sort_values("rank_test_mean_iou")
+    table = table[[c for c in table if c.startswith(("param_", "mean_test_"))]]
+    return table.rename(columns=lambda name: name.removeprefix("param_").removeprefix("mean_test_"))
+
+
+def save_pictures(localizer, X, y, output):
+    """A page of predictions and a page of training curves."""
+    figure, axes = plt.subplots(3, 4, figsize=(12, 9.5), layout="constrained")
+    rows = np.random.default_rng(0).choice(len(X), size=axes.size, replace=False)
+    images = X if isinstance(X, np.ndarray) else X.to_numpy()
+    for ax, row in zip(axes.flat, rows, strict=True):
+        plot_prediction(localizer, images[row], y.iloc[row], ax=ax)
+    figure.savefig(output / "predictions.png", dpi=100)
+
+    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    plots = (plot_loss, plot_bbox_loss, plot_accuracy, plot_iou)
+    for ax, plot in zip(axes.flat, plots, strict=True):
+        plot(localizer, ax=ax)
+    figure.savefig(output / "training.png", dpi=100)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""Reading the chapter's CSV and choosing one box for each image."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skbbox import TARGET_COLUMNS, one_box_per_image, read_annotations
+from skbbox.exceptions import AnnotationError, SkbboxWarning
+
+HEADER = "image_id,x_min,x_max,y_min,y_max,class_name,folder"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write lines below the header (or another one) and give the path of the file."""
+
+    def write(*lines, header=HEADER, encoding="utf-8"):
+        path = tmp_path / "boxes.csv"
+        path.write_text("\n".join((header, *lines)) + "\n", encoding=encoding)
+        return path
+
+    return write
+
+
+# ---------------------------------------------------------------- what is read
+
+
+def test_snacks_file_becomes_one_row_for_each_box(write, tmp_path):
+    source = write("007,0.1,0.5,0.2,0.9,cake,dessert", "007,0,1,0,1,ice cream,dessert")
+    expected = pd.DataFrame(
+        {
+            "image": [str(tmp_path / "dessert" / "007.jpg")] * 2,
+            "class_name": ["cake", "ice cream"],
+            "x_min": [0.1, 0.0],
+            "x_max": [0.5, 1.0],
+            "y_min": [0.2, 0.0],
+            "y_max": [0.9, 1.0],
+            "image_id": ["007", "007"],
+            "folder": ["dessert", "dessert"],
+        }
+    )
+    pd.testing.assert_frame_equal(read_annotations(source), expected)
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path], ids=["str", "Path"])
+@pytest.mark.parametrize("format", [None, "snacks"])
+def test_format_is_recognised_or_named(write, kind, format):
+    boxes = read_annotations(kind(write("1,0,1,0,1,cake,a")), format=format)
+    assert boxes["class_name"].tolist() == ["cake"]
+
+
+def test_images_dir_replaces_the_folder_of_the_file(write, tmp_path):
+    source = write("1,0,1,0,1,cake,a")
+    boxes = read_annotations(source, images_dir=tmp_path / "elsewhere")
+    assert boxes["image"].tolist() == [str(tmp_path / "elsewhere" / "a" / "1.jpg")]
+
+
+def test_relative_images_dir_stays_relative(write):
+    boxes = read_annotations(write("1,0,1,0,1,cake,a"), images_dir="train")
+    assert boxes["image"].tolist() == ["train/a/1.jpg"]
+
+
+@pytest.mark.parametrize("image_id", ["007", "1e5", "0x10", "00000000000000000001", "3.0", "NaN"])
+def test_image_id_stays_text(write, image_id):
+    boxes = read_annotations(write(f"{image_id},0,1,0,1,cake,a"))
+    assert boxes["image_id"].tolist() == [image_id]
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "None", "nan", "", "1", "True", "crème brûlée"])
+def test_class_stays_text(write, name):
+    boxes = read_annotations(write(f"1,0,1,0,1,{name},a"))
+    assert boxes["class_name"].tolist() == [name]
+    assert not boxes["class_name"].isna().any()
+
+
+def test_byte_order_mark_is_no_part_of_the_first_column(write):
+    boxes = read_annotations(write("1,0,1,0,1,cake,a", encoding="utf-8-sig"))
+    assert boxes["image_id"].tolist() == ["1"]
+
+
+def test_quoted_comma_does_not_separate(write):
+    boxes = read_annotations(write('1,0,1,0,1,"cake, with ""cream""",a'))
+    assert boxes["class_name"].tolist() == ['cake, with "cream"']
+
+
+def test_columns_may_come_in_another_order_with_others_between(write):
+    header = "folder,note,class_name,y_max,y_min,x_max,x_min,image_id"
+    row = read_annotations(write("a,x,cake,0.4,0.3,0.2,0.1,7", header=header)).iloc[0]
+    assert row[["x_min", "x_max", "y_min", "y_max"]].tolist() == [0.1, 0.2, 0.3, 0.4]
+    assert row[["class_name", "image_id", "folder"]].tolist() == ["cake", "7", "a"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_line_endings_and_blank_lines_do_not_matter(tmp_path, ending):
+    path = tmp_path / "boxes.csv"
+    path.write_bytes(ending.join([HEADER, "1,0,1,0,1,cake,a", "", "2,0,1,0,1,pie,a"]).encode())
+    assert read_annotations(path)["class_name"].tolist() == ["cake", "pie"]
+
+
+def test_space_after_a_comma_is_no_part_of_the_field(write):
+    source = write("1, 0, 1, 0, 1, cake, a", header=HEADER.replace(",", ", "))
+    assert read_annotations(source)["class_name"].tolist() == ["cake"]
+
+
+def test_file_with_a_header_alone_is_an_empty_table(write):
+    boxes = read_annotations(write())
+    assert len(boxes) == 0
+    assert list(boxes.columns)[:6] == ["image", *TARGET_COLUMNS]
+
+
+def test_box_is_given_as_the_file_has_it(write):
+    # Inverted and out of range: fit refuses it, reading does not repair it.
+    row = read_annotations(write("1,0.9,0.1,-0.5,1.5,cake,a")).iloc[0]
+    assert row[["x_min", "x_max", "y_min", "y_max"]].tolist() == [0.9, 0.1, -0.5, 1.5]
+
+
+def test_sample_of_the_tool_is_read_as_expected(shared):
+    folder = shared / "formats" / "snacks"
+    read = read_annotations(folder / "sample-1.csv")
+    # expected.csv was written apart from us and holds the first box of the sample.
+    with (folder / "expected.csv").open(newline="") as file:
+        expected = [row for row in csv.DictReader(file) if row["sample"] == "sample-1.csv"]
+    assert len(expected) == 1
+    assert read.loc[0, "image_id"] == expected[0]["image"]
+    assert read.loc[0, list(TARGET_COLUMNS)].tolist() == [
+        expected[0]["class_name"],
+        *(float(expected[0][name]) for name in TARGET_COLUMNS[1:]),
+    ]
+
+
+def test_sample_of_the_tool_finds_images_by_folder_not_by_class(shared):
+    read = read_annotations(shared / "formats" / "snacks" / "sample-1.csv", images_dir="images")
+    # As the five lines of the file have it.
+    cakes, muffins = "images/cake/009218ad38ab2010.jpg", "images/muffin/00c7515143b32051.jpg"
+    assert read["image"].tolist() == [cakes] * 3 + [muffins] * 2
+    assert read["class_name"].tolist() == ["cake", "ice cream", "ice cream", "cake", "muffin"]
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param("2,0,1,0,1,cake", "line 3: the number of fields differs", id="too few"),
+        pytest.param("2,0,1,0,1,cake,a,b", "line 3: the number of fields differs", id="too many"),
+        pytest.param(
+            "2,0,wide,0,1,cake,a", "line 3: x_max is not a number. Received: 'wide'", id="text"
+        ),
+        pytest.param("2,0,1,,1,cake,a", "line 3: y_min is not a number. Received: ''", id="empty"),
+        pytest.param(
+            '2,0,"0,5",0,1,cake,a', "line 3: x_max is not a number. Received: '0,5'", id="comma"
+        ),
+        pytest.param("2,0,1,0,1,cake,..", "line 3: folder and image_id lead out", id="parent"),
+        pytest.param("../2,0,1,0,1,cake,a/..", "line 3: .*lead out of", id="parent in the id"),
+        pytest.param("2,0,1,0,1,cake,a/../../b", "line 3: .*lead out of", id="up and down again"),
+        pytest.param("2,0,1,0,1,cake,/etc", "line 3: .*lead out of.*'/etc'", id="absolute folder"),
+        pytest.param("/etc/passwd,0,1,0,1,cake,a", "line 3: .*lead out of", id="absolute id"),
+    ],
+)
+@pytest.mark.parametrize("images_dir", [None, "images", "."])
+def test_line_that_cannot_be_read_is_named(write, line, message, images_dir):
+    source = write("1,0,1,0,1,cake,a", line)
+    with pytest.raises(AnnotationError, match=rf"boxes.csv, {message}"):
+        read_annotations(source, images_dir=images_dir)
+
+
+def test_line_is_counted_in_the_file_not_in_records(write):
+    source = write('1,0,1,0,1,"cake\nand pie",a', "", "2,0,wide,0,1,cake,a")
+    # Header, two lines of one record, a blank one.
+    with pytest.raises(AnnotationError, match=r"line 5: x_max"):
+        read_annotations(source)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.csv does not exist"):
+        read_annotations(tmp_path / "nowhere.csv")
+
+
+def test_unknown_format_shows_the_known_ones(write):
+    with pytest.raises(AnnotationError, match=r"one of \['snacks'.*Received: 'snack'"):
+        read_annotations(write(), format="snack")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "a,b,c\n1,2,3\n", HEADER.replace(",", ";"), "\x00\xff", "\n\n"]
+)
+def test_file_of_another_kind_is_not_recognised(tmp_path, content):
+    path = tmp_path / "other.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(AnnotationError, match=r"other.csv is in none of the known formats"):
+        read_annotations(path)
+
+
+def test_folder_is_not_recognised(tmp_path):
+    with pytest.raises(AnnotationError, match="none of the known formats"):
+        read_annotations(tmp_path)
+
+
+def test_columns_missing_from_a_named_format_are_named(write):
+    source = write("1,0,1,0,1,cake", header=HEADER.removesuffix(",folder"))
+    with pytest.raises(AnnotationError, match=r"boxes.csv: the columns \['folder'\] are missing"):
+        read_annotations(source, format="snacks")
+
+
+def test_text_in_another_encoding_is_named(write):
+    source = write("1,0,1,0,1,crème,a", encoding="latin-1")
+    with pytest.raises(AnnotationError, match=r"boxes.csv is not UTF-8"):
+        read_annotations(source)
+
+
+def test_quotation_mark_left_open_in_a_long_file_is_named(write):
+    # The csv module takes fields of up to 131072 characters.
+    source = write('1,0,1,0,1,"cake,a', *["2,0,1,0,1,cake,a"] * 10_000)
+    with pytest.raises(AnnotationError, match=r"boxes.csv, line \d+: .*quotation mark"):
+        read_annotations(source)
+
+
+# ---------------------------------------------------------------- one box for each image
+
+
+def table(*rows, **extra):
+    return pd.DataFrame(rows, columns=["image", *TARGET_COLUMNS]).assign(**extra)
+
+
+# Areas: a 0.01, 0.81, 0.25; b 0.36; c 0.04, 0.04 (the same).
+BOXES = table(
+    ("a.jpg", "cat", 0.0, 0.1, 0.0, 0.1),
+    ("b.jpg", "cat", 0.2, 0.8, 0.2, 0.8),
+    ("a.jpg", "dog", 0.0, 0.9, 0.0, 0.9),
+    ("c.jpg", "owl", 0.0, 0.2, 0.0, 0.2),
+    ("a.jpg", "owl", 0.5, 1.0, 0.5, 1.0),
+    ("c.jpg", "cat", 0.5, 0.7, 0.5, 0.7),
+).set_axis([10, 20, 30, 40, 50, 60])
+MISSING = ("d.jpg", None, *[np.nan] * 4)
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        # Of c's equals the first.
+        ("largest", [20, 30, 40]),
+        ("first", [10, 20, 40]),
+        ("all", [10, 20, 30, 40, 50, 60]),
+    ],
+)
+def test_keep_chooses_the_rows_and_leaves_their_order_and_index(keep, expected):
+    X, y = one_box_per_image(BOXES, keep=keep)
+    assert X.index.tolist() == y.index.tolist() == expected
+    pd.testing.assert_series_equal(X, BOXES.loc[expected, "image"])
+    pd.testing.assert_frame_equal(y, BOXES.loc[expected, list(TARGET_COLUMNS)])
+
+
+def test_the_largest_is_kept_unless_told():
+    pd.testing.assert_frame_equal(
+        one_box_per_image(BOXES)[1], one_box_per_image(BOXES, "largest")[1]
+    )
+
+
+def test_only_leaves_images_with_several_boxes_out_and_warns_with_their_number():
+    with pytest.warns(SkbboxWarning, match="^2 images with several boxes left out"):
+        X, y = one_box_per_image(BOXES, keep="only")
+    assert X.tolist() == ["b.jpg"]
+    assert y.index.tolist() == [20]
+
+
+def test_only_is_silent_when_nothing_is_left_out():
+    # SkbboxWarning is an error in these tests.
+    X, _ = one_box_per_image(BOXES.loc[[10, 20]], keep="only")
+    assert X.tolist() == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("keep", ["largest", "first", "only", "all"])
+def test_images_without_an_object_are_left_out_with_a_warning(keep):
+    boxes = table(("a.jpg", "cat", 0, 1, 0, 1), MISSING, ("e.jpg", None, *[np.nan] * 4))
+    with pytest.warns(SkbboxWarning, match="^2 images without an object left out"):
+        X, y = one_box_per_image(boxes, keep=keep)
+    assert X.tolist() == ["a.jpg"]
+    assert len(y) == 1
+
+
+@pytest.mark.parametrize("keep", ["largest", "first", "only", "all"])
+def test_row_without_a_box_does_not_count_beside_a_box(keep):
+    # No image is left out, so that nothing is said: SkbboxWarning is an error in these tests.
+    boxes = table(("a.jpg", None, *[np.nan] * 4), ("a.jpg", "cat", 0, 1, 0, 1))
+    X, y = one_box_per_image(boxes, keep=keep)
+    assert X.tolist() == ["a.jpg"]
+    assert y["class_name"].tolist() == ["cat"]
+
+
+def test_warning_points_to_the_line_of_the_caller():
+    with pytest.warns(SkbboxWarning) as warned:
+        one_box_per_image(table(MISSING))
+    assert warned[0].filename == __file__
+
+
+def test_box_with_one_edge_missing_is_left_for_fit_to_refuse():
+    boxes = table(("a.jpg", "cat", 0, np.nan, 0, 1), ("b.jpg", "cat", 0, 1, 0, 1))
+    assert one_box_per_image(boxes)[0].tolist() == ["a.jpg", "b.jpg"]
+
+
+def test_target_columns_come_first_then_the_others():
+    boxes = BOXES.assign(difficult=True)[["difficult", *BOXES.columns[::-1]]].assign(note="x")
+    _, y = one_box_per_image(boxes)
+    assert list(y.columns) == [*TARGET_COLUMNS, "difficult", "note"]
+
+
+def test_labels_that_repeat_in_the_index_do_not_mix_rows_up():
+    _, y = one_box_per_image(BOXES.set_axis([0] * 6))
+    assert y["class_name"].tolist() == ["cat", "dog", "owl"]
+
+
+def test_table_is_not_written_to():
+    before = BOXES.copy()
+    one_box_per_image(BOXES)
+    pd.testing.assert_frame_equal(BOXES, before)
+
+
+def test_unknown_keep_shows_the_known_ones():
+    with pytest.raises(ValueError, match=r"keep must be one of \['largest'.*Received: 'smallest'"):
+        one_box_per_image(BOXES, keep="smallest")
+
+
+def test_missing_column_is_named():
+    with pytest.raises(ValueError, match=r"missing: \['image', 'y_max'\]"):
+        one_box_per_image(BOXES.drop(columns=["image", "y_max"]))
+
+
+def test_what_is_read_goes_straight_in(write, tmp_path):
+    source = write("1,0,0.5,0,0.5,cake,a", "1,0,1,0,1,pie,a", "2,0,1,0,1,cake,b")
+    X, y = one_box_per_image(read_annotations(source))
+    assert X.tolist() == [str(tmp_path / "a" / "1.jpg"), str(tmp_path / "b" / "2.jpg")]
+    assert y["class_name"].tolist() == ["pie", "cake"]
+    assert list(y.columns) == [*TARGET_COLUMNS, "image_id", "folder"]

@@ -1,0 +1,391 @@
+"""The geometry of boxes, against numbers worked out by hand and counted pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skbbox import (
+    TARGET_COLUMNS,
+    giou,
+    iou,
+    iou_at,
+    iou_matrix,
+    localization_accuracy,
+    mean_iou,
+)
+from skbbox.boxes import as_boxes, as_class_names, check_boxes
+from skbbox.exceptions import BoxError
+
+FULL = (0.0, 1.0, 0.0, 1.0)
+MIDDLE = (0.25, 0.75, 0.25, 0.75)
+TOP_LEFT = (0.0, 0.5, 0.0, 0.5)
+NAN, INF = float("nan"), float("inf")
+
+# Three true boxes that are the whole image, and predictions that lie in it: the IoU is the
+# area of the prediction, that is 1, 0.5 and 0.25.
+TRUE = pd.DataFrame([("cat", *FULL), ("cat", *FULL), ("dog", *FULL)], columns=TARGET_COLUMNS)
+PREDICTED = pd.DataFrame(
+    [("cat", *FULL), ("dog", 0.0, 0.5, 0.0, 1.0), ("dog", *MIDDLE)], columns=TARGET_COLUMNS
+)
+
+
+def structured(frame):
+    kinds = [("class_name", "U8"), *((name, np.float64) for name in TARGET_COLUMNS[1:])]
+    return np.array([tuple(row) for row in frame[list(TARGET_COLUMNS)].to_numpy()], dtype=kinds)
+
+
+# The same three boxes in every form that a table of boxes may have.
+FORMS = {
+    "DataFrame": lambda frame: frame,
+    "DataFrame with columns in another order": lambda frame: frame[list(frame.columns[::-1])],
+    "DataFrame with another index": lambda frame: frame.set_axis([7, 7, -1]),
+    "structured array": structured,
+    "record array": lambda frame: structured(frame).view(np.recarray),
+    "object array, class first": lambda frame: frame.to_numpy(dtype=object),
+    "object array, class first, confidence last": lambda frame: frame.assign(
+        confidence=0.9
+    ).to_numpy(dtype=object),
+    "list of rows, label last": lambda frame: [
+        (*row[1:], row[0]) for row in frame.itertuples(index=False)
+    ],
+}
+FORMS_WITH_CLASS = {name: form for name, form in FORMS.items() if "label last" not in name}
+
+
+# ---------------------------------------------------------------- iou
+
+
+def test_iou_of_the_chapters_example_is_exact():
+    # Widths 0.5 and 0.2, heights 0.3; overlap 0.2 x 0.2: 0.04 / (0.15 + 0.06 - 0.04) = 4/17.
+    assert iou((0.2, 0.7, 0.3, 0.6), (0.4, 0.6, 0.2, 0.5)) == 0.23529411764705882
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param(FULL, FULL, 1.0, id="same"),
+        pytest.param(FULL, MIDDLE, 0.25, id="nested: 0.25 / 1"),
+        pytest.param(MIDDLE, FULL, 0.25, id="nested, the other way round"),
+        # Overlap 0.25 x 0.25 = 1/16; union 1/4 + 1/4 - 1/16 = 7/16.
+        pytest.param(TOP_LEFT, MIDDLE, 1 / 7, id="overlapping corners"),
+        pytest.param(TOP_LEFT, (0.5, 1.0, 0.0, 0.5), 0.0, id="touching at an edge"),
+        pytest.param(TOP_LEFT, (0.5, 1.0, 0.5, 1.0), 0.0, id="touching at a corner"),
+        pytest.param((0, 0.2, 0, 0.2), (0.7, 0.9, 0.7, 0.9), 0.0, id="disjoint in x and y"),
+        pytest.param((0, 0.2, 0, 1), (0.7, 0.9, 0, 1), 0.0, id="disjoint in x alone"),
+        pytest.param((0, 1, 0, 0.2), (0, 1, 0.7, 0.9), 0.0, id="disjoint in y alone"),
+        pytest.param((0.5, 0.5, 0, 1), FULL, 0.0, id="line in a box"),
+        pytest.param((0.5, 0.5, 0, 1), (0.5, 0.5, 0, 1), 0.0, id="line with itself"),
+        pytest.param((0.5, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5), 0.0, id="point with itself"),
+        # In pixels: overlap 10 x 10 = 100; union 400 + 400 - 100 = 700.
+        pytest.param((0, 20, 0, 20), (10, 30, 10, 30), 1 / 7, id="pixels"),
+        # 100000 x 100000 is more than an int32 holds; half of it is covered.
+        pytest.param((0, 100_000) * 2, (0, 100_000, 0, 50_000), 0.5, id="large pixels"),
+    ],
+)
+def test_iou_of_two_boxes(a, b, expected):
+    assert iou(a, b) == pytest.approx(expected, abs=1e-15)
+
+
+def test_iou_of_two_single_boxes_is_a_plain_float():
+    assert type(iou(np.array(FULL), np.array(MIDDLE))) is float
+
+
+def test_iou_of_int32_pixels_does_not_overflow():
+    boxes = np.array([[0, 100_000, 0, 100_000]], dtype=np.int32)
+    np.testing.assert_array_equal(iou(boxes, boxes), [1.0])
+
+
+@pytest.mark.parametrize("measure", [iou, giou])
+def test_fifth_entry_is_a_label_and_ignored(measure):
+    assert measure((*FULL, "cat"), (*MIDDLE, 3)) == measure(FULL, MIDDLE) == 0.25
+
+
+@pytest.mark.parametrize("measure", [iou, giou, iou_matrix])
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        pytest.param((0.6, 0.4, 0, 1), r"Row 0: the box is inverted.*x_min=0.6", id="x inverted"),
+        pytest.param((0, 1, 0.6, 0.4), r"Row 0: the box is inverted.*y_max=0.4", id="y inverted"),
+        pytest.param((NAN, 1, 0, 1), "Row 0: a coordinate is missing", id="NaN"),
+        pytest.param((0, INF, 0, 1), "Row 0: a coordinate is missing or not finite", id="inf"),
+        pytest.param((None, 1, 0, 1), "Row 0: a coordinate is missing", id="None"),
+        pytest.param((0, 1, 0), "four numbers", id="three numbers"),
+        pytest.param((0, 1, "wide", 1), "Row 0: y_min is not a number.*'wide'", id="text"),
+    ],
+)
+def test_box_that_is_none_is_refused_on_either_side(measure, box, message):
+    with pytest.raises(BoxError, match=message):
+        measure(box, FULL)
+    with pytest.raises(BoxError, match=message):
+        measure(FULL, box)
+
+
+def test_error_names_the_first_wrong_row_and_counts_the_others():
+    boxes = [FULL, (0.6, 0.4, 0, 1), FULL, (0.9, 0.1, 0, 1)]
+    with pytest.raises(BoxError, match=r"Row 1: .*\(1 more rows like it\)"):
+        iou(boxes, FULL)
+
+
+@pytest.mark.parametrize("measure", [iou, giou])
+@pytest.mark.parametrize("pair", [(FULL, [FULL, MIDDLE]), ([FULL, MIDDLE], [FULL])])
+def test_one_box_is_paired_with_every_box(measure, pair):
+    np.testing.assert_allclose(measure(*pair), [1.0, 0.25])
+
+
+@pytest.mark.parametrize("measure", [iou, giou])
+def test_lengths_that_cannot_be_paired_are_refused(measure):
+    with pytest.raises(BoxError, match="Received 2 and 3 boxes"):
+        measure([FULL] * 2, [FULL] * 3)
+
+
+@pytest.mark.parametrize("empty", [[], np.empty((0, 4)), TRUE.iloc[:0]], ids=type)
+@pytest.mark.parametrize("measure", [iou, giou])
+def test_no_boxes_give_an_empty_array(measure, empty):
+    assert measure(empty, empty).shape == (0,)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_iou_takes_every_form_of_table(form):
+    np.testing.assert_allclose(iou(form(TRUE), form(PREDICTED)), [1.0, 0.5, 0.25])
+
+
+def test_iou_takes_one_row_of_a_table():
+    assert iou(PREDICTED.iloc[1], structured(TRUE)[0]) == 0.5
+
+
+def test_rows_are_paired_by_position_not_by_index():
+    np.testing.assert_allclose(iou(TRUE, PREDICTED.set_axis([2, 1, 0])), [1.0, 0.5, 0.25])
+
+
+# ---------------------------------------------------------------- giou
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param(FULL, FULL, 1.0, id="same"),
+        # The hull is the outer box, which is also the union: nothing is taken off.
+        pytest.param(FULL, MIDDLE, 0.25, id="nested"),
+        # IoU 1/7; hull 0.75^2 = 9/16, union 7/16: 1/7 - 2/9 = -5/63.
+        pytest.param(TOP_LEFT, MIDDLE, -5 / 63, id="overlapping corners"),
+        # The hull is the union.
+        pytest.param((0, 0.5, 0, 1), (0.5, 1, 0, 1), 0.0, id="touching along a whole edge"),
+        # Hull 1, union 1/2.
+        pytest.param(TOP_LEFT, (0.5, 1, 0.5, 1), -0.5, id="touching at a corner"),
+        # Hull 1, union 1/2.
+        pytest.param((0, 0.25, 0, 1), (0.75, 1, 0, 1), -0.5, id="apart in x"),
+        # Hull 1, union 2/16.
+        pytest.param((0, 0.25, 0, 0.25), (0.75, 1, 0.75, 1), -0.875, id="apart in x and y"),
+        pytest.param((0.5,) * 4, (0.5,) * 4, 0.0, id="point with itself"),
+        # Hull 1, union 0.
+        pytest.param((0, 0, 0, 0), (1, 1, 1, 1), -1.0, id="two points"),
+    ],
+)
+def test_giou_of_two_boxes(a, b, expected):
+    assert giou(a, b) == pytest.approx(expected, abs=1e-15)
+
+
+# ---------------------------------------------------------------- iou_matrix
+
+
+def test_iou_matrix_agrees_with_counted_pixels():
+    def mask(box):
+        pixels = np.zeros((24, 24), dtype=bool)
+        pixels[box[2] : box[3], box[0] : box[1]] = True
+        return pixels
+
+    rng = np.random.default_rng(0)
+    # Integer edges 0..24, sorted by pair; some boxes are empty, many overlap, others do not.
+    a, b = (np.sort(rng.integers(0, 25, (n, 2, 2)), axis=2).reshape(n, 4) for n in (40, 30))
+    shared = np.array([[(mask(i) & mask(j)).sum() for j in b] for i in a])
+    either = np.array([[(mask(i) | mask(j)).sum() for j in b] for i in a])
+    # Where both are empty no pixel is shared, and the answer is 0.
+    expected = shared / np.maximum(either, 1)
+    np.testing.assert_allclose(iou_matrix(a / 24, b / 24), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_iou_matrix_has_a_row_for_each_box_of_a():
+    expected = [[1.0, 0.25, 0.25], [0.25, 1.0, 1 / 7]]
+    np.testing.assert_allclose(iou_matrix([FULL, MIDDLE], [FULL, MIDDLE, TOP_LEFT]), expected)
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(0, 2), (2, 0), (0, 0)])
+def test_iou_matrix_of_no_boxes_keeps_its_shape(n_a, n_b):
+    assert iou_matrix([FULL] * n_a, [FULL] * n_b).shape == (n_a, n_b)
+
+
+# ---------------------------------------------------------------- means over a table
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_mean_iou_takes_every_form_of_table(form):
+    # (1 + 0.5 + 0.25) / 3
+    assert mean_iou(form(TRUE), form(PREDICTED)) == pytest.approx(1.75 / 3)
+
+
+def test_mean_iou_takes_arrays_of_coordinates_alone():
+    coordinates = list(TARGET_COLUMNS[1:])
+    predicted = PREDICTED[coordinates].to_numpy()
+    assert mean_iou(TRUE[coordinates].to_numpy(), predicted) == pytest.approx(1.75 / 3)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.2, 1.0), (0.25, 1.0), (0.5, 2 / 3), (0.51, 1 / 3), (1.0, 1 / 3)]
+)
+def test_iou_at_counts_boxes_from_the_threshold_on(threshold, expected):
+    # IoU 1, 0.5, 0.25; the threshold itself counts.
+    assert iou_at(TRUE, PREDICTED, threshold=threshold) == pytest.approx(expected)
+
+
+def test_iou_at_takes_half_unless_told():
+    assert iou_at(TRUE, PREDICTED) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.5, 1 / 3), (0.25, 2 / 3), (1.0, 1 / 3), (0.0, 2 / 3)]
+)
+def test_localization_accuracy_needs_the_class_and_the_box(threshold, expected):
+    # Classes right in rows 0 and 2, IoU 1, 0.5, 0.25.
+    accuracy = localization_accuracy(TRUE, PREDICTED, threshold=threshold)
+    assert accuracy == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("form", FORMS_WITH_CLASS.values(), ids=FORMS_WITH_CLASS)
+def test_localization_accuracy_takes_every_form_with_a_class(form):
+    assert localization_accuracy(TRUE, form(PREDICTED)) == pytest.approx(1 / 3)
+
+
+def test_localization_accuracy_takes_numbered_classes_with_a_confidence():
+    # What cross_val_predict makes of integer classes: one float array with six columns.
+    true = TRUE.assign(class_name=[1, 1, 2])
+    predicted = PREDICTED.assign(class_name=[1, 2, 2], confidence=0.5).to_numpy(dtype=np.float64)
+    assert localization_accuracy(true, predicted) == pytest.approx(1 / 3)
+
+
+def test_class_that_is_missing_on_both_sides_is_not_right():
+    true = TRUE.assign(class_name=np.nan)
+    assert localization_accuracy(true, true) == 0.0
+
+
+@pytest.mark.parametrize("without", ["y_true", "y_pred"])
+def test_localization_accuracy_without_classes_names_the_side_and_iou_at(without):
+    tables = {"y_true": TRUE, "y_pred": PREDICTED}
+    tables[without] = tables[without].drop(columns="class_name")
+    with pytest.raises(BoxError, match=f"{without} has no class_name; use iou_at"):
+        localization_accuracy(**tables)
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        # (1 x 1 + 0 x 0.5 + 3 x 0.25) / 4
+        (mean_iou, 1.75 / 4),
+        # (1 x 1 + 0 x 1 + 3 x 0) / 4
+        (iou_at, 1 / 4),
+        (localization_accuracy, 1 / 4),
+    ],
+)
+def test_sample_weight_weighs_the_rows(measure, expected):
+    assert measure(TRUE, PREDICTED, sample_weight=[1, 0, 3]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        pytest.param([1, 1], r"each of the 3 rows. Received shape \(2,\)", id="too short"),
+        pytest.param([0, 0, 0], "positive sum", id="all zero"),
+        pytest.param([2, -1, 1], "negative or not finite", id="negative"),
+        pytest.param([1, NAN, 1], "negative or not finite", id="NaN"),
+    ],
+)
+def test_sample_weight_that_cannot_weigh_is_refused(measure, weight, message):
+    with pytest.raises(BoxError, match=message):
+        measure(TRUE, PREDICTED, sample_weight=weight)
+
+
+@pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
+def test_mean_over_no_rows_is_refused(measure):
+    with pytest.raises(BoxError, match="no box to measure"):
+        measure(TRUE.iloc[:0], PREDICTED.iloc[:0])
+
+
+@pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
+def test_one_prediction_for_several_rows_is_refused(measure):
+    with pytest.raises(BoxError, match="Received 3 and 1 rows"):
+        measure(TRUE, PREDICTED.iloc[:1])
+
+
+@pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
+def test_mean_with_a_missing_prediction_names_its_row(measure):
+    predicted = PREDICTED.copy()
+    predicted.loc[2, "y_min"] = NAN
+    with pytest.raises(BoxError, match="Row 2: a coordinate is missing"):
+        measure(TRUE, predicted)
+
+
+# ---------------------------------------------------------------- as_boxes, as_class_names
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_as_boxes_brings_every_form_into_one_order(form):
+    expected = [FULL, (0.0, 0.5, 0.0, 1.0), MIDDLE]
+    np.testing.assert_array_equal(as_boxes(form(PREDICTED)), expected)
+
+
+def test_as_boxes_names_the_columns_that_are_missing():
+    with pytest.raises(BoxError, match=r"missing: \['x_max', 'y_max'\]"):
+        as_boxes(TRUE.drop(columns=["x_max", "y_max"]))
+
+
+@pytest.mark.parametrize("form", FORMS_WITH_CLASS.values(), ids=FORMS_WITH_CLASS)
+def test_as_class_names_finds_the_class_in_every_form(form):
+    assert as_class_names(form(PREDICTED)).tolist() == ["cat", "dog", "dog"]
+
+
+def test_as_class_names_is_none_without_a_class():
+    assert as_class_names(TRUE.drop(columns="class_name")) is None
+
+
+# ---------------------------------------------------------------- check_boxes
+
+
+@pytest.mark.parametrize("overshoot", [1e-6, 1e-7, 1e-12])
+def test_tiny_overshoot_is_clipped(overshoot):
+    checked = check_boxes([(-overshoot, 1 + overshoot, -overshoot, 1 + overshoot)])
+    np.testing.assert_array_equal(checked, [FULL])
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        pytest.param((-2e-6, 1, 0, 1), "outside the image", id="beyond 0"),
+        pytest.param((0, 1 + 2e-6, 0, 1), "outside the image", id="beyond 1"),
+        pytest.param((0, 1, 0, 1.5), "outside the image", id="well beyond 1"),
+        pytest.param((10, 200, 20, 180), "pixel coordinates; divide x by", id="pixels"),
+        pytest.param((0, 2, 0, 1), "pixel coordinates", id="two pixels"),
+        pytest.param((0, 1, -30, 1), "pixel coordinates", id="negative pixels"),
+        pytest.param((0.7, 0.2, 0.3, 0.6), "inverted; the order is x_min, x_max", id="inverted x"),
+        pytest.param((0.2, 0.7, 0.6, 0.3), "inverted", id="inverted y"),
+        pytest.param((0.5, 0.5, 0, 1), "empty; its width or height is 0", id="no width"),
+        pytest.param((0, 1, 0.5, 0.5), "empty", id="no height"),
+        pytest.param((1, 1 + 5e-7, 0, 1), "empty", id="empty once clipped"),
+        pytest.param((NAN, 1, 0, 1), "missing or not finite; drop the row", id="NaN"),
+        pytest.param((0, 1, None, 1), "missing or not finite", id="None"),
+        pytest.param((0, INF, 0, 1), "missing or not finite", id="inf"),
+        pytest.param((0, 1, 0, "tall"), "y_max is not a number.*'tall'", id="text"),
+    ],
+)
+def test_check_boxes_refuses_and_names_the_row(box, message):
+    with pytest.raises(BoxError, match=f"Row 1: .*{message}"):
+        check_boxes([FULL, box, MIDDLE])
+
+
+def test_check_boxes_leaves_good_boxes_alone():
+    np.testing.assert_array_equal(check_boxes([FULL, MIDDLE]), [FULL, MIDDLE])
+
+
+def test_check_boxes_does_not_write_into_its_input():
+    boxes = np.array([(-5e-7, 1.0, 0.0, 1.0)])
+    boxes.setflags(write=False)
+    assert check_boxes(boxes)[0, 0] == 0.0

@@ -1,0 +1,188 @@
+"""The score and the scorers."""
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import cross_validate
+
+from skbbox import (
+    TARGET_COLUMNS,
+    DummyLocalizer,
+    IoUScore,
+    box_scorer,
+    iou_50_scorer,
+    localization_scorer,
+    mean_iou_scorer,
+)
+from skbbox.exceptions import BoxError
+
+# A localizer that answers "the whole image, cat" has IoU 1, 0.5, 0.25 and 0.65 here, and the
+# class right in the first two rows.
+X = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+Y = pd.DataFrame(
+    [
+        ("cat", 0.0, 1.0, 0.0, 1.0),
+        ("cat", 0.0, 0.5, 0.0, 1.0),
+        ("dog", 0.0, 0.5, 0.0, 0.5),
+        ("dog", 0.0, 0.65, 0.0, 1.0),
+    ],
+    columns=TARGET_COLUMNS,
+)
+BOXES_ALONE = Y.drop(columns="class_name")
+
+
+class CountingLocalizer(DummyLocalizer):
+    def predict(self, X):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        return super().predict(X)
+
+
+@pytest.fixture
+def full():
+    """The whole image; of classes that are equally frequent, the first in sorted order."""
+    return DummyLocalizer(strategy="full").fit(X, Y)
+
+
+# ---------------------------------------------------------------- IoUScore
+
+
+def test_score_is_a_float_with_the_mean_iou():
+    score = IoUScore(0.6, iou_50=0.75)
+    assert isinstance(score, float)
+    assert score == score.mean_iou == 0.6
+
+
+def test_score_unpacks_into_both_measures():
+    mean_iou, iou_50 = IoUScore(0.6, iou_50=0.75)
+    assert (mean_iou, iou_50) == (0.6, 0.75)
+
+
+def test_score_shows_both_measures():
+    assert repr(IoUScore(0.6, iou_50=0.75)) == "IoUScore(mean_iou=0.600, iou_50=0.750)"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_score_survives_pickling(protocol):
+    restored = pickle.loads(pickle.dumps(IoUScore(0.6, iou_50=0.75), protocol=protocol))
+    assert type(restored) is IoUScore
+    assert tuple(restored) == (0.6, 0.75)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_score_survives_copying(copied):
+    assert tuple(copied(IoUScore(0.6, iou_50=0.75))) == (0.6, 0.75)
+
+
+def test_scores_sort_by_mean_iou():
+    low, high = IoUScore(0.4, iou_50=0.9), IoUScore(0.6, iou_50=0.1)
+    assert sorted([high, low]) == [low, high]
+    assert max(low, high) is high
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (IoUScore(0.5, iou_50=1.0) + 1, 1.5),
+        (-IoUScore(0.5, iou_50=1.0), -0.5),
+        (1 - IoUScore(0.5, iou_50=1.0), 0.5),
+        (IoUScore(0.5, iou_50=1.0) * 2, 1.0),
+    ],
+)
+def test_arithmetic_on_a_score_gives_a_plain_float(result, expected):
+    assert type(result) is float
+    assert result == expected
+
+
+def test_scores_make_a_one_dimensional_array():
+    scores = np.array([IoUScore(0.4, iou_50=0.9), IoUScore(0.6, iou_50=0.1)])
+    assert scores.dtype == np.float64
+    assert scores.tolist() == [0.4, 0.6]
+
+
+def test_score_formats_like_a_float():
+    assert f"{IoUScore(0.6, iou_50=0.75):.2f}" == "0.60"
+
+
+def test_score_is_a_number_in_json():
+    assert json.dumps({"score": IoUScore(0.6, iou_50=0.75)}) == '{"score": 0.6}'
+
+
+def test_score_of_predictions_weighs_both_measures():
+    # IoU 1 and 0.25, weights 1 and 3: (1 + 0.75) / 4; at least 0.5: 1 / 4.
+    whole = [(0, 1, 0, 1)] * 2
+    score = IoUScore.of(whole, [(0, 1, 0, 1), (0, 0.5, 0, 0.5)], sample_weight=[1, 3])
+    assert tuple(score) == pytest.approx((1.75 / 4, 1 / 4))
+
+
+# ---------------------------------------------------------------- scorers
+
+# Means of 1, 0.5, 0.25, 0.65; of which three are at least 0.5; of which two have the class.
+UNWEIGHTED = {"mean_iou": 2.4 / 4, "iou_50": 3 / 4, "localization_accuracy": 2 / 4}
+# With weights 1, 0, 1, 2: (1 + 0.25 + 1.3) / 4; (1 + 2) / 4; 1 / 4.
+WEIGHTED = {"mean_iou": 2.55 / 4, "iou_50": 3 / 4, "localization_accuracy": 1 / 4}
+SCORERS = {
+    "mean_iou": mean_iou_scorer,
+    "iou_50": iou_50_scorer,
+    "localization_accuracy": localization_scorer,
+}
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_scorer_gives_one_number(full, name):
+    assert SCORERS[name](full, X, Y) == pytest.approx(UNWEIGHTED[name])
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_scorer_takes_sample_weight(full, name):
+    weighted = SCORERS[name](full, X, Y, sample_weight=[1, 0, 1, 2])
+    assert weighted == pytest.approx(WEIGHTED[name])
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+def test_scorer_is_one_that_scikit_learn_takes(full, scorer):
+    assert check_scoring(full, scoring=scorer) is scorer
+
+
+def test_box_scorer_gives_all_measures(full):
+    assert box_scorer(full, X, Y) == pytest.approx(UNWEIGHTED)
+
+
+def test_box_scorer_takes_sample_weight(full):
+    assert box_scorer(full, X, Y, sample_weight=[1, 0, 1, 2]) == pytest.approx(WEIGHTED)
+
+
+def test_box_scorer_predicts_once():
+    localizer = CountingLocalizer().fit(X, Y)
+    box_scorer(localizer, X, Y)
+    assert localizer.n_calls_ == 1
+
+
+def test_box_scorer_without_classes_leaves_the_localization_accuracy_out():
+    localizer = DummyLocalizer(strategy="full").fit(X, BOXES_ALONE)
+    assert set(box_scorer(localizer, X, BOXES_ALONE)) == {"mean_iou", "iou_50"}
+
+
+def test_localization_scorer_without_classes_points_to_iou_at():
+    localizer = DummyLocalizer(strategy="full").fit(X, BOXES_ALONE)
+    with pytest.raises(BoxError, match="use iou_at"):
+        localization_scorer(localizer, X, BOXES_ALONE)
+
+
+def test_class_never_seen_in_fit_counts_as_wrong_and_its_box_still_counts(full):
+    scores = box_scorer(full, X, Y.assign(class_name="unseen"))
+    assert scores == pytest.approx(UNWEIGHTED | {"localization_accuracy": 0.0})
+
+
+def test_box_scorer_fills_a_column_for_each_measure_in_cross_validate():
+    # Two folds of two rows; the whole image is predicted, whatever is learnt.
+    found = cross_validate(DummyLocalizer("full"), X, Y, cv=2, scoring=box_scorer)
+    # (1 + 0.5) / 2 and (0.25 + 0.65) / 2; 2 / 2 and 1 / 2.
+    np.testing.assert_allclose(found["test_mean_iou"], [0.75, 0.45])
+    np.testing.assert_allclose(found["test_iou_50"], [1.0, 0.5])
+    # Each fold is learnt from the other class alone.
+    np.testing.assert_allclose(found["test_localization_accuracy"], [0.0, 0.0])

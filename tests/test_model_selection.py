@@ -1,0 +1,237 @@
+"""Folds and the validation part: classes in proportion, images on one side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.model_selection import cross_validate
+
+from skbbox import (
+    DummyLocalizer,
+    StratifiedBoxKFold,
+    StratifiedGroupBoxKFold,
+    box_scorer,
+)
+from skbbox.exceptions import BoxError
+from skbbox.model_selection import train_validation_rows
+
+# 12 cats, 6 dogs and 3 owls, in this order.
+CLASSES = ["cat"] * 12 + ["dog"] * 6 + ["owl"] * 3
+Y = pd.DataFrame({"class_name": CLASSES, "x_min": 0.0, "x_max": 0.5, "y_min": 0.0, "y_max": 1.0})
+PATHS = [f"{row}.jpg" for row in range(21)]
+# Every image thrice, one row of each class: rows 0, 7 and 14 are of image 0, and so on.
+REPEATED = [f"{row % 7}.jpg" for row in range(21)]
+SPLITTERS = [StratifiedBoxKFold, StratifiedGroupBoxKFold]
+
+
+def as_structured(frame):
+    return frame.astype({"class_name": object}).to_records(index=False)
+
+
+# ---------------------------------------------------------------- stratification
+
+
+@pytest.mark.parametrize("make", [lambda y: y, as_structured], ids=["DataFrame", "records"])
+@pytest.mark.parametrize("shuffle", [{}, {"shuffle": True, "random_state": 0}], ids=str)
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_every_fold_has_each_class_in_proportion(splitter, shuffle, make):
+    for _, test in splitter(3, **shuffle).split(PATHS, make(Y)):
+        # A third of 12, 6 and 3.
+        assert Y["class_name"].iloc[test].value_counts().to_dict() == {"cat": 4, "dog": 2, "owl": 1}
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_every_row_is_tested_once_and_else_trained_on(splitter):
+    folds = list(splitter(3).split(PATHS, Y))
+    assert sorted(np.concatenate([test for _, test in folds]).tolist()) == list(range(21))
+    for train, test in folds:
+        assert sorted([*train, *test]) == list(range(21))
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+@pytest.mark.parametrize("classes", [[3, 1, 2], [True, False, True]])
+def test_classes_need_not_be_text(splitter, classes):
+    y = Y.assign(class_name=np.repeat(classes, 7))
+    for _, test in splitter(7).split(PATHS, y):
+        assert sorted(y["class_name"].iloc[test].tolist()) == sorted(classes)
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_shuffled_folds_follow_their_random_state(splitter):
+    def tests(seed):
+        folds = splitter(3, shuffle=True, random_state=seed).split(PATHS, Y)
+        return [test.tolist() for _, test in folds]
+
+    assert tests(0) == tests(0) != tests(1)
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_boxes_alone_are_refused_with_the_splitter_to_take(splitter):
+    with pytest.raises(BoxError, match="class_name in y; use KFold or GroupKFold"):
+        next(splitter(3).split(PATHS, Y.drop(columns="class_name")))
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_lengths_that_differ_are_refused(splitter):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[20, 21"):
+        next(splitter(3).split(PATHS[:20], Y))
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_number_of_splits_is_told(splitter):
+    assert splitter(4).get_n_splits(PATHS, Y) == 4
+
+
+# ---------------------------------------------------------------- groups
+
+
+def sides(rows, labels):
+    return set(np.asarray(labels)[rows].tolist())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [list, np.array, pd.Series, lambda paths: pd.DataFrame({"image": paths})],
+    ids=["list", "array", "Series", "DataFrame"],
+)
+def test_rows_of_one_image_stay_together_without_groups(make):
+    for train, test in StratifiedGroupBoxKFold(3).split(make(REPEATED), Y):
+        assert sides(train, REPEATED).isdisjoint(sides(test, REPEATED))
+
+
+def test_plain_stratified_folds_would_part_them():
+    train, test = next(StratifiedBoxKFold(3).split(REPEATED, Y))
+    assert not sides(train, REPEATED).isdisjoint(sides(test, REPEATED))
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        pytest.param([row // 3 for row in range(21)], id="numbers"),
+        pytest.param([f"scene {row % 5}" for row in range(21)], id="text"),
+        pytest.param(pd.Series(list("abcdefg") * 3, index=range(50, 71)), id="Series"),
+    ],
+)
+def test_rows_of_one_group_stay_together(groups):
+    for train, test in StratifiedGroupBoxKFold(3).split(PATHS, Y, groups=groups):
+        assert sides(train, groups).isdisjoint(sides(test, groups))
+
+
+def test_arrays_are_each_a_group_of_their_own():
+    pixels = np.zeros((21, 4, 4, 3), dtype=np.uint8)
+    folds = StratifiedGroupBoxKFold(3).split(pixels, Y)
+    assert [len(test) for _, test in folds] == [7, 7, 7]
+
+
+# ---------------------------------------------------------------- inside scikit-learn
+
+
+@pytest.mark.parametrize("routing", [False, True], ids=["plain", "metadata routing"])
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_cross_validate_takes_the_splitter(splitter, routing):
+    with sklearn.config_context(enable_metadata_routing=routing):
+        found = cross_validate(DummyLocalizer("full"), PATHS, Y, cv=splitter(3), scoring=box_scorer)
+    # The boxes are the left half of the image; the most frequent class is cat, 4 of 7.
+    np.testing.assert_allclose(found["test_mean_iou"], [0.5] * 3)
+    np.testing.assert_allclose(found["test_localization_accuracy"], [4 / 7] * 3)
+
+
+@pytest.mark.parametrize(
+    ("groups", "labels"),
+    [(None, REPEATED), ([row // 3 for row in range(21)], [row // 3 for row in range(21)])],
+    ids=["images", "groups"],
+)
+@pytest.mark.parametrize("routing", [False, True], ids=["plain", "metadata routing"])
+def test_cross_validate_keeps_groups_on_one_side(groups, labels, routing):
+    with sklearn.config_context(enable_metadata_routing=routing):
+        given = {} if groups is None else {"params": {"groups": groups}}
+        if groups is not None and not routing:
+            given = {"groups": groups}
+        found = cross_validate(
+            DummyLocalizer(),
+            REPEATED,
+            Y,
+            cv=StratifiedGroupBoxKFold(3),
+            return_indices=True,
+            **given,
+        )
+    for train, test in zip(found["indices"]["train"], found["indices"]["test"], strict=True):
+        assert sides(train, labels).isdisjoint(sides(test, labels))
+
+
+# ---------------------------------------------------------------- the validation part
+
+
+def split(strata, groups, fraction=0.25, seed=0):
+    return train_validation_rows(strata, groups, fraction, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_validation_part_has_each_stratum_in_proportion(seed):
+    # A quarter of 40, 20 and 8.
+    strata = ["cat"] * 40 + ["dog"] * 20 + ["owl"] * 8
+    _, validation = split(strata, range(68), 0.25, seed)
+    assert pd.Series(strata).iloc[validation].value_counts().to_dict() == {
+        "cat": 10,
+        "dog": 5,
+        "owl": 2,
+    }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stratum_that_does_not_divide_is_off_by_less_than_one(seed):
+    # 0.2 x 33 = 6.6, 0.2 x 14 = 2.8, 0.2 x 3 = 0.6; in all 10.
+    strata = ["cat"] * 33 + ["dog"] * 14 + ["owl"] * 3
+    _, validation = split(strata, range(50), 0.2, seed)
+    counts = pd.Series(strata).iloc[validation].value_counts().reindex(["cat", "dog", "owl"])
+    assert len(validation) == 10
+    assert (np.abs(counts.fillna(0) - [6.6, 2.8, 0.6]) < 1).all()
+
+
+def test_every_row_is_on_one_side():
+    train, validation = split(CLASSES, PATHS)
+    assert sorted([*train, *validation]) == list(range(21))
+
+
+def test_rows_come_in_order():
+    for part in split(CLASSES, PATHS):
+        assert part.tolist() == sorted(part)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_validation_part_keeps_groups_together(seed):
+    train, validation = split(CLASSES, REPEATED, 0.3, seed)
+    assert sides(train, REPEATED).isdisjoint(sides(validation, REPEATED))
+    # 0.3 x 7 images = 2.1, and each has three rows.
+    assert len(validation) == 6
+
+
+def test_same_generator_gives_the_same_rows():
+    assert [part.tolist() for part in split(CLASSES, PATHS, seed=3)] == [
+        part.tolist() for part in split(CLASSES, PATHS, seed=3)
+    ]
+
+
+def test_another_generator_gives_other_rows():
+    assert split(CLASSES, PATHS, seed=3)[1].tolist() != split(CLASSES, PATHS, seed=4)[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "expected"),
+    [(2, 0.01, 1), (2, 0.99, 1), (5, 0.01, 1), (5, 0.99, 4), (10, 0.5, 5)],
+)
+def test_both_parts_hold_at_least_one_group(n, fraction, expected):
+    train, validation = split(["cat"] * n, range(n), fraction)
+    assert (len(train), len(validation)) == (n - expected, expected)
+
+
+def test_groups_of_text_and_numbers_are_told_apart():
+    # What Images.keys gives for a list of paths and arrays; "1" is a path and 1 a row.
+    train, validation = split(["cat"] * 2, ["1", 1], 0.5)
+    assert (len(train), len(validation)) == (1, 1)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_one_group_cannot_be_split(rows):
+    with pytest.raises(ValueError, match="at least two different images"):
+        split(["cat"] * rows, ["a.jpg"] * rows)
