@@ -87,7 +87,7 @@ def make_shapes(n_samples=200, image_size=96, n_classes=4, random_state=None):
 
 
 def load_annotated_folder(path):
-    """Read a folder that holds images, their boxes and which images belong together.
+    r"""Read a folder that holds images, their boxes and which images belong together.
 
     The layout::
 
@@ -123,9 +123,9 @@ def load_annotated_folder(path):
     >>> from skbbox.datasets import load_annotated_folder
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> _ = (folder / "annotations.csv").write_text(
-    ...     "image_id,x_min,x_max,y_min,y_max,class_name,folder\\n"
-    ...     "007,0.1,0.5,0.2,0.9,cake,dessert\\n")
-    >>> _ = (folder / "groups.csv").write_text("image_id,group,split\\n007,12,train\\n")
+    ...     "image_id,x_min,x_max,y_min,y_max,class_name,folder\n"
+    ...     "007,0.1,0.5,0.2,0.9,cake,dessert\n")
+    >>> _ = (folder / "groups.csv").write_text("image_id,group,split\n007,12,train\n")
     >>> load_annotated_folder(folder).loc[0, ["image_id", "group", "split"]].tolist()
     ['007', '12', 'train']
     """

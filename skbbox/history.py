@@ -25,6 +25,8 @@ def combine_histories(histories):
     >>> combine_histories([{"loss": [3.0, 2.0]}, {"loss": [1.0], "val_loss": [1.5]}])
     {'loss': [3.0, 2.0, 1.0], 'val_loss': [nan, nan, 1.5]}
     """
+    if isinstance(histories, Mapping):
+        raise TypeError("combine_histories takes a list of histories. Received one: pass [history].")
     histories = [as_history(history) for history in histories]
     names = list(dict.fromkeys(name for history in histories for name in history))
     combined = {name: [] for name in names}
@@ -44,4 +46,7 @@ def as_history(history):
             "A history is a dict of lists, a fitted estimator with history_, or what Keras's fit "
             f"returns. Received: {type(history).__name__}."
         )
+    lengths = {name: len(values) for name, values in history.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"The curves of a history need one value an epoch. Received: {lengths}.")
     return {name: list(values) for name, values in history.items()}

@@ -12,3 +12,43 @@ def shared():
     if not folder:
         pytest.skip("SKBBOX_SHARED is not set; it names the folder with the real images and files")
     return Path(folder)
+
+
+def small_localizer(**changes):
+    """An estimator that fits in about two seconds: a small network, trained from the start."""
+    from skbbox import SingleBoxLocalizer
+    from skbbox.network import small_convnet
+
+    parameters = {
+        "backbone": small_convnet,
+        "weights": None,
+        "image_size": 32,
+        "epochs": 2,
+        "batch_size": 16,
+        "random_state": 0,
+    }
+    return SingleBoxLocalizer(**(parameters | changes))
+
+
+@pytest.fixture(scope="session")
+def shapes():
+    """48 pictures of 32 pixels in four classes, and their boxes; not to be changed."""
+    from skbbox.datasets import make_shapes
+
+    X, y = make_shapes(48, image_size=32, random_state=0)
+    X.flags.writeable = False
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def fitted(shapes):
+    """A fitted estimator; not to be fitted again."""
+    return small_localizer().fit(*shapes)
+
+
+@pytest.fixture(scope="session")
+def frozen_backbone():
+    """A backbone with weights of its own, so that the heads alone are trained."""
+    from skbbox.network import small_convnet
+
+    return small_convnet((32, 32, 3))

@@ -259,6 +259,13 @@ def test_the_largest_is_kept_unless_told():
     )
 
 
+def test_first_of_many_equals_is_the_largest():
+    # Enough rows, and small boxes between the large ones, for an unstable sort to mix equals up.
+    edges = [0.1, 0.2, 0.5, 0.3] * 200
+    boxes = table(*[("a.jpg", "cat", 0.0, edge, 0.0, edge) for edge in edges])
+    assert one_box_per_image(boxes)[0].index.tolist() == [2]
+
+
 def test_only_leaves_images_with_several_boxes_out_and_warns_with_their_number():
     with pytest.warns(SkbboxWarning, match="^2 images with several boxes left out"):
         X, y = one_box_per_image(BOXES, keep="only")

@@ -149,8 +149,15 @@ def test_iou_takes_every_form_of_table(form):
     np.testing.assert_allclose(iou(form(TRUE), form(PREDICTED)), [1.0, 0.5, 0.25])
 
 
-def test_iou_takes_one_row_of_a_table():
-    assert iou(PREDICTED.iloc[1], structured(TRUE)[0]) == 0.5
+@pytest.mark.parametrize(
+    "row",
+    [PREDICTED.iloc[1], structured(PREDICTED)[1], PREDICTED.to_numpy()[1, 1:]],
+    ids=["Series", "structured", "array"],
+)
+def test_one_row_of_a_table_is_a_single_box(row):
+    value = iou(row, FULL)
+    assert type(value) is float
+    assert value == 0.5
 
 
 def test_rows_are_paired_by_position_not_by_index():

@@ -206,6 +206,16 @@ def test_validation_part_keeps_groups_together(seed):
     assert len(validation) == 6
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_stratum_counts_groups_not_rows(seed):
+    # 8 images of a cat with five rows each, then 8 of a dog with one: a quarter is 2 of each.
+    strata = ["cat"] * 40 + ["dog"] * 8
+    groups = [*np.repeat(range(8), 5), *range(8, 16)]
+    _, validation = split(strata, groups, 0.25, seed)
+    counts = pd.Series(strata).iloc[validation].value_counts().to_dict()
+    assert counts == {"cat": 10, "dog": 2}
+
+
 def test_same_generator_gives_the_same_rows():
     assert [part.tolist() for part in split(CLASSES, PATHS, seed=3)] == [
         part.tolist() for part in split(CLASSES, PATHS, seed=3)

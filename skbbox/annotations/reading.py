@@ -53,8 +53,8 @@ def read_annotations(source, *, images_dir=None, format=None):
     ...     "image_id,x_min,x_max,y_min,y_max,class_name,folder\n"
     ...     "007,0.1,0.5,0.2,0.9,cake,dessert\n")
     >>> boxes = read_annotations(folder / "train.csv")
-    >>> boxes.loc[0, ["class_name", "x_min", "x_max", "image_id"]].tolist()
-    ['cake', 0.1, 0.5, '007']
+    >>> boxes[["class_name", "x_min", "x_max", "image_id"]].values.tolist()
+    [['cake', 0.1, 0.5, '007']]
     """
     source = Path(source)
     if not source.exists():

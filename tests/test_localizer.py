@@ -1,0 +1,559 @@
+"""The estimator: fit, predict, score, fitted attributes, and each parameter's effect."""
+
+import copy
+import pickle
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_localizer
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from skbbox import TARGET_COLUMNS, TUTORIAL_PARAMS, DummyLocalizer, SingleBoxLocalizer, iou_at
+from skbbox.boxes import COORDINATES
+from skbbox.datasets import make_shapes
+from skbbox.exceptions import (
+    BoxError,
+    DivergenceWarning,
+    ImageError,
+    SkbboxWarning,
+    TrainingDivergedError,
+)
+
+HISTORY_KEYS = {
+    "loss",
+    "class_prediction_loss",
+    "bbox_prediction_loss",
+    "class_prediction_accuracy",
+    "bbox_prediction_mean_iou",
+}
+
+
+def weights_of(localizer):
+    return np.concatenate([w.ravel() for w in localizer.model_.get_weights()])
+
+
+def test_it_learns_to_find_objects():
+    X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
+    X_test, y_test = make_shapes(100, image_size=32, n_classes=2, random_state=1)
+    localizer = small_localizer(epochs=10, box_loss_weight=100, learning_rate=3e-3).fit(X, y)
+    baseline = DummyLocalizer().fit(X, y).score(X_test, y_test)
+    assert localizer.score(X_test, y_test) > baseline + 0.2
+
+
+def test_predict_gives_the_columns_of_y_and_confidence(fitted, shapes):
+    predicted = fitted.predict(shapes[0])
+    assert list(predicted.columns) == [*TARGET_COLUMNS, "confidence"]
+    assert len(predicted) == 48
+
+
+def test_predicted_boxes_are_proper_and_within_the_image(fitted, shapes):
+    x_min, x_max, y_min, y_max = fitted.predict(shapes[0])[list(COORDINATES)].to_numpy().T
+    assert (x_min >= 0).all() and (x_max <= 1).all() and (x_min <= x_max).all()
+    assert (y_min >= 0).all() and (y_max <= 1).all() and (y_min <= y_max).all()
+
+
+def test_predict_keeps_the_index(fitted, shapes):
+    X = pd.Series(list(shapes[0][:3]), index=["a", "b", "c"])
+    assert fitted.predict(X).index.tolist() == ["a", "b", "c"]
+
+
+def test_arrays_paths_and_pil_images_give_the_same_boxes(fitted, shapes, tmp_path):
+    images = shapes[0][:4]
+    paths = []
+    for number, image in enumerate(images):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(image).save(paths[-1])
+    expected = fitted.predict(images)
+    for X in (
+        list(images),
+        paths,
+        [str(path) for path in paths],
+        np.array([str(path) for path in paths]),
+        np.array([[str(path)] for path in paths], dtype=object),
+        pd.DataFrame({"image": paths, "note": "x"}),
+        [Image.fromarray(image) for image in images],
+    ):
+        pd.testing.assert_frame_equal(fitted.predict(X), expected)
+
+
+def test_predict_proba_has_a_column_for_each_class_and_rows_of_one(fitted, shapes):
+    probabilities = fitted.predict_proba(shapes[0])
+    assert probabilities.shape == (48, 4)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def test_the_predicted_class_is_the_most_probable_one(fitted, shapes):
+    predicted = fitted.predict(shapes[0])
+    probabilities = fitted.predict_proba(shapes[0])
+    assert (predicted["class_name"] == fitted.classes_[probabilities.argmax(axis=1)]).all()
+    assert np.allclose(predicted["confidence"], probabilities.max(axis=1), atol=1e-6)
+
+
+def test_score_is_mean_iou_and_share_at_one_half(fitted, shapes):
+    X, y = shapes
+    mean_iou, iou_50 = fitted.score(X, y)
+    assert iou_50 == iou_at(y, fitted.predict(X))
+    assert mean_iou == fitted.score(X, y).mean_iou
+
+
+def test_score_weights_rows(fitted, shapes):
+    X, y = shapes
+    weights = np.r_[1.0, np.zeros(47)]
+    weighted = fitted.score(X, y, sample_weight=weights)
+    assert weighted == pytest.approx(fitted.score(X[:1], y[:1]), abs=1e-6)
+
+
+def test_embedding_is_the_mean_of_the_feature_map(fitted, shapes):
+    # small_convnet has 96 channels.
+    assert fitted.embed(shapes[0][:5]).shape == (5, 96)
+
+
+def test_classes_are_sorted(fitted):
+    assert fitted.classes_.tolist() == ["disc", "square", "star", "triangle"]
+
+
+def test_history_has_keras_names_and_one_value_an_epoch(fitted):
+    assert set(fitted.history_) == HISTORY_KEYS
+    assert {len(values) for values in fitted.history_.values()} == {2}
+    assert fitted.n_iter_ == 2
+
+
+def test_history_has_val_curves_with_a_validation_fraction(shapes):
+    localizer = small_localizer(validation_fraction=0.25).fit(*shapes)
+    assert set(localizer.history_) == HISTORY_KEYS | {f"val_{key}" for key in HISTORY_KEYS}
+
+
+def test_model_is_keras_with_the_chapters_layer_names(fitted):
+    assert isinstance(fitted.model_, keras.Model)
+    for name in ("dense_class", "class_prediction", "bbox_prediction"):
+        fitted.model_.get_layer(name)
+
+
+def test_model_predicts_class_and_box_from_pixels(fitted, shapes):
+    probabilities, boxes = fitted.model_.predict(shapes[0][:3], verbose=0)
+    assert probabilities.shape == (3, 4)
+    assert boxes.shape == (3, 4)
+
+
+def test_without_class_name_boxes_alone_are_learnt(shapes):
+    X, y = shapes
+    localizer = small_localizer().fit(X, y.drop(columns="class_name"))
+    assert list(localizer.predict(X)) == list(COORDINATES)
+    assert set(localizer.history_) == {"loss", "bbox_prediction_loss", "bbox_prediction_mean_iou"}
+    assert localizer.classes_ is None
+    with pytest.raises(ValueError, match="no class_name in fit"):
+        localizer.predict_proba(X)
+
+
+def test_a_structured_array_is_a_y(shapes):
+    X, y = shapes
+    records = y.astype({"class_name": object}).to_records(index=False)
+    assert np.array_equal(
+        weights_of(small_localizer().fit(X, records)), weights_of(small_localizer().fit(X, y))
+    )
+
+
+def test_rows_are_matched_by_position_not_by_index(shapes):
+    X, y = shapes
+    mixed = y.set_axis(np.random.default_rng(0).permutation(len(y)))
+    assert np.array_equal(
+        weights_of(small_localizer().fit(X, mixed)), weights_of(small_localizer().fit(X, y))
+    )
+
+
+def test_same_random_state_gives_the_same_weights(shapes, fitted):
+    assert np.array_equal(weights_of(small_localizer().fit(*shapes)), weights_of(fitted))
+
+
+def test_another_random_state_gives_other_weights(shapes, fitted):
+    assert not np.array_equal(
+        weights_of(small_localizer(random_state=1).fit(*shapes)), weights_of(fitted)
+    )
+
+
+def test_fit_and_predict_leave_global_random_states_alone(shapes):
+    before = random.getstate(), np.random.get_state()[1].copy()
+    small_localizer(augment="flip", dropout=0.5).fit(*shapes).predict(shapes[0])
+    assert random.getstate() == before[0]
+    assert np.array_equal(np.random.get_state()[1], before[1])
+
+
+def test_fit_changes_no_parameter(shapes):
+    localizer = small_localizer(callbacks=[keras.callbacks.TerminateOnNaN()])
+    before = localizer.get_params()
+    localizer.fit(*shapes)
+    assert localizer.get_params() == before
+
+
+def test_clone_has_the_parameters_and_is_not_fitted(fitted):
+    copied = clone(fitted)
+    assert copied.get_params() == fitted.get_params()
+    assert not hasattr(copied, "model_")
+
+
+def test_tutorial_params_are_parameters():
+    assert SingleBoxLocalizer(**TUTORIAL_PARAMS).get_params()["box_head"] == "pooled"
+
+
+def test_pickle_and_deepcopy_predict_the_same(fitted, shapes):
+    expected = fitted.predict(shapes[0])
+    for copied in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        pd.testing.assert_frame_equal(copied.predict(shapes[0]), expected)
+
+
+@pytest.mark.slow
+def test_a_pickle_travels_to_a_fresh_process_and_back(fitted, shapes, tmp_path):
+    with (tmp_path / "fitted.pkl").open("wb") as file:
+        pickle.dump((fitted, shapes[0]), file)
+    program = (
+        "import pickle, sys; folder = sys.argv[1];"
+        "localizer, X = pickle.load(open(folder + '/fitted.pkl', 'rb'));"
+        "pickle.dump((localizer, localizer.predict(X)), open(folder + '/back.pkl', 'wb'))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    with (tmp_path / "back.pkl").open("rb") as file:
+        localizer, predicted = pickle.load(file)
+    pd.testing.assert_frame_equal(predicted, fitted.predict(shapes[0]))
+    pd.testing.assert_frame_equal(localizer.predict(shapes[0]), predicted)
+
+
+def test_an_unfitted_estimator_pickles():
+    assert pickle.loads(pickle.dumps(small_localizer())).epochs == 2
+
+
+def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
+    # One batch and plain gradient steps: a row of weight 0 adds nothing to them.
+    X, y = shapes
+    wrong = y.copy()
+    wrong.loc[wrong.index[24:], list(COORDINATES)] = [0.0, 0.1, 0.0, 0.1]
+    weights = np.r_[np.ones(24), np.zeros(24)]
+    options = {"batch_size": 48, "optimizer": "sgd", "dropout": 0.0}
+    first = small_localizer(**options).fit(X, y, sample_weight=weights)
+    second = small_localizer(**options).fit(X, wrong, sample_weight=weights)
+    assert np.allclose(weights_of(first), weights_of(second), atol=1e-6)
+
+
+def test_class_weight_balanced_equals_the_weights_worked_out_by_hand(shapes):
+    X, y = shapes
+    two = y.assign(class_name=np.where(np.arange(48) < 36, "often", "rare"))
+    # n / (n_classes * count): 48 / (2 * 36) and 48 / (2 * 12).
+    by_hand = {"often": 2 / 3, "rare": 2.0}
+    assert np.array_equal(
+        weights_of(small_localizer(class_weight="balanced").fit(X, two)),
+        weights_of(small_localizer(class_weight=by_hand).fit(X, two)),
+    )
+
+
+def test_class_weight_does_not_touch_the_box(shapes):
+    X, y = shapes
+    weights = {name: 5.0 for name in y["class_name"].unique()}
+    options = {"class_loss_weight": 0.2, "l2": 0.0}
+    weighted = small_localizer(class_weight=weights, **options).fit(X, y)
+    plain = small_localizer(class_loss_weight=1.0, l2=0.0).fit(X, y)
+    # 0.2 times a weight of 5 is the plain class loss.
+    assert np.allclose(weights_of(weighted), weights_of(plain), atol=1e-4)
+
+
+def test_loss_weight_zero_leaves_the_box_head_untrained(frozen_backbone, shapes):
+    localizer = small_localizer(
+        backbone=frozen_backbone, weights="imagenet", box_loss_weight=0.0, box_head="dense"
+    )
+    first = localizer.fit(*shapes).model_.get_layer("bbox_prediction").get_weights()
+    longer = clone(localizer).set_params(epochs=4)
+    second = longer.fit(*shapes).model_.get_layer("bbox_prediction").get_weights()
+    assert np.array_equal(first[0], second[0])
+
+
+def test_a_frozen_backbone_keeps_its_weights(frozen_backbone, shapes):
+    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet").fit(*shapes)
+    after = localizer.model_.get_layer("small_convnet").get_weights()
+    assert all(
+        np.array_equal(a, b) for a, b in zip(frozen_backbone.get_weights(), after, strict=True)
+    )
+
+
+def test_kept_features_train_the_same_heads_as_the_whole_network(frozen_backbone, shapes):
+    def unchanged(image, box, rng):
+        return image, box
+
+    options = {"backbone": frozen_backbone, "weights": "imagenet", "dropout": 0.0}
+    on_features = small_localizer(**options).fit(*shapes)
+    on_images = small_localizer(**options, augment=unchanged).fit(*shapes)
+    assert np.allclose(weights_of(on_features), weights_of(on_images), atol=1e-3)
+
+
+def test_memory_keeps_features_between_fits(frozen_backbone, shapes, tmp_path):
+    options = {"backbone": frozen_backbone, "weights": "imagenet", "memory": tmp_path}
+    first = small_localizer(**options).fit(*shapes)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("output.pkl")}
+    second = small_localizer(**options).fit(*shapes)
+    assert len(files) == 1
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("output.pkl")}
+    assert np.array_equal(weights_of(first), weights_of(second))
+
+
+def test_memory_does_not_serve_features_of_a_changed_image(frozen_backbone, tmp_path):
+    X, y = make_shapes(16, image_size=32, random_state=0)
+    paths = [tmp_path / f"{row}.png" for row in range(16)]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    options = {"backbone": frozen_backbone, "weights": "imagenet", "memory": tmp_path / "kept"}
+    before = small_localizer(**options).fit(paths, y)
+    Image.fromarray(255 - X[3]).save(paths[3])
+    after = small_localizer(**options).fit(paths, y)
+    assert not np.array_equal(weights_of(before), weights_of(after))
+
+
+def test_fine_tuning_trains_the_backbone_but_not_its_batchnorm(frozen_backbone, shapes):
+    localizer = small_localizer(
+        backbone=frozen_backbone,
+        weights="imagenet",
+        fine_tune_epochs=1,
+        fine_tune_learning_rate=1e-3,
+    ).fit(*shapes)
+    after = localizer.model_.get_layer("small_convnet")
+    conv, bn = (after.get_layer(name).get_weights() for name in ("conv1", "bn1"))
+    assert not np.array_equal(frozen_backbone.get_layer("conv1").get_weights()[0], conv[0])
+    before = frozen_backbone.get_layer("bn1").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, bn, strict=True))
+    assert localizer.n_iter_ == 3
+
+
+def test_warm_start_goes_on_from_the_last_weights(shapes):
+    localizer = small_localizer(warm_start=True).fit(*shapes)
+    first = localizer.history_["loss"]
+    localizer.fit(*shapes)
+    assert localizer.n_iter_ == 4
+    assert localizer.history_["loss"][:2] == first
+    assert localizer.history_["loss"][2] < first[0]
+
+
+def test_without_warm_start_fit_begins_anew(shapes):
+    localizer = small_localizer().fit(*shapes)
+    first = weights_of(localizer)
+    assert np.array_equal(weights_of(localizer.fit(*shapes)), first)
+
+
+def test_warm_start_refuses_other_classes(shapes):
+    X, y = shapes
+    localizer = small_localizer(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="warm_start needs the classes"):
+        localizer.fit(X, y.assign(class_name=np.where(np.arange(48) < 9, "a", "b")))
+
+
+def test_warm_start_refuses_another_network(shapes):
+    localizer = small_localizer(warm_start=True).fit(*shapes)
+    with pytest.raises(ValueError, match="warm_start needs the network"):
+        localizer.set_params(box_head="dense").fit(*shapes)
+
+
+def test_early_stopping_restores_the_best_weights(shapes):
+    X, y = shapes
+    localizer = small_localizer(
+        epochs=30, early_stopping=True, patience=1, validation_fraction=0.3, learning_rate=0.03
+    ).fit(X, y)
+    losses = localizer.history_["val_loss"]
+    assert localizer.n_iter_ < 30
+    assert np.argmin(losses) == len(losses) - 2
+    # The rows set aside are those of the same seed; their loss is the best one again.
+    from skbbox.model_selection import train_validation_rows
+
+    rng = localizer._random_generator()
+    _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
+    codes = np.searchsorted(localizer.classes_, y["class_name"].to_numpy(object)[rows])
+    boxes = y[list(COORDINATES)].to_numpy("float32")[rows]
+    loss = localizer.model_.evaluate(
+        X[rows], (codes, boxes), batch_size=16, verbose=0, return_dict=True
+    )["loss"]
+    assert loss == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
+    localizer = small_localizer(early_stopping=True).fit(*shapes)
+    assert "val_loss" in localizer.history_
+
+
+def test_callbacks_run_on_copies(shapes):
+    class Counter(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.epochs = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epochs += 1
+
+    given = Counter()
+    localizer = small_localizer(callbacks=[given, Counter]).fit(*shapes)
+    localizer.fit(*shapes)
+    assert given.epochs == 0
+    assert [callback.epochs for callback in localizer.callbacks_] == [2, 2]
+
+
+def test_an_optimizer_instance_is_not_used_up(shapes):
+    optimizer = keras.optimizers.SGD(0.05)
+    first = weights_of(small_localizer(optimizer=optimizer).fit(*shapes))
+    second = weights_of(small_localizer(optimizer=optimizer).fit(*shapes))
+    assert np.array_equal(first, second)
+    assert not optimizer.built
+
+
+def test_learning_rate_replaces_the_optimizers_own(shapes):
+    given = small_localizer(optimizer=keras.optimizers.SGD(0.05)).fit(*shapes)
+    named = small_localizer(optimizer="sgd", learning_rate=0.05).fit(*shapes)
+    assert np.array_equal(weights_of(given), weights_of(named))
+
+
+def test_verbose_0_prints_nothing(shapes, capfd):
+    small_localizer().fit(*shapes).predict(shapes[0])
+    assert capfd.readouterr().out == ""
+
+
+def test_verbose_1_shows_progress(shapes, capfd):
+    small_localizer(verbose=1).fit(*shapes).predict(shapes[0])
+    printed = capfd.readouterr().out
+    assert "Epoch 2/2" in printed
+    assert "48/48" in printed
+
+
+def test_image_size_may_be_height_and_width(shapes):
+    localizer = small_localizer(image_size=(32, 48)).fit(*shapes)
+    assert localizer.model_.input_shape == (None, 32, 48, 3)
+
+
+def test_one_class_is_allowed_with_advice(shapes):
+    X, y = shapes
+    with pytest.warns(SkbboxWarning, match="one class only, 'thing'.*boxes alone"):
+        localizer = small_localizer().fit(X, y.assign(class_name="thing"))
+    assert set(localizer.predict(X)["class_name"]) == {"thing"}
+
+
+def test_an_unseen_class_in_score_is_warned_of_and_its_box_counts(fitted, shapes):
+    X, y = shapes
+    with pytest.warns(SkbboxWarning, match="not in training: .'unknown'.*StratifiedBoxKFold"):
+        score = fitted.score(X, y.assign(class_name="unknown"))
+    assert score == fitted.score(X, y)
+
+
+def test_predict_before_fit_is_refused(shapes):
+    for method in ("predict", "predict_proba", "embed"):
+        with pytest.raises(NotFittedError):
+            getattr(small_localizer(), method)(shapes[0])
+    with pytest.raises(NotFittedError):
+        small_localizer().score(*shapes)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"epochs": 1.5}, "epochs must be an integer"),
+        ({"epochs": 0}, "both 0"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"box_loss_weight": -1}, "box_loss_weight"),
+        ({"class_loss_weight": float("nan")}, "class_loss_weight"),
+        ({"validation_fraction": 1.0}, "validation_fraction"),
+        ({"early_stopping": True, "validation_fraction": 0}, "early_stopping"),
+        ({"engine": "magic"}, "engine"),
+        ({"augment": "blur"}, "augment"),
+        ({"image_size": "big"}, "image_size"),
+        ({"image_size": (32, 0)}, "image_size"),
+        ({"box_head": "round"}, "box_head"),
+        ({"box_loss": "l7"}, "box_loss"),
+        ({"backbone": "mobilnet"}, "Did you mean"),
+        ({"backbone": 3}, "backbone must be"),
+        ({"verbose": 2}, "verbose"),
+        ({"preprocessing": "imagenet"}, "preprocessing"),
+    ],
+)
+def test_a_wrong_parameter_is_named_and_nothing_is_fitted(shapes, wrong, message):
+    localizer = small_localizer(**wrong)
+    with pytest.raises(ValueError, match=message):
+        localizer.fit(*shapes)
+    assert not hasattr(localizer, "classes_")
+
+
+def test_an_unreadable_image_leaves_the_estimator_unfitted(shapes, tmp_path):
+    (tmp_path / "text.jpg").write_text("no image")
+    X = [*shapes[0][:5], tmp_path / "text.jpg"]
+    localizer = small_localizer()
+    with pytest.raises(ImageError, match=r"Row 5: .*text\.jpg"):
+        localizer.fit(X, shapes[1][:6])
+    assert not hasattr(localizer, "model_")
+
+
+def test_an_unreadable_image_that_is_decoded_in_training_is_named(shapes, tmp_path, monkeypatch):
+    # Data too large for memory are decoded by the generator, inside Keras's fit.
+    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    X = [*shapes[0][:5], tmp_path / "gone.jpg"]
+    with pytest.raises(ImageError, match=r"Row 5: .*gone\.jpg"):
+        small_localizer().fit(X, shapes[1][:6])
+
+
+def test_data_too_large_for_memory_train_the_same_weights(shapes, fitted, monkeypatch):
+    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    assert np.array_equal(weights_of(small_localizer().fit(*shapes)), weights_of(fitted))
+
+
+@pytest.mark.parametrize(
+    "column, value, message",
+    [
+        ("x_min", np.nan, "Row 2: a coordinate is missing"),
+        ("x_min", 300.0, "Row 2: these look like pixel"),
+        ("x_max", 1.1, "Row 2: an edge lies outside"),
+        ("x_min", 0.999, "Row 2: the box is inverted"),
+        ("class_name", None, "Row 2: class_name is missing"),
+    ],
+)
+def test_a_wrong_row_of_y_is_named(shapes, column, value, message):
+    X, y = shapes
+    wrong = y.astype({"class_name": object})
+    wrong.loc[2, column] = value
+    with pytest.raises(BoxError, match=message):
+        small_localizer().fit(X, wrong)
+
+
+def test_lengths_that_differ_are_refused(shapes):
+    X, y = shapes
+    with pytest.raises(BoxError, match="48 images and 47 rows"):
+        small_localizer().fit(X, y[:47])
+
+
+def test_a_loss_that_is_nan_at_once_is_an_error(shapes):
+    def never(y_true, y_pred):
+        return keras.ops.mean(y_pred, axis=-1) * float("nan")
+
+    localizer = small_localizer(box_loss=never)
+    with pytest.raises(TrainingDivergedError, match="first epoch"):
+        localizer.fit(*shapes)
+    assert not hasattr(localizer, "model_")
+
+
+def test_a_loss_that_becomes_nan_stops_and_keeps_the_last_good_weights(shapes):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                layer = self.model.get_layer("dense_class")
+                layer.set_weights([np.full_like(w, np.nan) for w in layer.get_weights()])
+
+    X, y = shapes
+    with pytest.warns(DivergenceWarning, match="epoch 3; .*epoch 2 were kept"):
+        localizer = small_localizer(epochs=5, callbacks=[Spoil]).fit(X, y)
+    assert localizer.n_iter_ == 2
+    assert np.array_equal(weights_of(localizer), weights_of(small_localizer().fit(X, y)))
+
+
+@pytest.mark.skipif(
+    subprocess.run(["which", "dot"], capture_output=True).returncode != 0,
+    reason="graphviz's dot is not installed",
+)
+def test_keras_plots_the_model(fitted, tmp_path):
+    pytest.importorskip("pydot")
+    keras.utils.plot_model(fitted.model_, tmp_path / "model.png", expand_nested=True)
+    assert (tmp_path / "model.png").stat().st_size > 1000

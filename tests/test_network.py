@@ -1,0 +1,264 @@
+"""Backbones, preprocessing, weights and the chapter's own model."""
+
+import os
+import random
+
+import keras
+import numpy as np
+import pytest
+
+from skbbox import TUTORIAL_PARAMS
+from skbbox.exceptions import WeightsError
+from skbbox.network import build_network, feature_extractor, heads, small_convnet
+from skbbox.training import compile_model
+
+
+def build(**changes):
+    parameters = {
+        "backbone": small_convnet,
+        "weights": None,
+        "alpha": 0.75,
+        "preprocessing": "auto",
+        "image_size": (32, 32),
+        "box_head": "pooled",
+        "n_classes": 3,
+        "dropout": 0.7,
+        "l2": 0.01,
+        "rng": np.random.default_rng(0),
+    }
+    return build_network(**(parameters | changes))
+
+
+def pixels(n, size):
+    return np.random.default_rng(0).integers(0, 256, (n, *size, 3)).astype("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "resnet50"],
+)
+def test_backbones_of_keras_applications_give_both_outputs(name):
+    model = build(backbone=name)
+    probabilities, boxes = model.predict_on_batch(pixels(2, (32, 32)))
+    assert probabilities.shape == (2, 3)
+    assert boxes.shape == (2, 4)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "resnet50"])
+def test_a_backbone_gets_the_preprocessing_of_its_own_module(name):
+    module = {"mobilenet": keras.applications.mobilenet, "resnet50": keras.applications.resnet}
+    model = build(backbone=name)
+    images = pixels(2, (32, 32))
+    prepared = model.get_layer("preprocessing").predict_on_batch(images)
+    assert np.allclose(prepared, module[name].preprocess_input(images.copy()), atol=1e-4)
+
+
+def test_chapters_model_has_its_layers_in_its_order():
+    model = heads(build(backbone="mobilenet", n_classes=20))
+    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+    assert {name: kind for name, kind in kinds.items() if kind != "InputLayer"} == {
+        "class_pool": "GlobalAveragePooling2D",
+        "class_dropout": "Dropout",
+        "dense_class": "Dense",
+        "class_prediction": "Activation",
+        "bbox_conv": "Conv2D",
+        "bbox_bn": "BatchNormalization",
+        "bbox_relu": "ReLU",
+        "bbox_pool": "GlobalAveragePooling2D",
+        "bbox_prediction": "Dense",
+    }
+    assert model.get_layer("class_dropout").rate == 0.7
+    assert model.get_layer("bbox_conv").kernel_size == (3, 3)
+    assert model.get_layer("bbox_prediction").activation is keras.activations.linear
+
+
+def test_chapters_model_has_its_parameter_counts():
+    model = build(backbone="mobilenet", n_classes=20)
+    # MobileNet with alpha 0.75 gives 768 channels and has 1,832,976 parameters
+    # without its top (2,601,976 with the classifier's 768,000 + 1,000).
+    assert model.get_layer("mobilenet_0.75_None").count_params() == 1_832_976
+    assert model.get_layer("dense_class").count_params() == 768 * 20 + 20
+    assert model.get_layer("bbox_conv").count_params() == 3 * 3 * 768 * 512 + 512
+    assert model.get_layer("bbox_bn").count_params() == 4 * 512
+    assert model.get_layer("bbox_prediction").count_params() == 512 * 4 + 4
+
+
+def test_chapters_loss_is_cross_entropy_plus_ten_mse_plus_l2():
+    model = build(n_classes=3, dropout=0.0)
+    compile_model(
+        model,
+        **{
+            name: TUTORIAL_PARAMS[name]
+            for name in (
+                "optimizer",
+                "learning_rate",
+                "box_loss",
+                "class_loss_weight",
+                "box_loss_weight",
+            )
+        },
+    )
+    images = pixels(5, (32, 32))
+    y_class = np.array([0, 1, 2, 1, 0])
+    y_bbox = np.random.default_rng(1).random((5, 4)).astype("float32")
+    reported = model.evaluate(images, (y_class, y_bbox), batch_size=5, verbose=0, return_dict=True)
+
+    probabilities, boxes = (output.astype(np.float64) for output in model.predict_on_batch(images))
+    cross_entropy = -np.log(probabilities[np.arange(5), y_class]).mean()
+    mse = ((boxes - y_bbox) ** 2).mean()
+    squared_weights = (model.get_layer("dense_class").get_weights()[0].astype(float) ** 2).sum()
+    expected = 1.0 * cross_entropy + 10.0 * mse + 0.01 * squared_weights
+    assert reported["loss"] == pytest.approx(expected, rel=1e-5)
+    assert reported["class_prediction_loss"] == pytest.approx(cross_entropy, rel=1e-5)
+    assert reported["bbox_prediction_loss"] == pytest.approx(mse, rel=1e-5)
+
+
+@pytest.mark.parametrize("box_head", ["dense", "spatial"])
+def test_box_heads_give_edges_within_the_image(box_head):
+    _, boxes = build(box_head=box_head).predict_on_batch(pixels(4, (32, 32)))
+    assert (boxes >= 0).all()
+    assert (boxes <= 1).all()
+
+
+def test_spatial_head_reads_the_place_of_a_bright_column():
+    # A distribution that is 1 at the last of 4 columns has its mean at 1.0.
+    model = heads(build(box_head="spatial", image_size=(32, 32)))
+    model.get_layer("bbox_x_profile2").set_weights([np.zeros((5, 64, 2)), np.zeros(2)])
+    boxes = model.predict_on_batch(np.random.default_rng(0).random((1, 4, 4, 96)))[1]
+    # All positions equally likely: the mean of 0, 1/3, 2/3 and 1.
+    assert boxes[0, :2] == pytest.approx([0.5, 0.5])
+
+
+def test_without_classes_there_is_one_output():
+    assert [o.shape for o in build(n_classes=None).outputs] == [(None, 4)]
+
+
+def test_backbone_with_weights_is_frozen_and_without_is_not(tmp_path):
+    backbone = small_convnet((32, 32, 3))
+    backbone.save_weights(tmp_path / "small.weights.h5")
+    assert not build(weights=tmp_path / "small.weights.h5").get_layer("small_convnet").trainable
+    assert build(weights=None).get_layer("small_convnet").trainable
+
+
+def test_weights_of_a_path_are_loaded(tmp_path):
+    backbone = small_convnet((32, 32, 3))
+    backbone.save_weights(tmp_path / "small.weights.h5")
+    loaded = build(weights=tmp_path / "small.weights.h5").get_layer("small_convnet")
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(backbone.get_weights(), loaded.get_weights(), strict=True)
+    )
+
+
+def test_a_model_given_as_backbone_is_copied_with_its_weights():
+    backbone = small_convnet((32, 32, 3))
+    inside = build(backbone=backbone, weights="imagenet").get_layer("small_convnet")
+    assert inside is not backbone
+    assert backbone.trainable
+    assert np.array_equal(backbone.get_weights()[0], inside.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    "build_backbone",
+    [
+        lambda: small_convnet((32, 32, 3)),
+        lambda shape: small_convnet(shape),
+        lambda *, input_shape: small_convnet(input_shape),
+        keras.applications.MobileNet,
+    ],
+)
+def test_a_callable_builds_the_backbone(build_backbone):
+    assert build(backbone=build_backbone).predict_on_batch(pixels(1, (32, 32)))[1].shape == (1, 4)
+
+
+def test_a_backbone_that_rescales_itself_gets_plain_pixels():
+    images = pixels(1, (32, 32))
+    prepared = build().get_layer("preprocessing").predict_on_batch(images)
+    assert np.array_equal(prepared, images)
+
+
+def test_a_backbone_without_rescaling_gets_minus_one_to_one():
+    backbone = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 8, 8)])
+    prepared = build(backbone=backbone).get_layer("preprocessing")
+    assert prepared.predict_on_batch(np.full((1, 32, 32, 3), 255.0)).max() == 1.0
+
+
+def test_same_generator_state_gives_the_same_initial_weights():
+    first, second = (
+        build(backbone="mobilenet", rng=np.random.default_rng(3)).get_weights() for _ in range(2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_layers_do_not_share_a_seed():
+    model = build(backbone="mobilenet")
+    kernels = [w for w in model.get_weights() if w.ndim == 4 and w.shape[:2] == (1, 1)]
+    pairs = [(a, b) for i, a in enumerate(kernels) for b in kernels[:i] if a.shape == b.shape]
+    assert pairs
+    assert not any(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_building_leaves_pythons_random_state_alone():
+    before = random.getstate()
+    build(backbone="mobilenet")
+    assert random.getstate() == before
+
+
+def test_feature_extractor_and_heads_compose_to_the_model():
+    model = build(box_head="spatial")
+    images = pixels(3, (32, 32))
+    features = feature_extractor(model).predict_on_batch(images)
+    for whole, part in zip(
+        model.predict_on_batch(images), heads(model).predict_on_batch(features), strict=True
+    ):
+        assert np.allclose(whole, part, atol=1e-6)
+
+
+def test_an_unknown_backbone_is_refused_with_near_names():
+    with pytest.raises(ValueError, match=r"Did you mean .*'mobilenet'"):
+        build(backbone="mobilnet")
+
+
+@pytest.mark.parametrize("name, side", [("mobilenet", 31), ("xception", 70)])
+def test_an_image_size_below_the_backbones_minimum_is_refused(name, side):
+    with pytest.raises(ValueError, match=f"image_size must be at least {side + 1}"):
+        build(backbone=name, image_size=(side, 224))
+
+
+def test_a_backbone_of_a_fixed_size_says_which():
+    with pytest.raises(ValueError, match=r"pass image_size=\(32, 32\)"):
+        build(backbone=small_convnet((32, 32, 3)), image_size=(48, 48))
+
+
+def test_a_backbone_that_pools_is_refused():
+    backbone = keras.applications.MobileNet(
+        input_shape=(32, 32, 3), include_top=False, pooling="avg", weights=None
+    )
+    with pytest.raises(ValueError, match="one feature map"):
+        build(backbone=backbone)
+
+
+def test_missing_imagenet_weights_name_file_folder_and_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    # A proxy that refuses at once stands for a machine without a network.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(WeightsError) as caught:
+        build(backbone="mobilenet", weights="imagenet", alpha=0.5)
+    message = str(caught.value)
+    assert "mobilenet_5_0_224_tf_no_top.h5" in message
+    assert str(tmp_path / "models") in message
+    assert "weights=None" in message
+
+
+@pytest.mark.parametrize("weights", ["nowhere.h5", 3, os.curdir])
+def test_weights_that_are_no_file_are_refused(weights):
+    with pytest.raises(WeightsError, match="no file"):
+        build(backbone="mobilenet", weights=weights)
+
+
+def test_a_file_without_weights_is_refused_by_name(tmp_path):
+    (tmp_path / "text.weights.h5").write_text("not weights")
+    with pytest.raises(WeightsError, match=r"text\.weights\.h5 does not hold weights"):
+        build(backbone="mobilenet", weights=tmp_path / "text.weights.h5")
