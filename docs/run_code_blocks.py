@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -48,7 +49,11 @@ def run_page(page):
     """Run the blocks of one page and return their number; BlockError names the first to fail."""
     namespace = {"__name__": "__main__"}
     blocks = python_blocks(page.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        warnings.catch_warnings(),
+    ):
         for line, code in blocks:
             run = run_doctest if code.lstrip().startswith(">>>") else run_code
             run(page, line, code, namespace)
@@ -70,7 +75,8 @@ def run_code(page, line, code, namespace):
     except SyntaxError as error:
         raise BlockError(f"{page}, line {error.lineno}: {error}") from error
     except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(page)]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(page)]
         details = "".join(traceback.format_exception(error))
         raise BlockError(f"{page}, line {lines[0]}: {error!r}\n{details}") from error
 

@@ -86,6 +86,7 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
         If the loss is not finite in a later epoch; the weights are those of the
         last finite one.
     """
+    _create_state(model)
     guard = _LossGuard()
     stopping = []
     if patience is not None:
@@ -114,6 +115,23 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     if guard.diverged:
         guard.restore()
     return _history(history.history, guard.good_epochs, len(model.outputs) == 1)
+
+
+def _create_state(model):
+    """Create the variables of optimizer and metrics.
+
+    TensorFlow traces a training step twice where the first trace creates
+    variables, which takes more than half the time of a fit on few images.
+    """
+    model.optimizer.build(model.trainable_variables)
+    outputs = [keras.ops.zeros((1, *output.shape[1:])) for output in model.outputs]
+    targets = [keras.ops.zeros((1,), "int32"), outputs[-1]][-len(outputs) :]
+    outputs, targets = (
+        keras.tree.pack_sequence_as(model.output, parts) for parts in (outputs, targets)
+    )
+    model.compute_loss(None, targets, outputs)
+    model.compute_metrics(None, targets, outputs)
+    model.reset_metrics()
 
 
 class _LossGuard(keras.callbacks.Callback):

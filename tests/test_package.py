@@ -1,0 +1,31 @@
+"""What importing the package costs and offers."""
+
+import subprocess
+import sys
+
+import skbbox
+
+
+def imported_by(statement):
+    program = f"import sys; {statement}; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_importing_the_package_imports_no_tensorflow():
+    assert imported_by("import skbbox") == ["False", "False"]
+
+
+def test_reading_annotations_and_measuring_import_no_tensorflow():
+    statement = "from skbbox import read_annotations, iou, DummyLocalizer, plot_image, box_scorer"
+    assert imported_by(statement) == ["False", "False"]
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(skbbox, name) is not None for name in skbbox.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(skbbox, "MultiBoxLocalizer")

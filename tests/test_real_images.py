@@ -1,0 +1,89 @@
+"""Real photographs and real ImageNet weights; they need SKBBOX_SHARED."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from skbbox import (
+    TUTORIAL_PARAMS,
+    DummyLocalizer,
+    SingleBoxLocalizer,
+    StratifiedGroupBoxKFold,
+    one_box_per_image,
+)
+from skbbox.datasets import load_annotated_folder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def imagenet_weights(shared, tmp_path, monkeypatch):
+    # Keras writes into its folder, so it gets a copy.
+    shutil.copytree(shared / "keras-home", tmp_path / "keras", dirs_exist_ok=True)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras" / "models" / "mobilenet_7_5_224_tf_no_top.h5"
+
+
+@pytest.fixture
+def microcontrollers(shared):
+    boxes = load_annotated_folder(shared / "datasets" / "microcontrollers")
+    return one_box_per_image(boxes, keep="only")
+
+
+@pytest.mark.filterwarnings("ignore:.*left out:skbbox.exceptions.SkbboxWarning")
+def test_the_median_box_scores_what_the_data_sets_page_says(microcontrollers):
+    # SOURCE.md of the data set: mean IoU 0.373, share at IoU >= 0.5 0.233.
+    mean_iou, iou_50 = DummyLocalizer().fit(*microcontrollers).score(*microcontrollers)
+    assert mean_iou == pytest.approx(0.373, abs=5e-4)
+    assert iou_50 == pytest.approx(0.233, abs=5e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out:skbbox.exceptions.SkbboxWarning")
+def test_imagenet_features_beat_the_median_box_on_few_photographs(
+    microcontrollers, imagenet_weights
+):
+    X, y = microcontrollers
+    folds = StratifiedGroupBoxKFold(3, shuffle=True, random_state=0)
+    train, test = next(folds.split(X, y, groups=y["group"]))
+    localizer = SingleBoxLocalizer(image_size=128, epochs=60, random_state=0)
+    localizer.fit(X.iloc[train], y.iloc[train])
+    baseline = DummyLocalizer().fit(X.iloc[train], y.iloc[train])
+    score = localizer.score(X.iloc[test], y.iloc[test])
+    assert score > baseline.score(X.iloc[test], y.iloc[test]) + 0.05
+
+
+def test_one_weight_file_serves_128_and_160_pixels(imagenet_weights):
+    import keras
+
+    from skbbox.network import build_network
+
+    kernels = []
+    for side in (128, 160):
+        model = build_network(
+            backbone="mobilenet",
+            weights="imagenet",
+            alpha=0.75,
+            preprocessing="auto",
+            image_size=(side, side),
+            box_head=TUTORIAL_PARAMS["box_head"],
+            n_classes=2,
+            dropout=0.7,
+            l2=0.01,
+            rng=np.random.default_rng(0),
+        )
+        kernels.append(model.get_layer("mobilenet_0.75_None").get_weights()[0])
+        keras.backend.clear_session()
+    assert np.array_equal(*kernels)
+
+
+def test_weights_from_a_path_equal_those_that_keras_finds(imagenet_weights, microcontrollers):
+    X, _ = microcontrollers
+    rows = microcontrollers[1].iloc[:8]
+    embeddings = [
+        SingleBoxLocalizer(image_size=64, epochs=1, weights=weights, random_state=0)
+        .fit(X.iloc[:8], rows)
+        .embed(X.iloc[:8])
+        for weights in ("imagenet", imagenet_weights)
+    ]
+    assert np.array_equal(*embeddings)
