@@ -14,6 +14,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
 
+TEST_OPTIONS ?= -n 2
+
 test: $(INSTALLED)
 	$(RUN) -m pytest $(TEST_OPTIONS)
 

@@ -1,4 +1,4 @@
-"""Sphinx configuration. Build with ``python -m sphinx -W --keep-going -b html docs docs/_build/html``."""
+"""Sphinx configuration; ``make docs`` builds the pages with warnings as errors."""
 
 import os
 import re

@@ -30,6 +30,7 @@ class BlockError(Exception):
 
 
 def main():
+    """Run all pages and return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="+", type=Path, help="Markdown files")
     failed = False
@@ -68,6 +69,7 @@ def python_blocks(text):
 
 
 def run_code(page, line, code, namespace):
+    """Execute a block; BlockError names the line of the page that raised."""
     # The blank lines give every line of code the number that it has in the page.
     source = "\n" * (line - 1) + code
     try:
@@ -82,6 +84,7 @@ def run_code(page, line, code, namespace):
 
 
 def run_doctest(page, line, code, namespace):
+    """Run a block of prompts; BlockError names the line of the first wrong answer."""
     test = doctest.DocTestParser().get_doctest(code, namespace, page.name, str(page), line - 1)
     # get_doctest copies the namespace; later blocks must see the names of this one.
     test.globs = namespace

@@ -26,7 +26,9 @@ def combine_histories(histories):
     {'loss': [3.0, 2.0, 1.0], 'val_loss': [nan, nan, 1.5]}
     """
     if isinstance(histories, Mapping):
-        raise TypeError("combine_histories takes a list of histories. Received one: pass [history].")
+        raise TypeError(
+            "combine_histories takes a list of histories. Received one: pass [history]."
+        )
     histories = [as_history(history) for history in histories]
     names = list(dict.fromkeys(name for history in histories for name in history))
     combined = {name: [] for name in names}

@@ -225,7 +225,7 @@ def check_sample_weight(sample_weight, n_images):
             "not negative."
         )
     if weights.sum() == 0:
-        raise ValueError("sample_weight is 0 in every row; there is nothing to learn from.")
+        raise ValueError("sample_weight is zero in every row; there is nothing to learn from.")
     return weights
 
 

@@ -81,7 +81,9 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
         """
         if groups is None:
             groups = check_images(X).keys()
-        return super().split(np.zeros(len(X)), _strata(y), pd.factorize(np.asarray(groups))[0])
+        return super().split(
+            np.zeros(len(X)), _strata(y), pd.factorize(np.asarray(groups, dtype=object))[0]
+        )
 
 
 def _strata(y):

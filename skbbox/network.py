@@ -19,6 +19,9 @@ from .exceptions import WeightsError
 
 __all__ = ["build_network", "feature_extractor", "heads", "small_convnet"]
 
+#: Where Keras looks for ImageNet weights; it reads KERAS_HOME when it is imported.
+KERAS_MODELS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
 #: Sides in pixels below which a backbone of keras.applications has no feature map left.
 MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
 
@@ -293,12 +296,11 @@ def _what_to_do(error, name, weights):
         return f"{weights} does not hold weights of {name} without its top: {error}"
     if not (url := re.search(r"https?://\S*?/([^/\s]+\.h5)", str(error))):
         return f"The ImageNet weights of {name} cannot be had: {error}"
-    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
     return (
-        f"The ImageNet weights of {name} are neither in {folder} (where Keras looks, or below "
-        f"KERAS_HOME) nor can they be downloaded. Put the file {url[1]} there, pass its path as "
-        "weights=, or pass weights=None to train the backbone from the start. "
-        f"Keras said: {error}"
+        f"The ImageNet weights of {name} are neither in {KERAS_MODELS} (the folder models of "
+        "KERAS_HOME as it was when Keras was imported) nor can they be downloaded. Put the file "
+        f"{url[1]} there, pass its path as weights=, or pass weights=None to train the backbone "
+        f"from the start. Keras said: {error}"
     )
 
 

@@ -1,9 +1,21 @@
 """Fixtures that several test modules use."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure(config):
+    """Give Keras a copy of the real weights: it reads KERAS_HOME when it is imported."""
+    if folder := os.environ.get("SKBBOX_SHARED"):
+        config.keras_home = tempfile.TemporaryDirectory()
+        shutil.copytree(
+            Path(folder) / "keras-home" / "models", Path(config.keras_home.name) / "models"
+        )
+        os.environ["KERAS_HOME"] = config.keras_home.name
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,9 @@ pytestmark = pytest.mark.slow
 
 SGD = "gradient steps on shuffled batches depend on the number and the order of rows"
 EXPECTED_FAILURES = {
+    "check_methods_subset_invariance": (
+        "float32 convolutions of one image and of a batch differ in the last digits"
+    ),
     "check_sample_weight_equivalence_on_dense_data": SGD,
     "check_sample_weight_equivalence_on_sparse_data": SGD,
 }

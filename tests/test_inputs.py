@@ -276,7 +276,7 @@ def test_no_sample_weight_stays_none():
         ([1, -2], r"holds -2.0 in row 1"),
         ([1, np.nan], r"holds nan in row 1"),
         ([np.inf, 1], r"holds inf in row 0"),
-        ([0, 0], r"0 in every row"),
+        ([0, 0], r"zero in every row"),
     ],
 )
 def test_sample_weight_that_cannot_weigh_is_refused(weight, message):

@@ -9,7 +9,13 @@ import pytest
 
 from skbbox import TUTORIAL_PARAMS
 from skbbox.exceptions import WeightsError
-from skbbox.network import build_network, feature_extractor, heads, small_convnet
+from skbbox.network import (
+    KERAS_MODELS,
+    build_network,
+    feature_extractor,
+    heads,
+    small_convnet,
+)
 from skbbox.training import compile_model
 
 
@@ -240,15 +246,14 @@ def test_a_backbone_that_pools_is_refused():
         build(backbone=backbone)
 
 
-def test_missing_imagenet_weights_name_file_folder_and_way_out(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+def test_missing_imagenet_weights_name_file_folder_and_way_out(monkeypatch):
     # A proxy that refuses at once stands for a machine without a network.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(WeightsError) as caught:
-        build(backbone="mobilenet", weights="imagenet", alpha=0.5)
+        build(backbone="mobilenet", weights="imagenet", alpha=0.25)
     message = str(caught.value)
-    assert "mobilenet_5_0_224_tf_no_top.h5" in message
-    assert str(tmp_path / "models") in message
+    assert "mobilenet_2_5_224_tf_no_top.h5" in message
+    assert str(KERAS_MODELS) in message
     assert "weights=None" in message
 
 

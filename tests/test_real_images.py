@@ -1,7 +1,5 @@
 """Real photographs and real ImageNet weights; they need SKBBOX_SHARED."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -14,15 +12,17 @@ from skbbox import (
 )
 from skbbox.datasets import load_annotated_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*left out:skbbox.exceptions.SkbboxWarning"),
+]
 
 
 @pytest.fixture
-def imagenet_weights(shared, tmp_path, monkeypatch):
-    # Keras writes into its folder, so it gets a copy.
-    shutil.copytree(shared / "keras-home", tmp_path / "keras", dirs_exist_ok=True)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return tmp_path / "keras" / "models" / "mobilenet_7_5_224_tf_no_top.h5"
+def imagenet_weights(shared):
+    from skbbox.network import KERAS_MODELS
+
+    return KERAS_MODELS / "mobilenet_7_5_224_tf_no_top.h5"
 
 
 @pytest.fixture
@@ -31,7 +31,6 @@ def microcontrollers(shared):
     return one_box_per_image(boxes, keep="only")
 
 
-@pytest.mark.filterwarnings("ignore:.*left out:skbbox.exceptions.SkbboxWarning")
 def test_the_median_box_scores_what_the_data_sets_page_says(microcontrollers):
     # SOURCE.md of the data set: mean IoU 0.373, share at IoU >= 0.5 0.233.
     mean_iou, iou_50 = DummyLocalizer().fit(*microcontrollers).score(*microcontrollers)
@@ -39,7 +38,6 @@ def test_the_median_box_scores_what_the_data_sets_page_says(microcontrollers):
     assert iou_50 == pytest.approx(0.233, abs=5e-4)
 
 
-@pytest.mark.filterwarnings("ignore:.*left out:skbbox.exceptions.SkbboxWarning")
 def test_imagenet_features_beat_the_median_box_on_few_photographs(
     microcontrollers, imagenet_weights
 ):
@@ -72,7 +70,7 @@ def test_one_weight_file_serves_128_and_160_pixels(imagenet_weights):
             l2=0.01,
             rng=np.random.default_rng(0),
         )
-        kernels.append(model.get_layer("mobilenet_0.75_None").get_weights()[0])
+        kernels.append(model.get_layer("mobilenet_0.75_224").get_weights()[0])
         keras.backend.clear_session()
     assert np.array_equal(*kernels)
 

@@ -1,0 +1,11 @@
+"""Fit, predict and score with an installed package; run by CI outside the checkout."""
+
+import skbbox
+from skbbox.datasets import make_shapes
+from skbbox.network import small_convnet
+
+X, y = make_shapes(32, image_size=32, random_state=0)
+localizer = skbbox.SingleBoxLocalizer(
+    small_convnet, weights=None, image_size=32, epochs=1, random_state=0
+).fit(X, y)
+print(skbbox.__version__, skbbox.__file__, localizer.score(X, y))
