@@ -166,7 +166,7 @@ class _LossGuard(keras.callbacks.Callback):
             f"The loss became NaN or infinite in epoch {self.good_epochs + 1}; training stopped "
             f"and the weights of epoch {self.good_epochs} were kept. {ADVICE}",
             DivergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
