@@ -69,6 +69,8 @@ def _opened(path):
         if path.stat().st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes); restore the file or leave out its row.")
         opened = Image.open(path)
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(
             f"{path} does not exist (working directory: {Path.cwd()}); "
