@@ -18,6 +18,7 @@ from .features import decoded_images, frozen_features, predict_images
 from .generator import ArrayBatches, BoundingBoxGenerator, encode_classes, table_of
 from .history import combine_histories
 from .inputs import check_images, check_sample_weight, check_targets, image_tags
+from .losses import get_box_loss
 from .metrics import IoUScore
 from .model_selection import train_validation_rows
 from .network import build_network, feature_extractor, heads, unfreeze
@@ -471,6 +472,7 @@ class SingleBoxLocalizer(BaseEstimator):
         if self.engine not in ENGINES:
             raise ValueError(f"engine must be one of {list(ENGINES)}. Received: {self.engine!r}.")
         get_augmentation(self.augment)
+        get_box_loss(self.box_loss)
         self._height_and_width()
 
     def _height_and_width(self):
