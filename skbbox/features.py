@@ -46,8 +46,14 @@ def predict_images(model, items, image_size, batch_size, verbose=0):
     """
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     batches = []
+    # Compiling a graph takes longer than running two batches without one.
+    run = model.predict_on_batch if len(items) > 2 * batch_size else _without_graph(model)
     for pixels in _batches(items, image_size, batch_size):
-        batches.append(keras.tree.flatten(model.predict_on_batch(pixels)))
+        # Batches of one size, so that one graph serves them all.
+        short = batches and len(pixels) < batch_size
+        padded = np.resize(pixels, (batch_size, *pixels.shape[1:])) if short else pixels
+        outputs = keras.tree.flatten(run(padded))
+        batches.append([output[: len(pixels)] for output in outputs])
         progress.add(len(pixels))
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
@@ -97,6 +103,12 @@ def frozen_features(extractor, items, image_size, batch_size, memory=None, verbo
 def _features_of(contents, backbone, image_size, run):
     """What joblib files the features under: everything but the function that computes them."""
     return run()
+
+
+def _without_graph(model):
+    return lambda pixels: keras.tree.map_structure(
+        keras.ops.convert_to_numpy, model(pixels, training=False)
+    )
 
 
 def _batches(items, image_size, batch_size):

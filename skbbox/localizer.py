@@ -625,7 +625,7 @@ class SingleBoxLocalizer(BaseEstimator):
     def _warn_of_unseen_classes(self, targets):
         if self.classes_ is None or targets.class_names is None:
             return
-        unseen = sorted(set(targets.class_names) - set(self.classes_))
+        unseen = sorted(set(targets.class_names) - set(self.classes_), key=str)
         if unseen:
             warnings.warn(
                 f"y holds classes that were not in training: {unseen}. Their boxes are scored, "
