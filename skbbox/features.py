@@ -10,8 +10,7 @@ import keras
 import numpy as np
 from sklearn.utils.validation import check_memory
 
-from .exceptions import ImageError
-from .images import load_image
+from .images import load_image, load_row
 
 __all__ = ["decoded_images", "frozen_features", "predict_images"]
 
@@ -118,18 +117,11 @@ def _batches(items, image_size, batch_size):
         ahead = deque()
         for start in starts:
             rows = range(start, min(start + batch_size, len(items)))
-            ahead.append([pool.submit(_load_row, items, row, image_size) for row in rows])
+            ahead.append([pool.submit(load_row, items, row, image_size) for row in rows])
             if len(ahead) > 1:
                 yield np.stack([future.result() for future in ahead.popleft()])
         while ahead:
             yield np.stack([future.result() for future in ahead.popleft()])
-
-
-def _load_row(items, row, image_size):
-    try:
-        return load_image(items[row], image_size)
-    except ImageError as error:
-        raise ImageError(f"Row {row}: {error}") from error
 
 
 def _content(item):

@@ -6,8 +6,7 @@ import pandas as pd
 
 from .augmentation import get_augmentation
 from .boxes import COORDINATES, TARGET_COLUMNS
-from .exceptions import ImageError
-from .images import load_image
+from .images import load_row
 from .inputs import check_images, check_targets
 
 __all__ = ["ArrayBatches", "BoundingBoxGenerator"]
@@ -192,10 +191,7 @@ class BoundingBoxGenerator(Batches):
         return images, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
 
     def _load_row(self, row):
-        try:
-            image, box = load_image(self.images.items[row], self.image_size), self.y_bbox[row]
-        except ImageError as error:
-            raise ImageError(f"Row {row}: {error}") from error
+        image, box = load_row(self.images.items, row, self.image_size), self.y_bbox[row]
         if self.augment is None:
             return image, box
         rng = np.random.default_rng([self.seed, self.epoch, row])

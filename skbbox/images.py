@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from .exceptions import ImageError
 
-__all__ = ["load_image"]
+__all__ = ["load_image", "load_row"]
 
 
 def load_image(image, size=None):
@@ -60,6 +60,14 @@ def load_image(image, size=None):
             # Orientation may exchange the sides, so both must stay large enough.
             opened.draft(None, (2 * max(size), 2 * max(size)))
         return _pixels(opened, size, str(image))
+
+
+def load_row(items, row, size):
+    """:func:`load_image` of one of many, with its row in the message of an ImageError."""
+    try:
+        return load_image(items[row], size)
+    except ImageError as error:
+        raise ImageError(f"Row {row}: {error}") from error
 
 
 def _opened(path):
