@@ -450,7 +450,7 @@ class SingleBoxLocalizer(BaseEstimator):
         """
         check_is_fitted(self)
         features = self.model_.get_layer("features").output
-        pooled = keras.Model(self.model_.inputs, keras.ops.mean(features, axis=(1, 2)))
+        pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
         return self._run(pooled, check_images(X))[0]
 
     def _check_parameters(self):

@@ -78,7 +78,7 @@ def build_network(
 
 def feature_extractor(model):
     """The part of a model from pixels to the feature map."""
-    return keras.Model(model.inputs, model.get_layer("features").output, name="feature_extractor")
+    return keras.Model(model.input, model.get_layer("features").output, name="feature_extractor")
 
 
 def heads(model):
