@@ -1,6 +1,23 @@
 """Changes to an image that take its box along."""
 
-__all__ = ["AUGMENTATIONS", "flip", "get_augmentation"]
+import functools
+import math
+import zlib
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+__all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "mirrored", "standard", "views"]
+
+#: Ranges of :func:`standard`.
+ZOOM = (0.6, 1.25)
+STRETCH = (0.85, 1.18)
+DEGREES = (-8.0, 8.0)
+BRIGHTNESS = (0.7, 1.3)
+CONTRAST = (0.7, 1.3)
+
+#: What lies outside the image, in 0..255: the middle, which most preprocessing maps to 0.
+OUTSIDE = (127, 127, 127)
 
 
 def flip(image, box, rng):
@@ -20,12 +37,57 @@ def flip(image, box, rng):
     """
     if rng.random() < 0.5:
         return image, box
-    mirrored = box.copy()
-    mirrored[:2] = 1 - box[1], 1 - box[0]
-    return image[:, ::-1], mirrored
+    return mirrored(image, box)
 
 
-AUGMENTATIONS = {"flip": flip}
+def standard(image, box, rng):
+    """Turn, crop or shrink, shift, stretch, mirror, and change brightness and contrast.
+
+    The whole object stays in the image. Its box becomes the smallest upright one
+    around the turned box, which is the object's own for a rectangle and a little
+    wide for others.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3), uint8
+    box : ndarray of shape (4,)
+        ``x_min, x_max, y_min, y_max``, normalised.
+    rng : numpy Generator
+
+    Returns
+    -------
+    image : ndarray of shape (height, width, 3), uint8
+    box : ndarray of shape (4,)
+    """
+    image, box = flip(image, box, rng)
+    height, width = image.shape[:2]
+    angle = math.radians(rng.uniform(*DEGREES))
+    turned = _turned_box(box, angle, width, height)
+    zoom = math.exp(rng.uniform(*np.log(ZOOM)))
+    stretch = math.exp(rng.uniform(*np.log(STRETCH)) / 2)
+    left, right = _window(turned[0], turned[1], zoom * stretch, rng)
+    top, bottom = _window(turned[2], turned[3], zoom / stretch, rng)
+    box = np.array(
+        [
+            (turned[0] - left) / (right - left),
+            (turned[1] - left) / (right - left),
+            (turned[2] - top) / (bottom - top),
+            (turned[3] - top) / (bottom - top),
+        ]
+    )
+    picture = Image.fromarray(image).transform(
+        (width, height),
+        Image.Transform.AFFINE,
+        _from_output_to_input(angle, (left, right, top, bottom), width, height),
+        Image.Resampling.BILINEAR,
+        fillcolor=OUTSIDE,
+    )
+    picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(*BRIGHTNESS))
+    picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(*CONTRAST))
+    return np.asarray(picture), np.clip(box, 0.0, 1.0)
+
+
+AUGMENTATIONS = {"flip": flip, "standard": standard}
 
 
 def get_augmentation(augment):
@@ -38,3 +100,81 @@ def get_augmentation(augment):
             f"(image, box, rng). Received: {augment!r}."
         )
     return AUGMENTATIONS[augment]
+
+
+def views(augment, n_views):
+    """A fixed set of views of an image, whose features can be kept.
+
+    Parameters
+    ----------
+    augment : {"flip", "standard"} or None
+        None gives the image alone, ``"flip"`` its mirror image too, and
+        ``"standard"`` also ``n_views - 2`` results of :func:`standard`.
+    n_views : int
+        At least 2; used by ``"standard"`` alone.
+
+    Returns
+    -------
+    list of callable
+        Each takes ``(image, box)`` and returns ``(image, box)``. What it does follows
+        from image and box alone, so the same image has the same views in each fit.
+    """
+    if augment is None:
+        return [_plain]
+    number = range(2, n_views if augment == "standard" else 2)
+    return [_plain, mirrored, *(functools.partial(_standard_view, number=i) for i in number)]
+
+
+def mirrored(image, box):
+    """The image and its box, left for right."""
+    return image[:, ::-1], np.array([1 - box[1], 1 - box[0], box[2], box[3]])
+
+
+def _plain(image, box):
+    return image, box
+
+
+def _standard_view(image, box, number):
+    seed = [number, zlib.crc32(np.ascontiguousarray(image)), zlib.crc32(box.tobytes())]
+    return standard(image, box, np.random.default_rng(seed))
+
+
+def _turned_box(box, angle, width, height):
+    """The upright box around a box that is turned about the middle of the image."""
+    x, y = np.meshgrid(box[:2] - 0.5, box[2:] - 0.5)
+    # In pixels, as turning a stretched image would shear it.
+    x, y = x * width, y * height
+    turned_x = (math.cos(angle) * x - math.sin(angle) * y) / width + 0.5
+    turned_y = (math.sin(angle) * x + math.cos(angle) * y) / height + 0.5
+    return np.array([turned_x.min(), turned_x.max(), turned_y.min(), turned_y.max()])
+
+
+def _window(low, high, length, rng):
+    """Where a window of about this length lies along an axis, with `low` to `high` inside."""
+    length = max(length, high - low)
+    # Within the image where the window is shorter than it, around it where it is longer.
+    first = max(high - length, min(0.0, 1 - length))
+    last = min(low, max(0.0, 1 - length))
+    if first > last:
+        # A turned object that reaches over the image's border.
+        first, last = high - length, low
+    # Rounding may leave first a hair above last where the object fills the window.
+    start = rng.uniform(min(first, last), last)
+    return start, start + length
+
+
+def _from_output_to_input(angle, window, width, height):
+    """Coefficients of Pillow's affine transform, which asks where a pixel comes from."""
+    left, right, top, bottom = window
+    cosine, sine = math.cos(angle), math.sin(angle)
+    # A pixel of the output, in pixels of the turned image from its middle: scale * p + shift.
+    scale_x, scale_y = right - left, bottom - top
+    shift_x, shift_y = (left - 0.5) * width, (top - 0.5) * height
+    return (
+        cosine * scale_x,
+        sine * scale_y,
+        cosine * shift_x + sine * shift_y + width / 2,
+        -sine * scale_x,
+        cosine * scale_y,
+        -sine * shift_x + cosine * shift_y + height / 2,
+    )

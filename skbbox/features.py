@@ -43,18 +43,9 @@ def predict_images(model, items, image_size, batch_size, verbose=0):
     ImageError
         If an image cannot be read; names the row.
     """
-    progress = keras.utils.Progbar(len(items), verbose=verbose)
-    batches = []
-    # Compiling a graph takes longer than running two batches without one.
-    run = model.predict_on_batch if len(items) > 2 * batch_size else _without_graph(model)
-    for pixels in _batches(items, image_size, batch_size):
-        # Batches of one size, so that one graph serves them all.
-        short = batches and len(pixels) < batch_size
-        padded = np.resize(pixels, (batch_size, *pixels.shape[1:])) if short else pixels
-        outputs = keras.tree.flatten(run(padded))
-        batches.append([output[: len(pixels)] for output in outputs])
-        progress.add(len(pixels))
-    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+    return _outputs(
+        model, lambda row: load_row(items, row, image_size), len(items), batch_size, verbose
+    )
 
 
 def decoded_images(items, image_size, batch_size, verbose=0):
@@ -62,33 +53,48 @@ def decoded_images(items, image_size, batch_size, verbose=0):
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
     start = 0
-    for batch in _batches(items, image_size, batch_size):
+    for batch in _batches(lambda row: load_row(items, row, image_size), len(items), batch_size):
         pixels[start : start + len(batch)] = batch
         start += len(batch)
         progress.add(len(batch))
     return pixels
 
 
-def frozen_features(extractor, items, image_size, batch_size, memory=None, verbose=0):
-    """Feature maps of images under a backbone that is not trained.
+def frozen_features(extractor, items, boxes, views, image_size, batch_size, memory=None, verbose=0):
+    """Feature maps of several views of each image under a backbone that is not trained.
 
     Parameters
     ----------
     extractor : keras.Model
-        From pixels to one feature map.
+        From pixels to feature maps.
     items, image_size, batch_size, verbose
         As for :func:`predict_images`.
+    boxes : ndarray of shape (n_images, 4)
+    views : list of callable
+        What :func:`augmentation.views` gives.
     memory : str, Path, joblib.Memory or None, default=None
-        Where features are kept between calls, by the content of the images and
-        of the backbone.
+        Where features are kept between calls, by the content of the images, their
+        boxes, the views and the backbone.
 
     Returns
     -------
-    ndarray of shape (n_images, height, width, channels), float32
+    maps : list of ndarray of shape (n_images, n_views, height, width, channels), float32
+    boxes : ndarray of shape (n_images, n_views, 4), float64
+        The box in each view.
     """
 
     def run():
-        return predict_images(extractor, items, image_size, batch_size, verbose)[0]
+        view_boxes = np.empty((len(items), len(views), 4))
+
+        def load(number):
+            row, view = divmod(number, len(views))
+            pixels, view_boxes[row, view] = views[view](
+                load_row(items, row, image_size), boxes[row]
+            )
+            return pixels
+
+        maps = _outputs(extractor, load, view_boxes.size // 4, batch_size, verbose)
+        return [x.reshape(*view_boxes.shape[:2], *x.shape[1:]) for x in maps], view_boxes
 
     if memory is None:
         return run()
@@ -96,12 +102,37 @@ def frozen_features(extractor, items, image_size, batch_size, memory=None, verbo
         memory = str(memory)
     remembered = check_memory(memory).cache(_features_of, ignore=["run"])
     contents = [_content(item) for item in items]
-    return remembered(contents, _identity(extractor), tuple(image_size), run=run)
+    # One view is the image itself, whatever its box.
+    shown = boxes if len(views) > 1 else None
+    maps, view_boxes = remembered(
+        contents, shown, len(views), _identity(extractor), tuple(image_size), run=run
+    )
+    return maps, boxes[:, None] if len(views) == 1 else view_boxes
 
 
-def _features_of(contents, backbone, image_size, run):
+def _features_of(contents, boxes, n_views, backbone, image_size, run):
     """What joblib files the features under: everything but the function that computes them."""
     return run()
+
+
+def _outputs(model, load, n, batch_size, verbose):
+    """Outputs of a model for `n` inputs, each from a call of `load` with its number."""
+    progress = keras.utils.Progbar(n, verbose=verbose)
+    # Compiling a graph takes longer than running two batches without one.
+    run = model.predict_on_batch if n > 2 * batch_size else _without_graph(model)
+    outputs, start = None, 0
+    for pixels in _batches(load, n, batch_size):
+        # Batches of one size, so that one graph serves them all.
+        short = start and len(pixels) < batch_size
+        padded = np.resize(pixels, (batch_size, *pixels.shape[1:])) if short else pixels
+        batch = keras.tree.flatten(run(padded))
+        if outputs is None:
+            outputs = [np.empty((n, *part.shape[1:]), part.dtype) for part in batch]
+        for output, part in zip(outputs, batch, strict=True):
+            output[start : start + len(pixels)] = part[: len(pixels)]
+        start += len(pixels)
+        progress.add(len(pixels))
+    return outputs
 
 
 def _without_graph(model):
@@ -110,14 +141,13 @@ def _without_graph(model):
     )
 
 
-def _batches(items, image_size, batch_size):
+def _batches(load, n, batch_size):
     """Decoded batches, one of them being prepared while another is used."""
-    starts = range(0, len(items), batch_size)
     with ThreadPoolExecutor(N_THREADS) as pool:
         ahead = deque()
-        for start in starts:
-            rows = range(start, min(start + batch_size, len(items)))
-            ahead.append([pool.submit(load_row, items, row, image_size) for row in rows])
+        for start in range(0, n, batch_size):
+            numbers = range(start, min(start + batch_size, n))
+            ahead.append([pool.submit(load, number) for number in numbers])
             if len(ahead) > 1:
                 yield np.stack([future.result() for future in ahead.popleft()])
         while ahead:

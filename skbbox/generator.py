@@ -9,7 +9,7 @@ from .boxes import COORDINATES, TARGET_COLUMNS
 from .images import load_row
 from .inputs import check_images, check_targets
 
-__all__ = ["ArrayBatches", "BoundingBoxGenerator"]
+__all__ = ["BoundingBoxGenerator", "FeatureBatches", "WithIoUTarget"]
 
 LAST_BATCH = ("keep", "drop", "pad")
 
@@ -73,23 +73,67 @@ class Batches(keras.utils.PyDataset):
         raise NotImplementedError
 
 
-class ArrayBatches(Batches):
-    """Batches of arrays in memory.
+class FeatureBatches(Batches):
+    """Batches of kept feature maps, for each image those of a view drawn anew in each epoch.
 
     Parameters
     ----------
-    *arrays : ndarray of shape (n_rows, ...), tuple of such, or None
-        Inputs, targets and sample weights in the order in which Keras takes them.
+    maps : list of ndarray of shape (n_rows, n_views, height, width, channels)
+    boxes : ndarray of shape (n_rows, n_views, 4)
+        The box in each view.
+    codes : ndarray of shape (n_rows,), or None
+        Class codes; None leaves classes out.
+    sample_weight : ndarray, tuple of ndarray, or None
+        Weights for each output.
     rows, batch_size, shuffle, seed
-        As for :class:`Batches`.
+        As for :class:`Batches`; without `shuffle` the first view is taken.
     """
 
-    def __init__(self, *arrays, rows, batch_size, shuffle, seed):
-        self.arrays = tuple(array for array in arrays if array is not None)
+    def __init__(self, maps, boxes, codes, sample_weight, *, rows, batch_size, shuffle, seed):
+        self.maps, self.boxes = maps, boxes.astype(np.float32)
+        self.codes, self.sample_weight = codes, sample_weight
         super().__init__(rows, batch_size, shuffle, "keep", seed)
 
+    def on_epoch_end(self):
+        super().on_epoch_end()
+        n_rows, n_views = self.boxes.shape[:2]
+        self.view = np.zeros(n_rows, dtype=int)
+        if self.shuffle:
+            rng = np.random.default_rng([self.seed, self.epoch, n_views])
+            self.view = rng.integers(n_views, size=n_rows)
+
     def load(self, rows):
-        return keras.tree.map_structure(lambda array: array[rows], self.arrays)
+        chosen = rows, self.view[rows]
+        maps = tuple(x[chosen] for x in self.maps)
+        maps = maps if len(maps) > 1 else maps[0]
+        targets = self.boxes[chosen]
+        if self.codes is not None:
+            targets = (self.codes[rows], targets)
+        if self.sample_weight is None:
+            return maps, targets
+        return maps, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
+
+
+class WithIoUTarget(keras.utils.PyDataset):
+    """Batches whose boxes are given once more, as the target of the output ``bbox_iou``."""
+
+    def __init__(self, batches):
+        super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        inputs, *targets_and_weights = self.batches[index]
+        return inputs, *(self._with_box_twice(values) for values in targets_and_weights)
+
+    def on_epoch_end(self):
+        self.batches.on_epoch_end()
+
+    def _with_box_twice(self, values):
+        values = values if isinstance(values, tuple) else (values,)
+        return (*values, values[-1])
 
 
 class BoundingBoxGenerator(Batches):
@@ -106,9 +150,10 @@ class BoundingBoxGenerator(Batches):
     batch_size : int
     shuffle : bool
         Whether each epoch has an order of its own.
-    augment : {"flip"}, callable or None, default=None
+    augment : {"flip", "standard"}, callable or None, default=None
         Change to image and box, new in each epoch; ``"flip"`` mirrors every second
-        image. A callable takes ``(image, box, rng)`` and returns ``(image, box)``.
+        image, ``"standard"`` is :func:`skbbox.augmentation.standard`. A callable takes
+        ``(image, box, rng)`` and returns ``(image, box)``.
     last_batch : {"keep", "drop", "pad"}, default="keep"
         What becomes of a last batch that is not full: it stays short, is left
         out, or is filled with the first rows of the epoch, which then count twice.

@@ -11,19 +11,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from .augmentation import get_augmentation
+from .augmentation import get_augmentation, views
 from .boxes import COORDINATES
 from .exceptions import SkbboxWarning
 from .features import decoded_images, frozen_features, predict_images
-from .generator import ArrayBatches, BoundingBoxGenerator, encode_classes, table_of
+from .generator import BoundingBoxGenerator, FeatureBatches, encode_classes, table_of
 from .history import combine_histories
 from .inputs import check_images, check_sample_weight, check_targets, image_tags
 from .losses import get_box_loss
 from .metrics import IoUScore
 from .model_selection import train_validation_rows
-from .network import build_network, feature_extractor, heads, unfreeze
+from .network import build_network, feature_extractor, heads, unfreeze, with_iou_estimate
 from .persistence import pack_model, unpack_model
-from .training import compile_model, fresh_callbacks, train
+from .training import auto_epochs, compile_model, fresh_callbacks, train
 
 __all__ = ["TUTORIAL_PARAMS", "SingleBoxLocalizer"]
 
@@ -41,15 +41,26 @@ TUTORIAL_PARAMS = {
     "l2": 0.01,
     "optimizer": "adam",
     "learning_rate": 1e-3,
+    "learning_rate_schedule": "constant",
     "epochs": 5,
     "batch_size": 32,
+    "augment": None,
+    "early_stopping": False,
 }
 
 #: Decoded training images are kept in memory up to this many bytes; beyond it
 #: they are decoded again in each epoch.
 DECODED_BYTES = 2**30
 
-ENGINES = ("auto", "keras")
+#: Views of each image whose features are kept: so many in all, and for each image.
+VIEWS_IN_ALL = 2000
+VIEWS_OF_AN_IMAGE = (2, 10)
+
+#: ``early_stopping="auto"`` sets images aside from this number on.
+MANY_IMAGES = 10_000
+
+#: Parameter and the names that it takes.
+CHOICES = {"engine": ("auto", "keras"), "learning_rate_schedule": ("cosine", "constant")}
 
 #: Parameter, its kind, the lowest value, and the value that it must stay below.
 PARAMETER_RANGES = [
@@ -98,14 +109,18 @@ class SingleBoxLocalizer(BaseEstimator):
     image_size : int or (int, int), default=224
         Height and width in pixels that images are stretched to.
     box_head : {"spatial", "dense", "pooled"}, default="spatial"
-        ``"spatial"`` reads each edge as the mean of a distribution over the columns or
-        rows of the feature map; ``"dense"`` has weights for every position of it;
+        ``"spatial"`` fuses the last feature map with the finer one before it, reads each
+        edge as the mean of a distribution over columns or rows, and estimates the IoU
+        of its box; ``"dense"`` has weights for every position of the last map;
         ``"pooled"`` is the chapter's, which averages over positions and loses the place.
     class_loss_weight, box_loss_weight : float, default=1.0 and 10.0
         Factors of the two losses in their sum.
-    box_loss : {"mse"} or callable, default="mse"
-        Loss of the box: the mean squared error of its edges, or a callable that takes
-        ``(y_true, y_pred)`` of shape (n, 4) and returns shape (n,).
+    box_loss : {"giou_l1", "mse", "l1", "huber", "giou", "diou", "ciou"} or callable, \
+default="giou_l1"
+        Loss of the box: the mean squared, absolute or Huber error of its edges; 1 minus
+        the generalised [3]_, distance or complete [4]_ IoU; ``"giou_l1"`` is
+        ``giou + 2 * l1``. A callable takes ``(y_true, y_pred)`` of shape (n, 4) and
+        returns shape (n,).
     dropout : float, default=0.7
         Share of pooled features dropped before the class layer, in 0..1.
     l2 : float, default=0.01
@@ -113,26 +128,36 @@ class SingleBoxLocalizer(BaseEstimator):
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         Each fit starts from a fresh copy.
     learning_rate : float or None, default=None
-        None keeps the optimizer's own (1e-3 for ``"adam"``).
-    epochs : int, default=15
+        None takes 3e-3 for ``optimizer="adam"`` and the optimizer's own otherwise.
+    learning_rate_schedule : {"cosine", "constant"}, default="cosine"
+        ``"cosine"`` rises to `learning_rate` in the first tenth of the steps of a stage and
+        falls to 0 along a cosine; an optimizer with a schedule of its own keeps that.
+        Callbacks that set the learning rate need ``"constant"``.
+    epochs : int or "auto", default="auto"
         Passes over the training images with a frozen backbone (or a new one, with
-        ``weights=None``).
+        ``weights=None``). ``"auto"`` is 10, and more where these are fewer than 1,000
+        steps of `batch_size` images: 250 for 100 images, 10 from 3,200 images on.
     batch_size : int, default=32
         Images in a step of training, and in one of prediction.
     fine_tune_epochs : int, default=0
         Further epochs in which the backbone is trained too, with its BatchNorm frozen.
     fine_tune_learning_rate : float, default=1e-5
         Learning rate of these epochs.
-    augment : {"flip"}, callable or None, default=None
-        Change to image and box, new in each epoch: ``"flip"`` mirrors every second
-        image; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
-        The frozen backbone then runs in each epoch.
+    augment : {"standard", "flip"}, callable or None, default="standard"
+        Change to image and box: ``"flip"`` mirrors it left to right; ``"standard"`` also
+        turns, crops, shrinks, shifts and stretches it, and changes brightness and
+        contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
+        A frozen backbone sees a fixed set of views of each image, whose features are
+        kept: the image, its mirror image and, with ``"standard"``, up to 8 more, as
+        long as all are not more than 2,000. Otherwise, and with a callable, each epoch
+        has changes of its own.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
         ``history_``. None is 0, or 0.1 with ``early_stopping``.
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss has not become better for `patience`
-        epochs, and go back to the best weights.
+        epochs, and go back to the best weights. ``"auto"`` does with ``epochs="auto"`` and
+        10,000 images or more.
     patience : int, default=5
         Used by ``early_stopping`` alone.
     class_weight : dict, "balanced" or None, default=None
@@ -162,7 +187,8 @@ class SingleBoxLocalizer(BaseEstimator):
         ``[class_prediction, bbox_prediction]``; for boxes alone, to ``bbox_prediction``.
     history_ : dict of str to list of float
         One value an epoch: ``loss, class_prediction_loss, bbox_prediction_loss,
-        class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each.
+        class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each; with
+        an IoU estimate also ``bbox_iou_loss``.
     n_iter_ : int
         Number of epochs in ``history_``.
     callbacks_ : list of keras.callbacks.Callback
@@ -180,6 +206,9 @@ class SingleBoxLocalizer(BaseEstimator):
        "Beyond Classification".
     .. [2] A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks
        for Mobile Vision Applications", arXiv:1704.04861.
+    .. [3] H. Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019,
+       arXiv:1902.09630.
+    .. [4] Z. Zheng et al., "Distance-IoU Loss", AAAI 2020, arXiv:1911.08287.
 
     Examples
     --------
@@ -205,18 +234,19 @@ class SingleBoxLocalizer(BaseEstimator):
         box_head="spatial",
         class_loss_weight=1.0,
         box_loss_weight=10.0,
-        box_loss="mse",
+        box_loss="giou_l1",
         dropout=0.7,
         l2=0.01,
         optimizer="adam",
         learning_rate=None,
-        epochs=15,
+        learning_rate_schedule="cosine",
+        epochs="auto",
         batch_size=32,
         fine_tune_epochs=0,
         fine_tune_learning_rate=1e-5,
-        augment=None,
+        augment="standard",
         validation_fraction=None,
-        early_stopping=False,
+        early_stopping="auto",
         patience=5,
         class_weight=None,
         callbacks=None,
@@ -239,6 +269,7 @@ class SingleBoxLocalizer(BaseEstimator):
         self.l2 = l2
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.epochs = epochs
         self.batch_size = batch_size
         self.fine_tune_epochs = fine_tune_epochs
@@ -308,26 +339,28 @@ class SingleBoxLocalizer(BaseEstimator):
             )
         weights = self._output_weights(sample_weight, targets, len(images))
         rows = self._split(images, targets, rng)
+        epochs = self.epochs
+        if epochs == "auto":
+            epochs = auto_epochs(len(rows[0]), self.batch_size)
         model = self._build(classes, rng)
+        network = with_iou_estimate(model)
         callbacks = fresh_callbacks(self.callbacks)
         seed = int(rng.integers(2**31))
 
         histories = [self.history_] if self._goes_on() else []
         image_batches = None
-        if self.epochs and self.weights is not None and self.augment is None:
-            labels = targets.boxes.astype(np.float32)
-            labels = labels if codes is None else (codes, labels)
-            batches = self._feature_batches(model, images, labels, weights)
-            histories.append(self._train(heads(model), batches, rows, self.epochs, callbacks, seed))
-        elif self.epochs:
+        if epochs and self.weights is not None and not callable(self.augment):
+            batches = self._feature_batches(model, images, targets, codes, weights)
+            histories.append(self._train(heads(network), batches, rows, epochs, callbacks, seed))
+        elif epochs:
             image_batches = self._image_batches(images, targets, classes, weights)
-            histories.append(self._train(model, image_batches, rows, self.epochs, callbacks, seed))
+            histories.append(self._train(network, image_batches, rows, epochs, callbacks, seed))
         if self.fine_tune_epochs:
             unfreeze(model)
             image_batches = image_batches or self._image_batches(images, targets, classes, weights)
             histories.append(
                 self._train(
-                    model,
+                    network,
                     image_batches,
                     rows,
                     self.fine_tune_epochs,
@@ -339,7 +372,7 @@ class SingleBoxLocalizer(BaseEstimator):
         self._compile(model)
 
         self.classes_ = classes
-        self.model_ = model
+        self.model_, self._network = model, network
         self.history_ = combine_histories(histories)
         self.n_iter_ = len(self.history_["loss"])
         self.callbacks_ = callbacks
@@ -358,8 +391,9 @@ class SingleBoxLocalizer(BaseEstimator):
         -------
         DataFrame of n rows, with the index of X where it has one
             ``class_name, x_min, x_max, y_min, y_max`` (normalised, within 0..1, edges in
-            order) and ``confidence``, the probability of the class. For boxes alone, the
-            four coordinates.
+            order) and ``confidence`` in 0..1: with ``box_head="spatial"`` the IoU that the
+            box is expected to have, with the other heads the probability of the class.
+            Columns that the fit had nothing for are absent.
 
         Raises
         ------
@@ -370,14 +404,20 @@ class SingleBoxLocalizer(BaseEstimator):
         """
         check_is_fitted(self)
         images = check_images(X)
-        *probabilities, boxes = self._run(self.model_, images)
+        outputs = dict(
+            zip(self._network.output_names, self._run(self._network, images), strict=True)
+        )
+        probabilities, estimate = outputs.get("class_prediction"), outputs.get("bbox_iou")
+        boxes = outputs["bbox_prediction"]
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
         predicted = pd.DataFrame(
             np.sort(boxes, axis=2).reshape(-1, 4), columns=COORDINATES, index=images.index
         )
-        if probabilities:
-            predicted.insert(0, "class_name", self.classes_[probabilities[0].argmax(axis=1)])
-            predicted["confidence"] = probabilities[0].max(axis=1).astype(np.float64)
+        if probabilities is not None:
+            predicted.insert(0, "class_name", self.classes_[probabilities.argmax(axis=1)])
+            predicted["confidence"] = probabilities.max(axis=1).astype(np.float64)
+        if estimate is not None:
+            predicted["confidence"] = estimate[:, 0].astype(np.float64)
         return predicted
 
     def predict_proba(self, X):
@@ -458,6 +498,8 @@ class SingleBoxLocalizer(BaseEstimator):
             value = getattr(self, name)
             if value is None and name in OPTIONAL_PARAMETERS:
                 continue
+            if value == "auto" and name == "epochs":
+                continue
             is_kind = isinstance(value, kind) and not isinstance(value, bool)
             if not (is_kind and lowest <= value and (highest is None or value < highest)):
                 bound = f"at least {lowest}" + ("" if highest is None else f" and below {highest}")
@@ -467,10 +509,13 @@ class SingleBoxLocalizer(BaseEstimator):
                 )
         if not self.epochs and not self.fine_tune_epochs:
             raise ValueError("epochs and fine_tune_epochs are both 0; there is nothing to train.")
-        if self.early_stopping and self.validation_fraction == 0:
+        if self.early_stopping is True and self.validation_fraction == 0:
             raise ValueError("early_stopping needs a validation_fraction above 0. Received: 0.")
-        if self.engine not in ENGINES:
-            raise ValueError(f"engine must be one of {list(ENGINES)}. Received: {self.engine!r}.")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {list(choices)}. Received: {getattr(self, name)!r}."
+                )
         get_augmentation(self.augment)
         get_box_loss(self.box_loss)
         self._height_and_width()
@@ -514,11 +559,18 @@ class SingleBoxLocalizer(BaseEstimator):
         """Training and validation rows; the second are None where none are set aside."""
         fraction = self.validation_fraction
         if fraction is None:
-            fraction = 0.1 if self.early_stopping else 0.0
+            fraction = 0.1 if self._stops_early(len(images)) else 0.0
         if fraction == 0:
             return np.arange(len(images)), None
         strata = targets.class_names if targets.class_names is not None else [""] * len(images)
         return train_validation_rows(strata, images.keys(), fraction, rng)
+
+    def _stops_early(self, n_images):
+        if self.early_stopping == "auto":
+            # scikit-learn's HistGradientBoostingClassifier begins at the same number.
+            large = n_images >= MANY_IMAGES and self.validation_fraction != 0
+            return self.epochs == "auto" and large
+        return self.early_stopping
 
     def _goes_on(self):
         return self.warm_start and hasattr(self, "model_")
@@ -550,10 +602,13 @@ class SingleBoxLocalizer(BaseEstimator):
             model.set_weights(self.model_.get_weights())
         return model
 
-    def _feature_batches(self, model, images, labels, weights):
-        features = frozen_features(
+    def _feature_batches(self, model, images, targets, codes, weights):
+        n_views = int(np.clip(VIEWS_IN_ALL // len(images), *VIEWS_OF_AN_IMAGE))
+        maps, boxes = frozen_features(
             feature_extractor(model),
             images.items,
+            targets.boxes,
+            views(self.augment, n_views),
             self._height_and_width(),
             self.batch_size,
             self.memory,
@@ -561,9 +616,10 @@ class SingleBoxLocalizer(BaseEstimator):
         )
 
         def batches(rows, shuffle, seed):
-            return ArrayBatches(
-                features,
-                labels,
+            return FeatureBatches(
+                maps,
+                boxes,
+                codes,
                 weights,
                 rows=rows,
                 batch_size=self.batch_size,
@@ -595,19 +651,21 @@ class SingleBoxLocalizer(BaseEstimator):
         return batches
 
     def _train(self, model, batches, rows, epochs, callbacks, seed, learning_rate=None):
-        self._compile(model, learning_rate)
         train_rows, validation_rows = rows
+        training = batches(train_rows, shuffle=True, seed=seed)
+        cosine = self.learning_rate_schedule == "cosine"
+        self._compile(model, learning_rate, epochs * len(training) if cosine else None)
         return train(
             model,
-            batches(train_rows, shuffle=True, seed=seed),
+            training,
             None if validation_rows is None else batches(validation_rows, shuffle=False, seed=seed),
             epochs=epochs,
             callbacks=callbacks,
-            patience=self.patience if self.early_stopping else None,
+            patience=self.patience if validation_rows is not None and self.early_stopping else None,
             verbose=self.verbose,
         )
 
-    def _compile(self, model, learning_rate=None):
+    def _compile(self, model, learning_rate=None, cosine_steps=None):
         compile_model(
             model,
             optimizer=self.optimizer,
@@ -615,6 +673,7 @@ class SingleBoxLocalizer(BaseEstimator):
             box_loss=self.box_loss,
             class_loss_weight=self.class_loss_weight,
             box_loss_weight=self.box_loss_weight,
+            cosine_steps=cosine_steps,
         )
 
     def _run(self, model, images):
@@ -641,6 +700,7 @@ class SingleBoxLocalizer(BaseEstimator):
             # Callbacks hold the model that they were trained with.
             state = {key: value for key, value in state.items() if key != "callbacks_"}
             state["model_"] = pack_model(self.model_)
+            del state["_network"]
         return state
 
     def __setstate__(self, state):
@@ -648,6 +708,7 @@ class SingleBoxLocalizer(BaseEstimator):
             state = {**state, "model_": unpack_model(state["model_"])}
         super().__setstate__(state)
         if "model_" in state:
+            self._network = with_iou_estimate(self.model_)
             self._compile(self.model_)
 
     def __sklearn_tags__(self):

@@ -1,9 +1,17 @@
 """What the box output is trained on and watched by, in keras.ops."""
 
+import math
+
 import keras
 from keras import ops
 
-__all__ = ["BOX_LOSSES", "MeanIoU", "get_box_loss"]
+__all__ = ["BOX_LOSSES", "MeanIoU", "get_box_loss", "iou_estimate_loss"]
+
+#: Error of an edge, normalised, from which the Huber loss grows linearly.
+HUBER_DELTA = 0.1
+
+#: Keeps quotients and their gradients finite for boxes without area.
+EPSILON = 1e-7
 
 
 def get_box_loss(box_loss):
@@ -18,7 +26,82 @@ def get_box_loss(box_loss):
     return BOX_LOSSES[box_loss]
 
 
-BOX_LOSSES = {"mse": keras.losses.mean_squared_error}
+@keras.saving.register_keras_serializable("skbbox")
+def huber(y_true, y_pred):
+    """Squared error of small deviations, absolute error of large ones."""
+    return keras.losses.huber(y_true, y_pred, delta=HUBER_DELTA)
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def giou(y_true, y_pred):
+    """1 - generalised IoU, in 0..2: H. Rezatofighi et al., CVPR 2019, arXiv:1902.09630."""
+    y_true, y_pred = _in_order(y_true, y_pred)
+    iou, union = _iou_and_union(y_true, y_pred)
+    width, height = _enclosing(y_true, y_pred)
+    enclosing = width * height
+    return 1 - iou + (enclosing - union) / (enclosing + EPSILON)
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def diou(y_true, y_pred):
+    """1 - distance IoU, in 0..2: Z. Zheng et al., AAAI 2020, arXiv:1911.08287."""
+    y_true, y_pred = _in_order(y_true, y_pred)
+    iou, _ = _iou_and_union(y_true, y_pred)
+    width, height = _enclosing(y_true, y_pred)
+    # Twice the distance of the middles.
+    apart = y_true[..., ::2] + y_true[..., 1::2] - y_pred[..., ::2] - y_pred[..., 1::2]
+    distance = ops.sum(ops.square(apart), axis=-1) / 4
+    return 1 - iou + distance / (ops.square(width) + ops.square(height) + EPSILON)
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def ciou(y_true, y_pred):
+    """1 - complete IoU, which adds the difference in shape to :func:`diou` (same paper)."""
+    y_true, y_pred = _in_order(y_true, y_pred)
+    iou, _ = _iou_and_union(y_true, y_pred)
+    angles = ops.arctan2(_width(y_true), _height(y_true) + EPSILON) - ops.arctan2(
+        _width(y_pred), _height(y_pred) + EPSILON
+    )
+    shape = 4 / math.pi**2 * ops.square(angles)
+    # The trade-off is a factor that is not learnt from (section 3.2 of the paper).
+    trade_off = ops.stop_gradient(shape / (1 - iou + shape + EPSILON))
+    return diou(y_true, y_pred) + trade_off * shape
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def giou_l1(y_true, y_pred):
+    """Overlap, and the distance of edges, which shows the way where boxes lie apart."""
+    return giou(y_true, y_pred) + 2 * keras.losses.mean_absolute_error(y_true, y_pred)
+
+
+BOX_LOSSES = {
+    "mse": keras.losses.mean_squared_error,
+    "l1": keras.losses.mean_absolute_error,
+    "huber": huber,
+    "giou": giou,
+    "diou": diou,
+    "ciou": ciou,
+    "giou_l1": giou_l1,
+}
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def iou_estimate_loss(y_true, y_pred):
+    """Cross-entropy of an estimated IoU with the IoU that the box has.
+
+    Parameters
+    ----------
+    y_true : tensor of shape (n, 4)
+        True boxes.
+    y_pred : tensor of shape (n, 5)
+        The estimate in 0..1, and the predicted box.
+
+    Returns
+    -------
+    tensor of shape (n,)
+    """
+    iou = ops.stop_gradient(_paired_iou(y_true, y_pred[..., 1:]))
+    return keras.losses.binary_crossentropy(iou[..., None], y_pred[..., :1])
 
 
 @keras.saving.register_keras_serializable("skbbox")
@@ -53,15 +136,51 @@ class MeanIoU(keras.metrics.MeanMetricWrapper):
 def _paired_iou(y_true, y_pred):
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(y_true, y_pred.dtype)
-    intersection = _extent(
-        ops.minimum(y_true[..., 1], y_pred[..., 1]) - ops.maximum(y_true[..., 0], y_pred[..., 0]),
-        ops.minimum(y_true[..., 3], y_pred[..., 3]) - ops.maximum(y_true[..., 2], y_pred[..., 2]),
-    )
+    intersection = _intersection(y_true, y_pred)
     return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
 
 
+def _in_order(y_true, y_pred):
+    """Boxes of one dtype, the predicted one with its edges in order.
+
+    Inverted edges have no overlap to learn from (algorithm 1 of the paper on GIoU).
+    """
+    y_pred = ops.convert_to_tensor(y_pred)
+    low, high = y_pred[..., ::2], y_pred[..., 1::2]
+    ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
+    return ops.cast(y_true, y_pred.dtype), ops.reshape(ordered, ops.shape(y_pred))
+
+
+def _iou_and_union(y_true, y_pred):
+    intersection = _intersection(y_true, y_pred)
+    union = _area(y_true) + _area(y_pred) - intersection
+    return intersection / (union + EPSILON), union
+
+
+def _enclosing(y_true, y_pred):
+    """Width and height of the smallest box around both."""
+    low = ops.minimum(y_true[..., ::2], y_pred[..., ::2])
+    high = ops.maximum(y_true[..., 1::2], y_pred[..., 1::2])
+    return high[..., 0] - low[..., 0], high[..., 1] - low[..., 1]
+
+
+def _intersection(y_true, y_pred):
+    return _extent(
+        ops.minimum(y_true[..., 1], y_pred[..., 1]) - ops.maximum(y_true[..., 0], y_pred[..., 0]),
+        ops.minimum(y_true[..., 3], y_pred[..., 3]) - ops.maximum(y_true[..., 2], y_pred[..., 2]),
+    )
+
+
 def _area(boxes):
-    return _extent(boxes[..., 1] - boxes[..., 0], boxes[..., 3] - boxes[..., 2])
+    return _extent(_width(boxes), _height(boxes))
+
+
+def _width(boxes):
+    return boxes[..., 1] - boxes[..., 0]
+
+
+def _height(boxes):
+    return boxes[..., 3] - boxes[..., 2]
 
 
 def _extent(width, height):

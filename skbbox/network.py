@@ -4,23 +4,25 @@ import difflib
 import functools
 import inspect
 import os
-import random
 import re
 import sys
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
 
+from .box_heads import BOX_HEADS
 from .exceptions import WeightsError
+from .seeds import draw_seed, initializer, preserved_random_state
 
-__all__ = ["build_network", "feature_extractor", "heads", "small_convnet"]
+__all__ = ["build_network", "feature_extractor", "heads", "small_convnet", "with_iou_estimate"]
 
 #: Where Keras looks for ImageNet weights; it reads KERAS_HOME when it is imported.
 KERAS_MODELS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+
+#: A feature map with a pixel for so many of the image is fine enough by itself.
+FINEST_STRIDE = 8
 
 #: Sides in pixels below which a backbone of keras.applications has no feature map left.
 MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
@@ -60,30 +62,56 @@ def build_network(
         raise ValueError(f"box_head must be one of {list(BOX_HEADS)}. Received: {box_head!r}.")
     with preserved_random_state():
         extractor, preprocess = _build_backbone(backbone, weights, alpha, image_size, rng)
+        _check_feature_map(extractor, image_size)
+        if box_head == "spatial":
+            extractor = _with_finer_map(extractor, image_size)
         pixels = keras.Input((*image_size, 3), name="image")
         if preprocessing != "auto":
             preprocess = _preprocessing(preprocessing)
         prepared = _as_layer(preprocess, image_size)(pixels)
         extractor.trainable = weights is None
         # A frozen backbone must not update its BatchNorm statistics (keras#9965).
-        features = extractor(prepared) if weights is None else extractor(prepared, training=False)
-        _check_feature_map(features, extractor, image_size)
-        features = layers.Identity(name="features")(features)
+        maps = extractor(prepared) if weights is None else extractor(prepared, training=False)
+        maps = [layers.Identity(name=name)(x) for name, x in _named(maps)]
         outputs = []
         if n_classes is not None:
-            outputs.append(_class_head(features, n_classes, dropout, l2, rng))
-        outputs.append(BOX_HEADS[box_head](features, rng))
+            outputs.append(_class_head(maps[-1], n_classes, dropout, l2, rng))
+        outputs.append(BOX_HEADS[box_head](maps, rng))
         return keras.Model(pixels, outputs, name="single_box_localizer")
 
 
 def feature_extractor(model):
-    """The part of a model from pixels to the feature map."""
-    return keras.Model(model.input, model.get_layer("features").output, name="feature_extractor")
+    """The part of a model from pixels to its feature maps, the coarsest last."""
+    return keras.Model(model.input, _feature_maps(model), name="feature_extractor")
 
 
 def heads(model):
-    """The part of a model from the feature map to the outputs, with the same weights."""
-    return keras.Model(model.get_layer("features").output, model.outputs, name="heads")
+    """The part of a model from the feature maps to the outputs, with the same weights."""
+    return keras.Model(_feature_maps(model), model.outputs, name="heads")
+
+
+def with_iou_estimate(model):
+    """The same model with the output ``bbox_iou``, or the model itself where its head has none."""
+    if "bbox_iou" not in {layer.name for layer in model.layers}:
+        return model
+    return keras.Model(
+        model.input, [*model.outputs, model.get_layer("bbox_iou").output], name=model.name
+    )
+
+
+#: Names of a model's feature maps, from fine to coarse.
+FEATURE_MAPS = ("features_fine", "features")
+
+
+def _named(maps):
+    maps = maps if isinstance(maps, (list, tuple)) else [maps]
+    return zip(FEATURE_MAPS[-len(maps) :], maps, strict=True)
+
+
+def _feature_maps(model):
+    names = {layer.name for layer in model.layers}
+    maps = tuple(model.get_layer(name).output for name in FEATURE_MAPS if name in names)
+    return maps if len(maps) > 1 else maps[0]
 
 
 def unfreeze(model):
@@ -128,92 +156,14 @@ def small_convnet(input_shape):
 
 def _class_head(features, n_classes, dropout, l2, rng):
     x = layers.GlobalAveragePooling2D(name="class_pool")(features)
-    x = layers.Dropout(dropout, seed=_seed(rng), name="class_dropout")(x)
+    x = layers.Dropout(dropout, seed=draw_seed(rng), name="class_dropout")(x)
     x = layers.Dense(
         n_classes,
-        kernel_initializer=_initializer(rng),
+        kernel_initializer=initializer(rng),
         kernel_regularizer=keras.regularizers.L2(l2),
         name="dense_class",
     )(x)
     return layers.Activation("softmax", name="class_prediction")(x)
-
-
-def _pooled_box_head(features, rng):
-    """The chapter's head: one convolution, pooled over the image, four linear numbers."""
-    x = layers.Conv2D(
-        512, 3, padding="same", kernel_initializer=_initializer(rng), name="bbox_conv"
-    )(features)
-    x = layers.BatchNormalization(name="bbox_bn")(x)
-    x = layers.ReLU(name="bbox_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="bbox_pool")(x)
-    return layers.Dense(4, kernel_initializer=_initializer(rng), name="bbox_prediction")(x)
-
-
-def _dense_box_head(features, rng):
-    """Every position of the feature map has weights of its own, so the place is kept."""
-    x = layers.Conv2D(
-        64, 1, activation="relu", kernel_initializer=_initializer(rng), name="bbox_conv"
-    )(features)
-    x = layers.Flatten(name="bbox_flatten")(x)
-    x = layers.Dense(
-        128, activation="relu", kernel_initializer=_initializer(rng), name="bbox_dense"
-    )(x)
-    return layers.Dense(
-        4, activation="sigmoid", kernel_initializer=_initializer(rng), name="bbox_prediction"
-    )(x)
-
-
-def _spatial_box_head(features, rng):
-    """Each edge is the mean of a distribution over the columns or rows of the feature map.
-
-    Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018.
-    """
-    x = layers.SeparableConv2D(
-        64,
-        5,
-        padding="same",
-        use_bias=False,
-        depthwise_initializer=_initializer(rng),
-        pointwise_initializer=_initializer(rng),
-        name="bbox_conv",
-    )(features)
-    x = layers.BatchNormalization(momentum=0.9, name="bbox_bn")(x)
-    x = layers.ReLU(name="bbox_relu")(x)
-    edges = [
-        _edges_along(x, axis, over, name, rng) for axis, over, name in [(2, 1, "x"), (1, 2, "y")]
-    ]
-    return layers.Concatenate(name="bbox_prediction")(edges)
-
-
-def _edges_along(features, axis, over, name, rng):
-    """The two edges along one axis, from a profile of the features over the other."""
-    profile = keras.ops.concatenate(
-        [keras.ops.mean(features, axis=over), keras.ops.max(features, axis=over)], axis=-1
-    )
-    for number, (filters, activation) in enumerate([(64, "relu"), (2, None)], start=1):
-        profile = layers.Conv1D(
-            filters,
-            5,
-            padding="same",
-            activation=activation,
-            kernel_initializer=_initializer(rng),
-            name=f"bbox_{name}_profile{number}",
-        )(profile)
-    distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
-    length = features.shape[axis]
-    positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
-    return keras.ops.sum(distribution * positions, axis=1)
-
-
-BOX_HEADS = {"dense": _dense_box_head, "pooled": _pooled_box_head, "spatial": _spatial_box_head}
-
-
-def _seed(rng):
-    return int(rng.integers(2**31))
-
-
-def _initializer(rng):
-    return keras.initializers.GlorotUniform(seed=_seed(rng))
 
 
 def _build_backbone(backbone, weights, alpha, image_size, rng):
@@ -354,18 +304,70 @@ def _check_takes(model, image_size):
         )
 
 
-def _check_feature_map(features, backbone, image_size):
-    if isinstance(features, (list, tuple, dict)) or len(features.shape) != 4:
+def _check_feature_map(backbone, image_size):
+    shape = backbone.compute_output_shape((None, *image_size, 3))
+    if not isinstance(shape, tuple) or len(shape) != 4:
         raise ValueError(
             f"The backbone {backbone.name} must give one feature map of shape (n, height, width, "
-            "channels): leave out its pooling and top. "
-            f"Received: {keras.tree.map_structure(lambda t: t.shape, features)}."
+            f"channels): leave out its pooling and top. Received: {shape}."
         )
-    if 0 in features.shape[1:3]:
+    if 0 in shape[1:3]:
         raise ValueError(
             f"image_size={image_size} leaves no feature map of the backbone {backbone.name}; "
             "pass a larger one."
         )
+
+
+def _with_finer_map(backbone, image_size):
+    """The backbone with two outputs: its last feature map of about twice the size, and its own.
+
+    Feature pyramid: T.-Y. Lin et al., CVPR 2017, arXiv:1612.03144. A backbone whose
+    layers do not show, or whose own map is fine already, stays as it is.
+    """
+    if getattr(backbone, "outputs", None) is None:
+        return backbone
+    flat = flattened(backbone)
+    inner = [layer for layer in flat.layers if not isinstance(layer, layers.InputLayer)]
+    probe = keras.Model(flat.input, [layer.output for layer in inner])
+    shapes = probe.compute_output_shape((None, *image_size, 3))
+    height = flat.compute_output_shape((None, *image_size, 3))[1]
+    finer = [
+        layer
+        for layer, shape in zip(inner, shapes, strict=True)
+        # What a layer of zeros was added to is a pixel larger than the picture that it shows.
+        if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4 and shape[1] > height
+    ]
+    if not finer or image_size[0] / height <= FINEST_STRIDE:
+        return backbone
+    return keras.Model(flat.input, [finer[-1].output, flat.output], name=backbone.name)
+
+
+def flattened(model):
+    """A copy of a model in which the layers of models inside it are layers of its own."""
+    if not any(isinstance(layer, keras.Model) for layer in model.layers):
+        return model
+    copies = {}
+
+    def copy(layer):
+        if isinstance(layer, keras.Model):
+            return layer
+        copies[layer] = type(layer).from_config(layer.get_config())
+        return copies[layer]
+
+    def call(layer, *args, **kwargs):
+        if isinstance(layer, keras.Model):
+            return flattened_call(layer, *args)
+        return layer(*args, **kwargs)
+
+    def flattened_call(inner, tensors):
+        return keras.models.clone_model(
+            inner, input_tensors=tensors, clone_function=copy, call_function=call
+        ).output
+
+    flat = keras.models.clone_model(model, clone_function=copy, call_function=call)
+    for layer, its_copy in copies.items():
+        its_copy.set_weights(layer.get_weights())
+    return flat
 
 
 def _preprocessing_of_model(model):
@@ -411,19 +413,9 @@ def _seeded(config, rng):
     """A layer's config with a seed wherever one is left open."""
     if isinstance(config, dict):
         return {
-            key: _seed(rng) if key == "seed" and value is None else _seeded(value, rng)
+            key: draw_seed(rng) if key == "seed" and value is None else _seeded(value, rng)
             for key, value in config.items()
         }
     if isinstance(config, (list, tuple)):
         return type(config)(_seeded(value, rng) for value in config)
     return config
-
-
-@contextmanager
-def preserved_random_state():
-    """Give back Python's random state, which Keras draws from for layers without a seed."""
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)

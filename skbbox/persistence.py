@@ -1,5 +1,7 @@
 """A Keras model as plain data, so that an estimator travels between processes."""
 
+import json
+
 import keras
 
 from .network import preserved_random_state
@@ -15,7 +17,10 @@ def pack_model(model):
     dict
         ``config`` (JSON of the architecture) and ``weights`` (list of ndarray).
     """
-    return {"config": model.to_json(), "weights": model.get_weights()}
+    config = json.loads(model.to_json())
+    # The estimator compiles the model again; a loss of the user's own has no name to find it by.
+    config.pop("compile_config", None)
+    return {"config": json.dumps(config), "weights": model.get_weights()}
 
 
 def unpack_model(packed):

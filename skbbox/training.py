@@ -1,16 +1,28 @@
 """Training a network in stages: compile, fit, watch the loss, keep the history."""
 
 import copy
+import math
 import warnings
 
 import keras
 import numpy as np
 
 from .exceptions import DivergenceWarning, TrainingDivergedError
-from .losses import MeanIoU, get_box_loss
-from .network import preserved_random_state
+from .generator import WithIoUTarget
+from .losses import MeanIoU, get_box_loss, iou_estimate_loss
+from .seeds import preserved_random_state
 
-__all__ = ["compile_model", "fresh_callbacks", "train"]
+__all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
+
+#: ``epochs="auto"``: at least so many passes over the images, and so many steps.
+MINIMUM_EPOCHS = 10
+MINIMUM_STEPS = 1000
+
+#: Learning rates of optimizers that are given by name; others keep Keras's own.
+DEFAULT_RATES = {"adam": 3e-3}
+
+#: Share of the steps in which the learning rate of a cosine schedule rises.
+WARM_UP = 0.1
 
 ADVICE = (
     "Lower learning_rate or box_loss_weight, pass an optimizer with clipnorm, or look for wrong "
@@ -18,26 +30,57 @@ ADVICE = (
 )
 
 
-def compile_model(model, *, optimizer, learning_rate, box_loss, class_loss_weight, box_loss_weight):
-    """Compile a two-head (or box-only) model with fresh optimizer state.
+def auto_epochs(n_images, batch_size):
+    """Epochs that train enough: 10, and more where these are fewer than 1,000 steps.
+
+    Examples
+    --------
+    >>> from skbbox.training import auto_epochs
+    >>> auto_epochs(100, batch_size=32), auto_epochs(10_000, batch_size=32)
+    (250, 10)
+    """
+    steps = math.ceil(n_images / batch_size)
+    return max(MINIMUM_EPOCHS, math.ceil(MINIMUM_STEPS / steps))
+
+
+def compile_model(
+    model,
+    *,
+    optimizer,
+    learning_rate,
+    box_loss,
+    class_loss_weight,
+    box_loss_weight,
+    cosine_steps=None,
+):
+    """Compile a model with fresh optimizer state.
 
     Parameters
     ----------
     model : keras.Model
-        With the outputs ``class_prediction`` (where there are classes) and
-        ``bbox_prediction``.
+        With the output ``bbox_prediction``, and perhaps ``class_prediction`` before it and
+        ``bbox_iou`` after it.
     optimizer, learning_rate, box_loss, class_loss_weight, box_loss_weight
         As for :class:`SingleBoxLocalizer`.
+    cosine_steps : int, default=None
+        Steps in which the learning rate rises to `learning_rate` and falls to 0 along a
+        cosine (I. Loshchilov & F. Hutter, "SGDR", arXiv:1608.03983). None keeps it as it is.
     """
-    losses = {"bbox_prediction": get_box_loss(box_loss)}
-    loss_weights = {"bbox_prediction": float(box_loss_weight)}
-    metrics = {"bbox_prediction": [MeanIoU()]}
-    if len(model.outputs) == 2:
-        losses["class_prediction"] = keras.losses.SparseCategoricalCrossentropy()
-        loss_weights["class_prediction"] = float(class_loss_weight)
-        metrics["class_prediction"] = ["accuracy"]
+    parts = {
+        "class_prediction": (
+            keras.losses.SparseCategoricalCrossentropy(),
+            float(class_loss_weight),
+            ["accuracy"],
+        ),
+        "bbox_prediction": (get_box_loss(box_loss), float(box_loss_weight), [MeanIoU()]),
+        # It trains weights that nothing else does, so its factor is of no consequence.
+        "bbox_iou": (iou_estimate_loss, 1.0, []),
+    }
+    losses, loss_weights, metrics = (
+        {name: parts[name][i] for name in model.output_names} for i in range(3)
+    )
     model.compile(
-        optimizer=_fresh_optimizer(optimizer, learning_rate),
+        optimizer=_fresh_optimizer(optimizer, learning_rate, cosine_steps),
         loss=losses,
         loss_weights=loss_weights,
         metrics=metrics,
@@ -86,6 +129,9 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
         If the loss is not finite in a later epoch; the weights are those of the
         last finite one.
     """
+    if "bbox_iou" in model.output_names:
+        batches = WithIoUTarget(batches)
+        validation = validation and WithIoUTarget(validation)
     _create_state(model)
     guard = _LossGuard()
     stopping = []
@@ -109,6 +155,7 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     except Exception:
         # Keras turns an error in a batch into one of its backend.
         for source in (batches, validation):
+            source = getattr(source, "batches", source)
             if getattr(source, "error", None) is not None:
                 raise source.error from None
         raise
@@ -125,7 +172,10 @@ def _create_state(model):
     """
     model.optimizer.build(model.trainable_variables)
     outputs = [keras.ops.zeros((1, *output.shape[1:])) for output in model.outputs]
-    targets = [keras.ops.zeros((1,), "int32"), outputs[-1]][-len(outputs) :]
+    targets = [
+        keras.ops.zeros((1,), "int32") if name == "class_prediction" else keras.ops.zeros((1, 4))
+        for name in model.output_names
+    ]
     outputs, targets = (
         keras.tree.pack_sequence_as(model.output, parts) for parts in (outputs, targets)
     )
@@ -182,9 +232,20 @@ def _history(recorded, epochs, box_only):
     return history
 
 
-def _fresh_optimizer(optimizer, learning_rate):
+def _fresh_optimizer(optimizer, learning_rate, cosine_steps):
     given = keras.optimizers.get(optimizer)
     config = given.get_config()
+    if learning_rate is None and isinstance(optimizer, str):
+        learning_rate = DEFAULT_RATES.get(optimizer.lower())
     if learning_rate is not None:
         config["learning_rate"] = learning_rate
+    # An optimizer that comes with a schedule of its own keeps it.
+    if cosine_steps is not None and not isinstance(config["learning_rate"], dict):
+        warm_up = round(WARM_UP * cosine_steps)
+        config["learning_rate"] = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            cosine_steps - warm_up,
+            warmup_target=float(config["learning_rate"]),
+            warmup_steps=warm_up,
+        )
     return type(given).from_config(config)

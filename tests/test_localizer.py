@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from conftest import small_localizer
 from PIL import Image
+from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skbbox import TARGET_COLUMNS, TUTORIAL_PARAMS, DummyLocalizer, SingleBoxLocalizer, iou_at
+from skbbox import TARGET_COLUMNS, TUTORIAL_PARAMS, DummyLocalizer, SingleBoxLocalizer, iou, iou_at
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import (
@@ -32,6 +33,7 @@ HISTORY_KEYS = {
     "bbox_prediction_loss",
     "class_prediction_accuracy",
     "bbox_prediction_mean_iou",
+    "bbox_iou_loss",
 }
 
 
@@ -93,7 +95,21 @@ def test_the_predicted_class_is_the_most_probable_one(fitted, shapes):
     predicted = fitted.predict(shapes[0])
     probabilities = fitted.predict_proba(shapes[0])
     assert (predicted["class_name"] == fitted.classes_[probabilities.argmax(axis=1)]).all()
-    assert np.allclose(predicted["confidence"], probabilities.max(axis=1), atol=1e-6)
+
+
+def test_without_an_iou_estimate_confidence_is_the_probability_of_the_class(shapes):
+    localizer = small_localizer(box_head="dense").fit(*shapes)
+    confidence = localizer.predict(shapes[0])["confidence"]
+    assert np.allclose(confidence, localizer.predict_proba(shapes[0]).max(axis=1), atol=1e-6)
+
+
+def test_confidence_tells_good_boxes_from_bad_ones():
+    X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
+    X_test, y_test = make_shapes(200, image_size=32, n_classes=2, random_state=1)
+    predicted = small_localizer(epochs=10).fit(X, y).predict(X_test)
+    found = iou(y_test[list(COORDINATES)].to_numpy(), predicted[list(COORDINATES)].to_numpy())
+    assert predicted["confidence"].between(0, 1).all()
+    assert spearmanr(predicted["confidence"], found).statistic > 0.2
 
 
 def test_score_is_mean_iou_and_share_at_one_half(fitted, shapes):
@@ -145,8 +161,8 @@ def test_model_predicts_class_and_box_from_pixels(fitted, shapes):
 def test_without_class_name_boxes_alone_are_learnt(shapes):
     X, y = shapes
     localizer = small_localizer().fit(X, y.drop(columns="class_name"))
-    assert list(localizer.predict(X)) == list(COORDINATES)
-    assert set(localizer.history_) == {"loss", "bbox_prediction_loss", "bbox_prediction_mean_iou"}
+    assert list(localizer.predict(X)) == [*COORDINATES, "confidence"]
+    assert set(localizer.history_) == {key for key in HISTORY_KEYS if "class" not in key}
     assert localizer.classes_ is None
     with pytest.raises(ValueError, match="no class_name in fit"):
         localizer.predict_proba(X)
@@ -234,7 +250,7 @@ def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
     wrong = y.copy()
     wrong.loc[wrong.index[24:], list(COORDINATES)] = [0.0, 0.1, 0.0, 0.1]
     weights = np.r_[np.ones(24), np.zeros(24)]
-    options = {"batch_size": 48, "optimizer": "sgd", "dropout": 0.0}
+    options = {"batch_size": 48, "optimizer": "sgd", "dropout": 0.0, "augment": None}
     first = small_localizer(**options).fit(X, y, sample_weight=weights)
     second = small_localizer(**options).fit(X, wrong, sample_weight=weights)
     assert np.allclose(weights_of(first), weights_of(second), atol=1e-6)
@@ -284,7 +300,7 @@ def test_kept_features_train_the_same_heads_as_the_whole_network(frozen_backbone
         return image, box
 
     options = {"backbone": frozen_backbone, "weights": "imagenet", "dropout": 0.0}
-    on_features = small_localizer(**options).fit(*shapes)
+    on_features = small_localizer(**options, augment=None).fit(*shapes)
     on_images = small_localizer(**options, augment=unchanged).fit(*shapes)
     assert np.allclose(weights_of(on_features), weights_of(on_images), atol=1e-3)
 
@@ -357,7 +373,12 @@ def test_warm_start_refuses_another_network(shapes):
 def test_early_stopping_restores_the_best_weights(shapes):
     X, y = shapes
     localizer = small_localizer(
-        epochs=30, early_stopping=True, patience=1, validation_fraction=0.3, learning_rate=0.03
+        box_head="dense",
+        epochs=30,
+        early_stopping=True,
+        patience=1,
+        validation_fraction=0.3,
+        learning_rate=0.03,
     ).fit(X, y)
     losses = localizer.history_["val_loss"]
     assert localizer.n_iter_ < 30
@@ -453,6 +474,7 @@ def test_predict_before_fit_is_refused(shapes):
     "wrong, message",
     [
         ({"epochs": 1.5}, "epochs must be an integer"),
+        ({"learning_rate_schedule": "step"}, "learning_rate_schedule must be one of"),
         ({"epochs": 0}, "both 0"),
         ({"batch_size": 0}, "batch_size"),
         ({"dropout": 1.0}, "dropout"),
@@ -544,9 +566,12 @@ def test_a_loss_that_becomes_nan_stops_and_keeps_the_last_good_weights(shapes):
 
     X, y = shapes
     with pytest.warns(DivergenceWarning, match="epoch 3; .*epoch 2 were kept"):
-        localizer = small_localizer(epochs=5, callbacks=[Spoil]).fit(X, y)
+        localizer = small_localizer(
+            epochs=5, learning_rate_schedule="constant", callbacks=[Spoil]
+        ).fit(X, y)
     assert localizer.n_iter_ == 2
-    assert np.array_equal(weights_of(localizer), weights_of(small_localizer().fit(X, y)))
+    two_epochs = small_localizer(learning_rate_schedule="constant").fit(X, y)
+    assert np.array_equal(weights_of(localizer), weights_of(two_epochs))
 
 
 @pytest.mark.skipif(

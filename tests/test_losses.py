@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from skbbox import MeanIoU, iou
-from skbbox.losses import get_box_loss
+from skbbox.losses import BOX_LOSSES, get_box_loss
 
 
 def test_mean_iou_of_the_chapters_boxes():
@@ -57,5 +58,112 @@ def test_a_custom_loss_is_taken_as_it_is():
 
 
 def test_an_unknown_loss_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"one of \['mse'\].*Received: 'iou'"):
+    with pytest.raises(ValueError, match=r"one of \['mse', 'l1'.*Received: 'iou'"):
         get_box_loss("iou")
+
+
+# The true box is 0.2..0.6 by 0.2..0.6, of area 0.16; edges are x_min, x_max, y_min, y_max.
+TRUE = [0.2, 0.6, 0.2, 0.6]
+# Intersection 0.2 * 0.4 = 0.08, union 0.24, IoU 1/3; enclosing box 0.6 by 0.4, no waste;
+# middles 0.2 apart, diagonal squared 0.36 + 0.16 = 0.52; shapes equal.
+OVERLAPPING = [0.4, 0.8, 0.2, 0.6]
+# Union 0.16, IoU 0.25; enclosing box the true one; same middle and shape.
+NESTED = [0.3, 0.5, 0.3, 0.5]
+# No intersection, union 0.04 + 0.16 = 0.2; enclosing box 0.8 by 0.8 = 0.64; middles
+# (0.4, 0.4) and (0.9, 0.9), 0.5 apart squared, twice; diagonal squared 2 * 0.8**2 = 1.28.
+DISJOINT = [0.8, 1.0, 0.8, 1.0]
+# 0.4 wide and 0.2 high within the true box: IoU 0.08 / 0.16 = 0.5, same middle.
+FLAT = [0.2, 0.6, 0.3, 0.5]
+# ciou of FLAT: v = 4 / pi^2 * (arctan(1) - arctan(2))^2, a = v / (0.5 + v).
+V = 4 / np.pi**2 * (np.pi / 4 - np.arctan(2)) ** 2
+
+
+@pytest.mark.parametrize(
+    ("name", "predicted", "expected"),
+    [
+        ("mse", OVERLAPPING, (0.04 + 0.04) / 4),
+        ("l1", OVERLAPPING, (0.2 + 0.2) / 4),
+        # 0.1 * (0.2 - 0.1 / 2) for two of four edges.
+        ("huber", OVERLAPPING, 2 * 0.015 / 4),
+        # 0.05 ** 2 / 2 for each of four edges.
+        ("huber", [0.25, 0.65, 0.25, 0.65], 0.00125),
+        ("giou", TRUE, 0),
+        ("giou", OVERLAPPING, 1 - 1 / 3),
+        ("giou", NESTED, 1 - 1 / 4),
+        ("giou", DISJOINT, 1 + (0.64 - 0.2) / 0.64),
+        ("diou", TRUE, 0),
+        ("diou", OVERLAPPING, 1 - 1 / 3 + 0.04 / 0.52),
+        ("diou", NESTED, 1 - 1 / 4),
+        ("diou", DISJOINT, 1 + 0.5 / 1.28),
+        ("ciou", TRUE, 0),
+        ("ciou", NESTED, 1 - 1 / 4),
+        ("ciou", FLAT, 0.5 + V * V / (0.5 + V)),
+        ("giou_l1", OVERLAPPING, 1 - 1 / 3 + 2 * 0.1),
+    ],
+)
+def test_losses_have_the_values_worked_out_by_hand(name, predicted, expected):
+    loss = get_box_loss(name)(np.float32([TRUE]), np.float32([predicted]))
+    assert np.allclose(loss, [expected], atol=2e-6)
+
+
+def independent(name, true, predicted):
+    """The formulas of the papers for one pair, in float64, corner by corner."""
+    (l1, r1, t1, b1), (l2, r2, t2, b2) = true, predicted
+    overlap = max(min(r1, r2) - max(l1, l2), 0) * max(min(b1, b2) - max(t1, t2), 0)
+    union = (r1 - l1) * (b1 - t1) + (r2 - l2) * (b2 - t2) - overlap
+    iou = overlap / union
+    width, height = max(r1, r2) - min(l1, l2), max(b1, b2) - min(t1, t2)
+    if name == "giou":
+        return 1 - (iou - (width * height - union) / (width * height))
+    distance = ((l1 + r1) / 2 - (l2 + r2) / 2) ** 2 + ((t1 + b1) / 2 - (t2 + b2) / 2) ** 2
+    diou = iou - distance / (width**2 + height**2)
+    if name == "diou":
+        return 1 - diou
+    v = 4 / np.pi**2 * (np.arctan((r1 - l1) / (b1 - t1)) - np.arctan((r2 - l2) / (b2 - t2))) ** 2
+    return 1 - diou + v * v / (1 - iou + v)
+
+
+@pytest.mark.parametrize("name", ["giou", "diou", "ciou"])
+def test_losses_agree_with_an_independent_computation(name):
+    edges = np.random.default_rng(0).random((2, 500, 2, 2))
+    boxes = np.sort(edges.swapaxes(2, 3), axis=3).reshape(2, 500, 4)
+    boxes += [0, 0.01, 0, 0.01]
+    expected = [independent(name, *pair) for pair in zip(*boxes, strict=True)]
+    loss = get_box_loss(name)(*boxes.astype(np.float32))
+    assert np.allclose(loss, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", list(BOX_LOSSES))
+@pytest.mark.parametrize(
+    "predicted",
+    [
+        TRUE,
+        NESTED,
+        [0.1, 0.9, 0.1, 0.9],
+        DISJOINT,
+        [0.6, 0.2, 0.6, 0.2],
+        [0.3, 0.3, 0.3, 0.3],
+        [0.9, 0.9, 0.1, 0.5],
+    ],
+    ids=["equal", "inside", "around", "disjoint", "inverted", "a point", "a line"],
+)
+@pytest.mark.parametrize("true", [TRUE, [0.3, 0.3, 0.3, 0.3]], ids=["box", "point"])
+def test_gradients_are_finite(name, true, predicted):
+    predicted = tf.Variable([predicted], dtype="float32")
+    with tf.GradientTape() as tape:
+        loss = get_box_loss(name)(tf.constant([true], dtype="float32"), predicted)
+    assert np.isfinite(loss).all()
+    assert np.isfinite(tape.gradient(loss, predicted)).all()
+
+
+@pytest.mark.parametrize("name", list(BOX_LOSSES))
+@pytest.mark.parametrize("start", [DISJOINT, [0.9, 0.1, 0.9, 0.1]], ids=["disjoint", "inverted"])
+def test_each_loss_leads_to_the_box(name, start):
+    predicted = tf.Variable([start], dtype="float32")
+    optimizer = keras.optimizers.Adam(0.02)
+    for _ in range(120):
+        with tf.GradientTape() as tape:
+            loss = get_box_loss(name)(tf.constant([TRUE]), predicted)
+        optimizer.apply_gradients([(tape.gradient(loss, predicted), predicted)])
+    ordered = np.sort(predicted.numpy().reshape(2, 2), axis=1).ravel()
+    assert iou(TRUE, ordered.astype(float)) > 0.9

@@ -44,7 +44,7 @@ def test_imagenet_features_beat_the_median_box_on_few_photographs(
     X, y = microcontrollers
     folds = StratifiedGroupBoxKFold(3, shuffle=True, random_state=0)
     train, test = next(folds.split(X, y, groups=y["group"]))
-    localizer = SingleBoxLocalizer(image_size=128, epochs=60, random_state=0)
+    localizer = SingleBoxLocalizer(image_size=128, random_state=0)
     localizer.fit(X.iloc[train], y.iloc[train])
     baseline = DummyLocalizer().fit(X.iloc[train], y.iloc[train])
     score = localizer.score(X.iloc[test], y.iloc[test])
