@@ -58,19 +58,15 @@ def run(arguments, memory):
             small_convnet,
             weights=None,
             image_size=48,
-            box_loss_weight=100,
             dropout=0.2,
             l2=0.001,
-            learning_rate=0.003,
             epochs=6,
             random_state=0,
         )
         candidate, n_search, rivals = localizer, 400, {}
     else:
         X, y, X_test, y_test = annotated_folder(arguments.data)
-        localizer = SingleBoxLocalizer(
-            image_size=128, epochs=epochs_for(len(X)), memory=memory, random_state=0
-        )
+        localizer = SingleBoxLocalizer(image_size=128, memory=memory, random_state=0)
         candidate, n_search = localizer, 1000
         chapter = TUTORIAL_PARAMS | {"image_size": 128}
         rivals = {
@@ -131,11 +127,6 @@ def annotated_folder(path):
         folds = StratifiedGroupBoxKFold(5, shuffle=True, random_state=0)
         train, test = next(folds.split(X, y, groups=y.get("group")))
     return X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test]
-
-
-def epochs_for(n_images):
-    """Enough epochs for about 1,500 steps of 32 images, from 10 to 60."""
-    return int(np.clip(1500 * 32 / n_images, 10, 60))
 
 
 def search(localizer, X, y, n_images):

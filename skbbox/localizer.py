@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .augmentation import get_augmentation, views
 from .boxes import COORDINATES
+from .classifier import split_classifier
 from .exceptions import SkbboxWarning
 from .features import decoded_images, frozen_features, predict_images
 from .generator import BoundingBoxGenerator, FeatureBatches, encode_classes, table_of
@@ -94,6 +95,11 @@ class SingleBoxLocalizer(BaseEstimator):
         (``"mobilenet_v2"``, ``"EfficientNetB0"``), a model that gives one feature map
         (it is copied), or a callable that builds one; it is given ``input_shape``
         where it takes an argument.
+    classifier : keras.Model, str, Path or None, default=None
+        A trained classifier, or its file, in the place of `backbone`; see
+        :meth:`from_classifier`.
+    classifier_classes : sequence or None, default=None
+        Class names in the order of the classifier's outputs. None takes those of y, sorted.
     alpha : float, default=0.75
         Width of the MobileNets; other backbones have none.
     weights : "imagenet", str, Path or None, default="imagenet"
@@ -227,6 +233,8 @@ default="giou_l1"
         self,
         backbone="mobilenet",
         *,
+        classifier=None,
+        classifier_classes=None,
         alpha=0.75,
         weights="imagenet",
         preprocessing="auto",
@@ -257,6 +265,8 @@ default="giou_l1"
         random_state=None,
     ):
         self.backbone = backbone
+        self.classifier = classifier
+        self.classifier_classes = classifier_classes
         self.alpha = alpha
         self.weights = weights
         self.preprocessing = preprocessing
@@ -285,6 +295,31 @@ default="giou_l1"
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+
+    @classmethod
+    def from_classifier(cls, model_or_path, **params):
+        """An estimator that starts from a trained Keras classifier.
+
+        Its feature extractor becomes the backbone, and the weights of its last layer
+        are those that ``dense_class`` starts with.
+
+        Parameters
+        ----------
+        model_or_path : keras.Model, str or Path
+            A backbone, ``GlobalAveragePooling2D``, perhaps ``Dropout``, ``Dense`` and a
+            softmax, sequential or functional; or a ``.keras`` or ``.h5`` file that holds one.
+        **params
+            Parameters of SingleBoxLocalizer. ``classifier_classes`` names the outputs where
+            they are not in the order of the sorted names in y; ``preprocessing=None`` if the
+            classifier takes pixels in 0..255; ``epochs=0`` to see it as it is.
+
+        Returns
+        -------
+        SingleBoxLocalizer
+            Not fitted yet. ``fit`` raises WeightsError if the file cannot be read, and
+            ValueError if the classifier has another form or other classes than y.
+        """
+        return cls(classifier=model_or_path, **params)
 
     def fit(self, X, y, sample_weight=None):
         """Learn boxes and classes.
@@ -329,7 +364,8 @@ default="giou_l1"
         targets = check_targets(y, len(images))
         sample_weight = check_sample_weight(sample_weight, len(images))
         rng = self._random_generator()
-        classes, codes = encode_classes(targets.class_names)
+        known = None if self.classifier_classes is None else np.unique(self.classifier_classes)
+        classes, codes = encode_classes(targets.class_names, known)
         if classes is not None and len(classes) == 1:
             warnings.warn(
                 f"y has one class only, {classes[0]!r}, so there is no class to learn. Drop the "
@@ -374,7 +410,7 @@ default="giou_l1"
         self.classes_ = classes
         self.model_, self._network = model, network
         self.history_ = combine_histories(histories)
-        self.n_iter_ = len(self.history_["loss"])
+        self.n_iter_ = len(self.history_.get("loss", []))
         self.callbacks_ = callbacks
         self.n_features_in_ = 1
         return self
@@ -507,7 +543,7 @@ default="giou_l1"
                     f"{name} must be {'an integer' if kind is Integral else 'a number'} of "
                     f"{bound}. Received: {value!r}."
                 )
-        if not self.epochs and not self.fine_tune_epochs:
+        if not self.epochs and not self.fine_tune_epochs and self.classifier is None:
             raise ValueError("epochs and fine_tune_epochs are both 0; there is nothing to train.")
         if self.early_stopping is True and self.validation_fraction == 0:
             raise ValueError("early_stopping needs a validation_fraction above 0. Received: 0.")
@@ -576,9 +612,13 @@ default="giou_l1"
         return self.warm_start and hasattr(self, "model_")
 
     def _build(self, classes, rng):
+        backbone, weights, last_layer = self.backbone, self.weights, None
+        if self.classifier is not None:
+            backbone, *last_layer = split_classifier(self.classifier)
+            weights = "imagenet"
         model = build_network(
-            backbone=self.backbone,
-            weights=self.weights,
+            backbone=backbone,
+            weights=weights,
             alpha=self.alpha,
             preprocessing=self.preprocessing,
             image_size=self._height_and_width(),
@@ -588,6 +628,8 @@ default="giou_l1"
             l2=self.l2,
             rng=rng,
         )
+        if last_layer is not None and classes is not None:
+            model.get_layer("dense_class").set_weights(self._in_order(last_layer, classes))
         if self._goes_on():
             if not np.array_equal(classes, self.classes_):
                 raise ValueError(
@@ -601,6 +643,18 @@ default="giou_l1"
                 )
             model.set_weights(self.model_.get_weights())
         return model
+
+    def _in_order(self, last_layer, classes):
+        """Weights of the classifier's last layer, in the order of the sorted classes."""
+        kernel, bias = last_layer
+        names = classes if self.classifier_classes is None else self.classifier_classes
+        if kernel.shape[1] != len(names):
+            raise ValueError(
+                f"The classifier has {kernel.shape[1]} classes, but there are {len(names)}: "
+                f"{list(names)}. Pass classifier_classes, the names of all its outputs in order."
+            )
+        order = np.argsort(names)
+        return kernel[:, order], bias[order]
 
     def _feature_batches(self, model, images, targets, codes, weights):
         n_views = int(np.clip(VIEWS_IN_ALL // len(images), *VIEWS_OF_AN_IMAGE))

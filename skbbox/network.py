@@ -346,28 +346,21 @@ def flattened(model):
     """A copy of a model in which the layers of models inside it are layers of its own."""
     if not any(isinstance(layer, keras.Model) for layer in model.layers):
         return model
-    copies = {}
-
-    def copy(layer):
-        if isinstance(layer, keras.Model):
-            return layer
-        copies[layer] = type(layer).from_config(layer.get_config())
-        return copies[layer]
 
     def call(layer, *args, **kwargs):
-        if isinstance(layer, keras.Model):
-            return flattened_call(layer, *args)
-        return layer(*args, **kwargs)
+        # Calling a model makes it one node of the graph; its `call` runs its layers one by one.
+        return layer.call(*args) if isinstance(layer, keras.Model) else layer(*args, **kwargs)
 
-    def flattened_call(inner, tensors):
-        return keras.models.clone_model(
-            inner, input_tensors=tensors, clone_function=copy, call_function=call
-        ).output
-
-    flat = keras.models.clone_model(model, clone_function=copy, call_function=call)
-    for layer, its_copy in copies.items():
-        its_copy.set_weights(layer.get_weights())
-    return flat
+    if isinstance(model, keras.Sequential):
+        pixels = keras.Input(model.input_shape[1:])
+        flat = keras.Model(pixels, functools.reduce(lambda x, f: call(f, x), model.layers, pixels))
+    else:
+        flat = keras.models.clone_model(
+            model, clone_function=lambda layer: layer, call_function=call
+        )
+    copy = keras.models.clone_model(flat)
+    copy.set_weights(flat.get_weights())
+    return flattened(copy)
 
 
 def _preprocessing_of_model(model):

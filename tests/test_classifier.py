@@ -1,0 +1,127 @@
+"""Taking a trained classifier apart."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from skbbox import SingleBoxLocalizer
+from skbbox.classifier import split_classifier
+from skbbox.exceptions import WeightsError
+from skbbox.network import small_convnet
+
+
+def sequential():
+    return keras.Sequential(
+        [
+            small_convnet((32, 32, 3)),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.5),
+            layers.Dense(4),
+            layers.Activation("softmax"),
+        ]
+    )
+
+
+def functional():
+    pixels = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(small_convnet((32, 32, 3))(pixels))
+    return keras.Model(pixels, layers.Dense(4, activation="softmax", use_bias=False)(x))
+
+
+def pooled_backbone():
+    backbone = keras.applications.MobileNet(
+        input_shape=(32, 32, 3), alpha=0.25, include_top=False, pooling="avg", weights=None
+    )
+    return keras.Sequential([backbone, layers.Dense(4), layers.Softmax()])
+
+
+def trained(build):
+    """The classifier with weights that give its classes clearly different probabilities."""
+    model = build()
+    model.build((None, 32, 32, 3))
+    rng = np.random.default_rng(0)
+    model.layers[-1 if build is functional else -2].set_weights(
+        [
+            rng.normal(size=w.shape) * 3
+            for w in model.layers[-1 if build is functional else -2].get_weights()
+        ]
+    )
+    return model
+
+
+FORMS = [sequential, functional, pooled_backbone]
+
+
+@pytest.mark.parametrize("build", FORMS)
+@pytest.mark.parametrize("kind", ["model", "x.keras", "x.h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+def test_the_parts_together_are_the_classifier(build, kind, tmp_path, shapes):
+    model = trained(build)
+    classifier = model
+    if kind != "model":
+        classifier = tmp_path / kind
+        model.save(classifier)
+    extractor, kernel, bias = split_classifier(classifier)
+    images = shapes[0].astype("float32")
+    logits = extractor.predict_on_batch(images).mean(axis=(1, 2)) @ kernel + bias
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.allclose(probabilities, model.predict_on_batch(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ([layers.Flatten(), layers.Dense(4, activation="softmax")], "Flatten"),
+        ([layers.GlobalMaxPooling2D(), layers.Dense(4, activation="softmax")], "GlobalMaxPool"),
+        ([layers.GlobalAveragePooling2D(), layers.Dense(4, activation="sigmoid")], "sigmoid"),
+        ([layers.GlobalAveragePooling2D(), layers.Dense(8), layers.Dense(4)], "Dense"),
+        ([layers.GlobalAveragePooling2D()], "in the place of Dense"),
+    ],
+)
+def test_a_classifier_of_another_form_is_refused(head, named):
+    model = keras.Sequential([small_convnet((32, 32, 3)), *head])
+    with pytest.raises(ValueError, match=named):
+        split_classifier(model)
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "x.keras"
+    path.write_bytes(b"no model")
+    with pytest.raises(WeightsError, match=r"x\.keras cannot be read as a Keras model"):
+        split_classifier(path)
+    with pytest.raises(WeightsError, match="no file"):
+        split_classifier(tmp_path / "absent.keras")
+
+
+@pytest.mark.parametrize("build", [sequential, functional])
+def test_class_accuracy_before_training_is_the_classifiers_own(build, shapes):
+    X, y = shapes
+    model = trained(build)
+    names = np.unique(y["class_name"])
+    localizer = SingleBoxLocalizer.from_classifier(
+        model, image_size=32, epochs=0, preprocessing=None, random_state=0
+    ).fit(X, y)
+    own = names[model.predict(X.astype("float32"), verbose=0).argmax(axis=1)]
+    assert (localizer.predict(X)["class_name"] == own).all()
+    assert len(set(own)) > 1
+
+
+def test_classes_in_the_classifiers_order_are_sorted_with_their_weights(shapes):
+    X, y = shapes
+    model = trained(sequential)
+    names = np.unique(y["class_name"])[[2, 0, 3, 1]]
+    localizer = SingleBoxLocalizer.from_classifier(
+        model, classifier_classes=names, image_size=32, epochs=0, preprocessing=None
+    ).fit(X, y)
+    own = names[model.predict(X.astype("float32"), verbose=0).argmax(axis=1)]
+    assert list(localizer.classes_) == sorted(names)
+    assert (localizer.predict(X)["class_name"] == own).all()
+
+
+def test_other_classes_than_the_classifiers_are_refused(shapes):
+    X, y = shapes
+    three = y["class_name"].replace("star", "disc")
+    localizer = SingleBoxLocalizer.from_classifier(trained(sequential), image_size=32)
+    with pytest.raises(ValueError, match=r"classifier has 4 classes.*classifier_classes"):
+        localizer.fit(X, y.assign(class_name=three))
