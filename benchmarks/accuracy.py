@@ -197,8 +197,9 @@ def write_page(results, docs):
         "",
         "Written by `python benchmarks/accuracy.py`, one run: "
         f"{results['seed'].nunique()} seeds, mean ± standard deviation over them; "
-        f"{platform.machine()}, {os.cpu_count()} cores. The backbone is MobileNet, alpha 0.75, with",
-        "ImageNet weights, frozen unless said. Both right: the class, and an IoU ≥ 0.5.",
+        f"{platform.machine()}, {os.cpu_count()} cores.",
+        "The backbone is MobileNet, alpha 0.75, with ImageNet weights, frozen unless said.",
+        "Both right: the class, and an IoU ≥ 0.5.",
         "Seconds are those of a `fit`, from images to model.",
     ]
     for name in mean.index.unique("data"):
