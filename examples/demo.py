@@ -37,7 +37,7 @@ from skbbox import (
 from skbbox.datasets import load_annotated_folder, make_shapes
 from skbbox.network import small_convnet
 
-GRID = {"class_loss_weight": [0.5, 1.0], "box_loss_weight": [10.0, 100.0]}
+GRID = {"class_loss_weight": [0.5, 1.0], "box_loss_weight": [1.0, 10.0]}
 GOAL = 0.70
 
 

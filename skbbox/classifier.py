@@ -54,6 +54,8 @@ def split_classifier(classifier):
     if not isinstance(dense, layers.Dense):
         raise ValueError(f"{FORM}Received: {_named(dense)} in the place of Dense.")
     _check_softmax(dense)
+    if dense.units == 1:
+        raise ValueError(f"{FORM}Received: {_named(dense)} with one unit, which has no softmax.")
     tensor = dense.input
     while isinstance(_made_by(tensor), layers.Dropout):
         tensor = _made_by(tensor).input

@@ -119,7 +119,7 @@ class SingleBoxLocalizer(BaseEstimator):
         edge as the mean of a distribution over columns or rows, and estimates the IoU
         of its box; ``"dense"`` has weights for every position of the last map;
         ``"pooled"`` is the chapter's, which averages over positions and loses the place.
-    class_loss_weight, box_loss_weight : float, default=1.0 and 10.0
+    class_loss_weight, box_loss_weight : float, default=1.0
         Factors of the two losses in their sum.
     box_loss : {"giou_l1", "mse", "l1", "huber", "giou", "diou", "ciou"} or callable, \
 default="giou_l1"
@@ -241,7 +241,7 @@ default="giou_l1"
         image_size=224,
         box_head="spatial",
         class_loss_weight=1.0,
-        box_loss_weight=10.0,
+        box_loss_weight=1.0,
         box_loss="giou_l1",
         dropout=0.7,
         l2=0.01,

@@ -355,8 +355,10 @@ def flattened(model):
         pixels = keras.Input(model.input_shape[1:])
         flat = keras.Model(pixels, functools.reduce(lambda x, f: call(f, x), model.layers, pixels))
     else:
+        # Without the losses it was compiled with, which may have no name to find them by.
+        bare = keras.Model(model.inputs, model.outputs, name=model.name)
         flat = keras.models.clone_model(
-            model, clone_function=lambda layer: layer, call_function=call
+            bare, clone_function=lambda layer: layer, call_function=call
         )
     copy = keras.models.clone_model(flat)
     copy.set_weights(flat.get_weights())
