@@ -36,17 +36,23 @@ def pooled_backbone():
     return keras.Sequential([backbone, layers.Dense(4), layers.Softmax()])
 
 
-def trained(build):
-    """The classifier with weights that give its classes clearly different probabilities."""
+def trained(build, images=None):
+    """The classifier with weights that give its classes clearly different probabilities.
+
+    Over `images` the logits of every class have the mean 0, so that no class is the likeliest
+    for all of them.
+    """
     model = build()
     model.build((None, 32, 32, 3))
+    dense = next(layer for layer in reversed(model.layers) if isinstance(layer, layers.Dense))
     rng = np.random.default_rng(0)
-    model.layers[-1 if build is functional else -2].set_weights(
-        [
-            rng.normal(size=w.shape) * 3
-            for w in model.layers[-1 if build is functional else -2].get_weights()
-        ]
-    )
+    kernel, *bias = [rng.normal(size=w.shape) * 3 for w in dense.get_weights()]
+    if images is not None:
+        extractor = split_classifier(model)[0]
+        mean = extractor.predict_on_batch(images.astype("float32")).mean(axis=(0, 1, 2))
+        kernel -= np.outer(mean, mean @ kernel) / (mean @ mean)
+        bias = [np.zeros_like(b) for b in bias]
+    dense.set_weights([kernel, *bias])
     return model
 
 
@@ -97,7 +103,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
 @pytest.mark.parametrize("build", [sequential, functional])
 def test_class_accuracy_before_training_is_the_classifiers_own(build, shapes):
     X, y = shapes
-    model = trained(build)
+    model = trained(build, X)
     names = np.unique(y["class_name"])
     localizer = SingleBoxLocalizer.from_classifier(
         model, image_size=32, epochs=0, preprocessing=None, random_state=0

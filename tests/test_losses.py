@@ -81,12 +81,25 @@ V = 4 / np.pi**2 * (np.pi / 4 - np.arctan(2)) ** 2
 @pytest.mark.parametrize(
     ("name", "predicted", "expected"),
     [
+        ("mse", TRUE, 0),
         ("mse", OVERLAPPING, (0.04 + 0.04) / 4),
+        # Every edge is 0.1 off.
+        ("mse", NESTED, 0.01),
+        # Edges are 0.6, 0.4, 0.6 and 0.4 off.
+        ("mse", DISJOINT, 2 * (0.36 + 0.16) / 4),
+        ("l1", TRUE, 0),
         ("l1", OVERLAPPING, (0.2 + 0.2) / 4),
+        ("l1", NESTED, 0.1),
+        ("l1", DISJOINT, 2 * (0.6 + 0.4) / 4),
+        ("huber", TRUE, 0),
         # 0.1 * (0.2 - 0.1 / 2) for two of four edges.
         ("huber", OVERLAPPING, 2 * 0.015 / 4),
         # 0.05 ** 2 / 2 for each of four edges.
         ("huber", [0.25, 0.65, 0.25, 0.65], 0.00125),
+        # 0.1 ** 2 / 2, where the square meets the line.
+        ("huber", NESTED, 0.005),
+        # 0.1 * (0.6 - 0.05) and 0.1 * (0.4 - 0.05), twice each.
+        ("huber", DISJOINT, 2 * (0.055 + 0.035) / 4),
         ("giou", TRUE, 0),
         ("giou", OVERLAPPING, 1 - 1 / 3),
         ("giou", NESTED, 1 - 1 / 4),
@@ -96,9 +109,15 @@ V = 4 / np.pi**2 * (np.pi / 4 - np.arctan(2)) ** 2
         ("diou", NESTED, 1 - 1 / 4),
         ("diou", DISJOINT, 1 + 0.5 / 1.28),
         ("ciou", TRUE, 0),
+        # Squares all: their shapes are equal, and the values are those of diou.
+        ("ciou", OVERLAPPING, 1 - 1 / 3 + 0.04 / 0.52),
         ("ciou", NESTED, 1 - 1 / 4),
+        ("ciou", DISJOINT, 1 + 0.5 / 1.28),
         ("ciou", FLAT, 0.5 + V * V / (0.5 + V)),
+        ("giou_l1", TRUE, 0),
         ("giou_l1", OVERLAPPING, 1 - 1 / 3 + 2 * 0.1),
+        ("giou_l1", NESTED, 1 - 1 / 4 + 2 * 0.1),
+        ("giou_l1", DISJOINT, 1 + (0.64 - 0.2) / 0.64 + 2 * 0.5),
     ],
 )
 def test_losses_have_the_values_worked_out_by_hand(name, predicted, expected):
@@ -108,6 +127,15 @@ def test_losses_have_the_values_worked_out_by_hand(name, predicted, expected):
 
 def independent(name, true, predicted):
     """The formulas of the papers for one pair, in float64, corner by corner."""
+    errors = np.abs(true - predicted)
+    if name == "mse":
+        return (errors**2).mean()
+    if name == "l1":
+        return errors.mean()
+    if name == "huber":
+        return np.where(errors < 0.1, errors**2 / 2, 0.1 * (errors - 0.05)).mean()
+    if name == "giou_l1":
+        return independent("giou", true, predicted) + 2 * errors.mean()
     (l1, r1, t1, b1), (l2, r2, t2, b2) = true, predicted
     overlap = max(min(r1, r2) - max(l1, l2), 0) * max(min(b1, b2) - max(t1, t2), 0)
     union = (r1 - l1) * (b1 - t1) + (r2 - l2) * (b2 - t2) - overlap
@@ -123,14 +151,51 @@ def independent(name, true, predicted):
     return 1 - diou + v * v / (1 - iou + v)
 
 
-@pytest.mark.parametrize("name", ["giou", "diou", "ciou"])
+@pytest.mark.parametrize("name", list(BOX_LOSSES))
 def test_losses_agree_with_an_independent_computation(name):
     edges = np.random.default_rng(0).random((2, 500, 2, 2))
     boxes = np.sort(edges.swapaxes(2, 3), axis=3).reshape(2, 500, 4)
     boxes += [0, 0.01, 0, 0.01]
     expected = [independent(name, *pair) for pair in zip(*boxes, strict=True)]
     loss = get_box_loss(name)(*boxes.astype(np.float32))
-    assert np.allclose(loss, expected, atol=2e-4)
+    assert loss.shape == (500,)
+    assert np.allclose(loss, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(BOX_LOSSES))
+@pytest.mark.parametrize("side", [0.5, 0.05, 0.005, 0.001])
+def test_equal_boxes_have_no_loss_however_small(name, side):
+    box = np.float32([[0.3, 0.3 + side, 0.4, 0.4 + side]])
+    assert np.allclose(get_box_loss(name)(box, box), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["giou", "diou", "ciou"])
+def test_an_inverted_prediction_has_the_loss_of_its_ordered_box(name):
+    loss = get_box_loss(name)
+    inverted = loss(np.float32([TRUE]), np.float32([[0.8, 0.4, 0.6, 0.2]]))
+    assert np.allclose(inverted, loss(np.float32([TRUE]), np.float32([OVERLAPPING])))
+
+
+@pytest.mark.parametrize("predicted", [FLAT, [0.3, 0.5, 0.2, 0.6]], ids=["flat", "narrow"])
+def test_ciou_counts_a_difference_in_shape_that_diou_does_not_see(predicted):
+    # Both have the middle of the true box, and an IoU of 0.5.
+    pair = np.float32([TRUE]), np.float32([predicted])
+    assert float(get_box_loss("diou")(*pair)[0]) == pytest.approx(0.5, abs=1e-5)
+    expected = 0.5 + V * V / (0.5 + V)
+    assert float(get_box_loss("ciou")(*pair)[0]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_trade_off_of_ciou_is_not_learnt_from():
+    # With a held still, the gradient of ciou less that of diou is a * dv, and
+    # dv / dw = 8 / pi^2 * (arctan(0.4 / 0.2) - arctan(1)) * h / (w^2 + h^2) for w = 0.4, h = 0.2.
+    gradients = []
+    for name in ("diou", "ciou"):
+        predicted = tf.Variable([FLAT], dtype="float32")
+        with tf.GradientTape() as tape:
+            loss = get_box_loss(name)(tf.constant([TRUE]), predicted)
+        gradients.append(tape.gradient(loss, predicted).numpy()[0, 1])
+    dv = 8 / np.pi**2 * (np.arctan(2) - np.pi / 4) * 0.2 / (0.4**2 + 0.2**2)
+    assert gradients[1] - gradients[0] == pytest.approx(V / (0.5 + V) * dv, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", list(BOX_LOSSES))
