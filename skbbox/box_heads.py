@@ -4,9 +4,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from .seeds import initializer
+from .seeds import draw_seed, initializer
 
-__all__ = ["BOX_HEADS", "FirstInput", "dense_box_head", "pooled_box_head", "spatial_box_head"]
+__all__ = [
+    "BOX_HEADS",
+    "PROFILES",
+    "FirstInput",
+    "dense_box_head",
+    "pooled_box_head",
+    "spatial_box_head",
+]
+
+#: Names of the layers that give the profiles of the finest map, along columns and rows.
+PROFILES = ("features_columns", "features_rows")
 
 
 def pooled_box_head(maps, rng):
@@ -50,13 +60,17 @@ def dense_box_head(maps, rng):
 def spatial_box_head(maps, rng):
     """Each edge is the mean of a distribution over the columns or rows of the fused maps.
 
+    The last two maps are fused; of a third, finer one the profiles alone are used, which
+    are small enough to be kept for every image.
+
     Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018,
     arXiv:1711.08229. How sharp the distributions are tells how good the box is: X. Li
     et al., "Generalized Focal Loss V2", CVPR 2021, arXiv:2011.12885.
     """
-    fused = _fused(maps, rng)
-    columns, column_sharpness = _edges_along(fused, 2, 1, "x", rng)
-    rows, row_sharpness = _edges_along(fused, 1, 2, "y", rng)
+    fused = _attended(_fused(maps[-2:], rng), maps[-1], rng)
+    finer_columns, finer_rows = _finer_profiles(maps[0]) if len(maps) > 2 else (None, None)
+    columns, column_sharpness = _edges(_profile(fused, 1), finer_columns, "x", rng)
+    rows, row_sharpness = _edges(_profile(fused, 2), finer_rows, "y", rng)
     box = layers.Concatenate(name="bbox_edges")([columns, rows])
     estimate = _iou_estimate(box, [column_sharpness, row_sharpness], rng)
     # The estimate is no output of the model, but part of it, and can be made an output.
@@ -67,6 +81,12 @@ BOX_HEADS = {"dense": dense_box_head, "pooled": pooled_box_head, "spatial": spat
 
 #: Channels that each feature map is brought to before they are fused.
 FUSED_CHANNELS = 64
+
+#: Channels of a profile between its two convolutions, and of a finer one before them.
+PROFILE_CHANNELS = 64
+
+#: Share of the pooled features that is left out of the query in training.
+QUERY_DROPOUT = 0.3
 
 #: Few steps must be enough for the statistics to settle; Keras's own momentum is 0.99.
 MOMENTUM = 0.9
@@ -103,21 +123,40 @@ def _fused(maps, rng):
     return layers.ReLU(name="bbox_relu")(x)
 
 
-def _edges_along(features, axis, over, name, rng):
+def _attended(fused, coarse, rng):
+    """The fused maps, strong where a position is like the picture as a whole.
+
+    Scaled dot product: A. Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
+    """
+    channels = fused.shape[-1]
+    query = layers.GlobalAveragePooling2D(name="bbox_query_pool")(coarse)
+    query = layers.Dropout(QUERY_DROPOUT, seed=draw_seed(rng), name="bbox_query_dropout")(query)
+    query = layers.Dense(channels, kernel_initializer=initializer(rng), name="bbox_query")(query)
+    keys = layers.Dense(channels, kernel_initializer=initializer(rng), name="bbox_keys")(fused)
+    likeness = ops.sum(keys * query[:, None, None, :], axis=-1, keepdims=True) / channels**0.5
+    return layers.Concatenate(name="bbox_attended")([fused * ops.sigmoid(likeness), likeness])
+
+
+def _finer_profiles(finest):
+    """Profiles along both axes, as features of the image that no weights are in."""
+    return [
+        layers.Identity(name=name)(_profile(finest, over))
+        for name, over in zip(PROFILES, (1, 2), strict=True)
+    ]
+
+
+def _profile(features, over):
+    """Mean and greatest value over one axis: (n, length, 2 * channels)."""
+    return ops.concatenate([ops.mean(features, axis=over), ops.max(features, axis=over)], axis=-1)
+
+
+def _edges(profile, finer, name, rng):
     """The two edges along one axis, and how sharp their distributions are."""
-    profile = ops.concatenate(
-        [ops.mean(features, axis=over), ops.max(features, axis=over)], axis=-1
-    )
-    profile = layers.Conv1D(
-        64,
-        5,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializer(rng),
-        name=f"bbox_{name}_profile1",
-    )(profile)
-    profile = layers.BatchNormalization(momentum=MOMENTUM, name=f"bbox_{name}_bn")(profile)
-    profile = layers.ReLU(name=f"bbox_{name}_relu")(profile)
+    if finer is not None:
+        finer = _convolved(finer, 1, f"bbox_{name}_finer", rng)
+        nearest = np.arange(finer.shape[1]) * profile.shape[1] // finer.shape[1]
+        profile = ops.concatenate([ops.take(profile, nearest, axis=1), finer], axis=-1)
+    profile = _convolved(profile, 5, f"bbox_{name}_profile1", rng)
     profile = layers.Conv1D(
         2,
         5,
@@ -126,7 +165,7 @@ def _edges_along(features, axis, over, name, rng):
         name=f"bbox_{name}_profile2",
     )(profile)
     distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
-    length = features.shape[axis]
+    length = distribution.shape[1]
     positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
     means = ops.sum(distribution * positions, axis=1)
     edges = ops.stack([ops.min(means, axis=-1), ops.max(means, axis=-1)], axis=-1)
@@ -135,6 +174,19 @@ def _edges_along(features, axis, over, name, rng):
     offsets = ops.expand_dims(ops.stop_gradient(means), axis=1) - positions
     spread = ops.sqrt(ops.sum(distribution * ops.square(offsets), axis=1) + 1e-6)
     return edges, ops.concatenate([ops.max(distribution, axis=1), spread], axis=-1)
+
+
+def _convolved(profile, width, name, rng):
+    x = layers.Conv1D(
+        PROFILE_CHANNELS,
+        width,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializer(rng),
+        name=name,
+    )(profile)
+    x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _iou_estimate(box, sharpness, rng):

@@ -78,7 +78,8 @@ def frozen_features(extractor, items, boxes, views, image_size, batch_size, memo
 
     Returns
     -------
-    maps : list of ndarray of shape (n_images, n_views, height, width, channels), float32
+    maps : list of ndarray of shape (n_images, n_views, ...), float32
+        Maps of (height, width, channels), and profiles of (length, channels).
     boxes : ndarray of shape (n_images, n_views, 4), float64
         The box in each view.
     """

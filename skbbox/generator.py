@@ -78,7 +78,7 @@ class FeatureBatches(Batches):
 
     Parameters
     ----------
-    maps : list of ndarray of shape (n_rows, n_views, height, width, channels)
+    maps : list of ndarray of shape (n_rows, n_views, ...)
     boxes : ndarray of shape (n_rows, n_views, 4)
         The box in each view.
     codes : ndarray of shape (n_rows,), or None

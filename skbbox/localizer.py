@@ -115,7 +115,7 @@ class SingleBoxLocalizer(BaseEstimator):
     image_size : int or (int, int), default=224
         Height and width in pixels that images are stretched to.
     box_head : {"spatial", "dense", "pooled"}, default="spatial"
-        ``"spatial"`` fuses the last feature map with the finer one before it, reads each
+        ``"spatial"`` fuses the last feature map with two finer ones before it, reads each
         edge as the mean of a distribution over columns or rows, and estimates the IoU
         of its box; ``"dense"`` has weights for every position of the last map;
         ``"pooled"`` is the chapter's, which averages over positions and loses the place.

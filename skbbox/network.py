@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from .box_heads import BOX_HEADS
+from .box_heads import BOX_HEADS, PROFILES
 from .exceptions import WeightsError
 from .seeds import draw_seed, initializer, preserved_random_state
 
@@ -64,7 +64,7 @@ def build_network(
         extractor, preprocess = _build_backbone(backbone, weights, alpha, image_size, rng)
         _check_feature_map(extractor, image_size)
         if box_head == "spatial":
-            extractor = _with_finer_map(extractor, image_size)
+            extractor = _with_finer_maps(extractor, image_size)
         pixels = keras.Input((*image_size, 3), name="image")
         if preprocessing != "auto":
             preprocess = _preprocessing(preprocessing)
@@ -72,7 +72,7 @@ def build_network(
         extractor.trainable = weights is None
         # A frozen backbone must not update its BatchNorm statistics (keras#9965).
         maps = extractor(prepared) if weights is None else extractor(prepared, training=False)
-        maps = [layers.Identity(name=name)(x) for name, x in _named(maps)]
+        maps = _named(maps if isinstance(maps, list) else [maps])
         outputs = []
         if n_classes is not None:
             outputs.append(_class_head(maps[-1], n_classes, dropout, l2, rng))
@@ -81,13 +81,13 @@ def build_network(
 
 
 def feature_extractor(model):
-    """The part of a model from pixels to its feature maps, the coarsest last."""
-    return keras.Model(model.input, _feature_maps(model), name="feature_extractor")
+    """The part of a model from pixels to its features, the coarsest map last."""
+    return keras.Model(model.input, _features(model), name="feature_extractor")
 
 
 def heads(model):
-    """The part of a model from the feature maps to the outputs, with the same weights."""
-    return keras.Model(_feature_maps(model), model.outputs, name="heads")
+    """The part of a model from the features to the outputs, with the same weights."""
+    return keras.Model(_features(model), model.outputs, name="heads")
 
 
 def with_iou_estimate(model):
@@ -99,19 +99,22 @@ def with_iou_estimate(model):
     )
 
 
-#: Names of a model's feature maps, from fine to coarse.
-FEATURE_MAPS = ("features_fine", "features")
+#: Names of the layers that give a model's features, from fine to coarse. What lies before
+#: them belongs to the backbone, what lies behind them to the heads.
+FEATURES = (*PROFILES, "features_fine", "features")
 
 
 def _named(maps):
-    maps = maps if isinstance(maps, (list, tuple)) else [maps]
-    return zip(FEATURE_MAPS[-len(maps) :], maps, strict=True)
+    """The feature maps, the last two named as features; of one before them the profiles are."""
+    names = ("features_fine", "features")[-len(maps) :]
+    named = zip(names, maps[-2:], strict=True)
+    return maps[:-2] + [layers.Identity(name=name)(x) for name, x in named]
 
 
-def _feature_maps(model):
+def _features(model):
     names = {layer.name for layer in model.layers}
-    maps = tuple(model.get_layer(name).output for name in FEATURE_MAPS if name in names)
-    return maps if len(maps) > 1 else maps[0]
+    features = tuple(model.get_layer(name).output for name in FEATURES if name in names)
+    return features if len(features) > 1 else features[0]
 
 
 def unfreeze(model):
@@ -318,11 +321,11 @@ def _check_feature_map(backbone, image_size):
         )
 
 
-def _with_finer_map(backbone, image_size):
-    """The backbone with two outputs: its last feature map of about twice the size, and its own.
+def _with_finer_maps(backbone, image_size):
+    """The backbone with its last maps of about four times and twice the size before its own.
 
-    Feature pyramid: T.-Y. Lin et al., CVPR 2017, arXiv:1612.03144. A backbone whose
-    layers do not show, or whose own map is fine already, stays as it is.
+    Feature pyramid: T.-Y. Lin et al., CVPR 2017, arXiv:1612.03144. No map is finer than
+    FINEST_STRIDE; a backbone whose layers do not show stays as it is.
     """
     if getattr(backbone, "outputs", None) is None:
         return backbone
@@ -331,15 +334,22 @@ def _with_finer_map(backbone, image_size):
     probe = keras.Model(flat.input, [layer.output for layer in inner])
     shapes = probe.compute_output_shape((None, *image_size, 3))
     height = flat.compute_output_shape((None, *image_size, 3))[1]
-    finer = [
-        layer
-        for layer, shape in zip(inner, shapes, strict=True)
-        # What a layer of zeros was added to is a pixel larger than the picture that it shows.
-        if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4 and shape[1] > height
-    ]
-    if not finer or image_size[0] / height <= FINEST_STRIDE:
-        return backbone
-    return keras.Model(flat.input, [finer[-1].output, flat.output], name=backbone.name)
+    maps = [flat.output]
+    while len(maps) <= 2 and image_size[0] / height > FINEST_STRIDE:
+        # The first finer map may have any size above the last one's, as those of odd sizes do.
+        least = height + 1 if len(maps) == 1 else 1.5 * height
+        finer = [
+            (layer.output, shape[1])
+            for layer, shape in zip(inner, shapes, strict=True)
+            # What a layer of zeros was added to is a pixel larger than the picture it shows.
+            if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4
+            if shape[1] >= least
+        ]
+        if not finer:
+            break
+        output, height = finer[-1]
+        maps.insert(0, output)
+    return keras.Model(flat.input, maps, name=backbone.name) if len(maps) > 1 else backbone
 
 
 def flattened(model):

@@ -137,6 +137,37 @@ def test_spatial_head_reads_the_place_of_a_bright_column():
     assert boxes[0, :2] == pytest.approx([0.5, 0.5])
 
 
+@pytest.mark.parametrize(
+    ("side", "sizes"), [(224, (28, 14, 7)), (64, (8, 4, 2)), (32, (4, 2, 1)), (100, (12, 6, 3))]
+)
+def test_spatial_features_are_two_maps_and_the_profiles_of_a_finer_one(side, sizes):
+    # MobileNet's strides 8, 16 and 32, with 0.75 of its 256, 512 and 1024 channels.
+    features = feature_extractor(
+        build(backbone="mobilenet", image_size=(side, side), box_head="spatial")
+    )
+    eight, sixteen, thirty_two = sizes
+    assert features.output_shape == [
+        (None, eight, 2 * 192),
+        (None, eight, 2 * 192),
+        (None, sixteen, sixteen, 384),
+        (None, thirty_two, thirty_two, 768),
+    ]
+
+
+def test_spatial_head_reads_edges_at_the_pixels_of_the_finest_map():
+    model = build(backbone="mobilenet", image_size=(64, 96), box_head="spatial")
+    assert model.get_layer("bbox_x_distribution").output.shape == (None, 12, 2)
+    assert model.get_layer("bbox_y_distribution").output.shape == (None, 8, 2)
+
+
+def test_spatial_head_takes_maps_whose_sizes_do_not_divide_one_another():
+    # 72 pixels: 9, 4 and 2 columns.
+    model = build(backbone="mobilenet", image_size=(72, 72), box_head="spatial")
+    boxes = model.predict_on_batch(pixels(2, (72, 72)))[1]
+    assert ((boxes >= 0) & (boxes <= 1)).all()
+    assert (boxes[:, 0] <= boxes[:, 1]).all()
+
+
 def test_without_classes_there_is_one_output():
     assert [o.shape for o in build(n_classes=None).outputs] == [(None, 4)]
 
@@ -212,8 +243,9 @@ def test_building_leaves_pythons_random_state_alone():
     assert random.getstate() == before
 
 
-def test_feature_extractor_and_heads_compose_to_the_model():
-    model = build(box_head="spatial")
+@pytest.mark.parametrize("backbone", [small_convnet, "mobilenet"])
+def test_feature_extractor_and_heads_compose_to_the_model(backbone):
+    model = build(backbone=backbone, box_head="spatial")
     images = pixels(3, (32, 32))
     features = feature_extractor(model).predict_on_batch(images)
     for whole, part in zip(
