@@ -15,6 +15,9 @@ __all__ = ["split_classifier"]
 
 FORM = "A classifier has a backbone, GlobalAveragePooling2D, perhaps Dropout, Dense and a softmax. "
 
+#: Layers that do nothing once a classifier is trained.
+NOTHING_IN_PREDICTION = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise)
+
 
 def split_classifier(classifier):
     """The feature extractor of a classifier, and the weights of its last layer.
@@ -41,26 +44,18 @@ def split_classifier(classifier):
     """
     with preserved_random_state():
         whole = _loaded(classifier)
+        _check_built(whole)
         model = flattened(whole)
     # Its preprocessing is known by the name of a backbone of keras.applications.
     inner = [layer.name for layer in whole.layers if isinstance(layer, keras.Model)]
     if len(model.outputs) != 1:
         raise ValueError(f"{FORM}Received: {model.name} with {len(model.outputs)} outputs.")
-    tensor = model.outputs[0]
-    if isinstance(_made_by(tensor), (layers.Activation, layers.Softmax)):
-        _check_softmax(_made_by(tensor))
-        tensor = _made_by(tensor).input
-    dense = _made_by(tensor)
-    if not isinstance(dense, layers.Dense):
-        raise ValueError(f"{FORM}Received: {_named(dense)} in the place of Dense.")
-    _check_softmax(dense)
-    if dense.units == 1:
-        raise ValueError(f"{FORM}Received: {_named(dense)} with one unit, which has no softmax.")
+    dense = _last_dense(model.outputs[0])
     tensor = dense.input
-    while isinstance(_made_by(tensor), layers.Dropout):
+    while isinstance(_made_by(tensor), NOTHING_IN_PREDICTION):
         tensor = _made_by(tensor).input
     pooling = _made_by(tensor)
-    if not isinstance(pooling, layers.GlobalAveragePooling2D):
+    if not isinstance(pooling, layers.GlobalAveragePooling2D) or pooling.keepdims:
         raise ValueError(f"{FORM}Received: {_named(pooling)} in the place of the pooling.")
     extractor = keras.Model(model.input, pooling.input, name=[*inner, model.name][0])
     kernel, *bias = dense.get_weights()
@@ -84,6 +79,14 @@ def _loaded(classifier):
         ) from error
 
 
+def _check_built(model):
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"The classifier {model.name} does not know the shape of its images: it was never "
+            "built, or is a class of its own. Give it a keras.Input, or call it on an image once."
+        )
+
+
 def _made_by(tensor):
     return tensor._keras_history.operation
 
@@ -92,7 +95,25 @@ def _named(layer):
     return f"the layer {layer.name} ({type(layer).__name__})"
 
 
-def _check_softmax(layer):
-    activation = getattr(layer, "activation", keras.activations.softmax)
-    if activation not in (keras.activations.softmax, keras.activations.linear):
-        raise ValueError(f"{FORM}Received: {_named(layer)} with {activation.__name__}.")
+def _last_dense(tensor):
+    """The Dense layer that a tensor comes from, with one softmax behind it or none."""
+    behind = []
+    while not isinstance(_made_by(tensor), layers.Dense):
+        behind.append(_activation(_made_by(tensor)))
+        tensor = _made_by(tensor).input
+    dense = _made_by(tensor)
+    names = [name for name in (dense.activation.__name__, *reversed(behind)) if name != "linear"]
+    if names not in ([], ["softmax"]):
+        raise ValueError(f"{FORM}Received: {_named(dense)} with {' and '.join(names)} behind it.")
+    if dense.units == 1:
+        raise ValueError(f"{FORM}Received: {_named(dense)} with one unit, which has no softmax.")
+    return dense
+
+
+def _activation(layer):
+    # keras.ops.softmax is an operation of the same name as the layer, and has no public class.
+    if type(layer).__name__ == "Softmax":
+        return "softmax"
+    if not isinstance(layer, layers.Activation):
+        raise ValueError(f"{FORM}Received: {_named(layer)} in the place of Dense.")
+    return layer.activation.__name__

@@ -361,6 +361,7 @@ def flattened(model):
         # Calling a model makes it one node of the graph; its `call` runs its layers one by one.
         return layer.call(*args) if isinstance(layer, keras.Model) else layer(*args, **kwargs)
 
+    model = _with_unique_names(model)
     if isinstance(model, keras.Sequential):
         pixels = keras.Input(model.input_shape[1:])
         flat = keras.Model(pixels, functools.reduce(lambda x, f: call(f, x), model.layers, pixels))
@@ -373,6 +374,24 @@ def flattened(model):
     copy = keras.models.clone_model(flat)
     copy.set_weights(flat.get_weights())
     return flattened(copy)
+
+
+def _with_unique_names(model):
+    """A copy in which no layer has the name of another, those of models inside it included."""
+    taken = set()
+
+    def cloned(layer):
+        if isinstance(layer, keras.Model):
+            return keras.models.clone_model(layer, clone_function=cloned)
+        config = layer.get_config()
+        while config["name"] in taken:
+            config["name"] += "_"
+        taken.add(config["name"])
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=cloned)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _preprocessing_of_model(model):

@@ -56,7 +56,28 @@ def trained(build, images=None):
     return model
 
 
-FORMS = [sequential, functional, pooled_backbone]
+def cast_and_rescaled():
+    """A layer with the name of one in the backbone, noise, and a cast behind the softmax."""
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Rescaling(0.5, name="rescaling"),
+            small_convnet((32, 32, 3)),
+            layers.GlobalAveragePooling2D(),
+            layers.GaussianDropout(0.3),
+            layers.Dense(4, activation="softmax"),
+            layers.Activation("linear", dtype="float32"),
+        ]
+    )
+
+
+def softmax_operation():
+    pixels = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(small_convnet((32, 32, 3))(pixels))
+    return keras.Model(pixels, keras.ops.softmax(layers.Dense(4)(x)))
+
+
+FORMS = [sequential, functional, pooled_backbone, cast_and_rescaled, softmax_operation]
 
 
 @pytest.mark.parametrize("build", FORMS)
@@ -83,11 +104,31 @@ def test_the_parts_together_are_the_classifier(build, kind, tmp_path, shapes):
         ([layers.GlobalAveragePooling2D(), layers.Dense(4, activation="sigmoid")], "sigmoid"),
         ([layers.GlobalAveragePooling2D(), layers.Dense(8), layers.Dense(4)], "Dense"),
         ([layers.GlobalAveragePooling2D()], "in the place of Dense"),
+        (
+            [layers.GlobalAveragePooling2D(keepdims=True), layers.Dense(4, activation="softmax")],
+            "in the place of the pooling",
+        ),
+        (
+            [
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(4, activation="softmax"),
+                layers.Softmax(),
+            ],
+            "softmax and softmax",
+        ),
     ],
 )
 def test_a_classifier_of_another_form_is_refused(head, named):
     model = keras.Sequential([small_convnet((32, 32, 3)), *head])
     with pytest.raises(ValueError, match=named):
+        split_classifier(model)
+
+
+def test_a_classifier_that_was_never_built_is_refused():
+    model = keras.Sequential(
+        [layers.Conv2D(8, 3), layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    )
+    with pytest.raises(ValueError, match="does not know the shape of its images"):
         split_classifier(model)
 
 
