@@ -85,7 +85,8 @@ FUSED_CHANNELS = 64
 #: Channels of a profile between its two convolutions, and of a finer one before them.
 PROFILE_CHANNELS = 64
 
-#: Share of the pooled features that is left out of the query in training.
+#: Share of the features that is left out in training, and of those of the query.
+DROPOUT = 0.2
 QUERY_DROPOUT = 0.3
 
 #: Few steps must be enough for the statistics to settle; Keras's own momentum is 0.99.
@@ -108,6 +109,10 @@ def _fused(maps, rng):
     height, width = maps[0].shape[1:3]
     parts = []
     for number, x in enumerate(maps, start=1):
+        # Whole channels, as neighbours tell what one position held.
+        x = layers.SpatialDropout2D(DROPOUT, seed=draw_seed(rng), name=f"bbox_map{number}_dropout")(
+            x
+        )
         x = layers.Conv2D(
             FUSED_CHANNELS,
             1,
@@ -153,10 +158,14 @@ def _profile(features, over):
 def _edges(profile, finer, name, rng):
     """The two edges along one axis, and how sharp their distributions are."""
     if finer is not None:
+        finer = layers.Dropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout")(
+            finer
+        )
         finer = _convolved(finer, 1, f"bbox_{name}_finer", rng)
         nearest = np.arange(finer.shape[1]) * profile.shape[1] // finer.shape[1]
         profile = ops.concatenate([ops.take(profile, nearest, axis=1), finer], axis=-1)
     profile = _convolved(profile, 5, f"bbox_{name}_profile1", rng)
+    profile = layers.Dropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_dropout")(profile)
     profile = layers.Conv1D(
         2,
         5,

@@ -127,9 +127,9 @@ default="giou_l1"
         the generalised [3]_, distance or complete [4]_ IoU; ``"giou_l1"`` is
         ``giou + 2 * l1``. A callable takes ``(y_true, y_pred)`` of shape (n, 4) and
         returns shape (n,).
-    dropout : float, default=0.7
+    dropout : float, default=0.2
         Share of pooled features dropped before the class layer, in 0..1.
-    l2 : float, default=0.01
+    l2 : float, default=0.001
         Factor of the squared weights of the class layer in the loss.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         Each fit starts from a fresh copy.
@@ -243,8 +243,8 @@ default="giou_l1"
         class_loss_weight=1.0,
         box_loss_weight=1.0,
         box_loss="giou_l1",
-        dropout=0.7,
-        l2=0.01,
+        dropout=0.2,
+        l2=0.001,
         optimizer="adam",
         learning_rate=None,
         learning_rate_schedule="cosine",
