@@ -208,18 +208,19 @@ def summary(results):
     columns = [*MEASURES, "n", "seconds"]
     by_seed = results.groupby([*keys, "seed"], sort=False)[columns].apply(over_folds)
     grouped = by_seed.groupby(keys, sort=False)
-    return grouped.mean(), grouped.std(ddof=0)
+    return grouped.mean(), grouped.std()
 
 
 def write_page(results, docs):
     """The table, as a page of the documentation."""
     mean, spread = summary(results)
     lowest = results.groupby(["data", "images", "method"])["mean_iou"].min()
+    numbers = results.groupby(["data", "images"])["seed"].nunique()
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python benchmarks/accuracy.py`: mean ± standard deviation over seeds "
-        f"({seeds(results)}); {platform.machine()}, {os.cpu_count()} cores.",
+        "Written by `python benchmarks/accuracy.py`: mean ± standard deviation over seeds; "
+        f"{platform.machine()}, {os.cpu_count()} cores.",
         "The backbone is MobileNet, alpha 0.75, with ImageNet weights, frozen unless said.",
         "Lowest: the mean IoU of the worst seed and fold. Class: share of classes that are right. "
         "Both: of those with an IoU ≥ 0.5 as well.",
@@ -230,25 +231,23 @@ def write_page(results, docs):
             "",
             f"## {name}" + (f", trained on {images} images" if images != ALL else ""),
             "",
+            f"Seeds: {numbers[(name, images)]}.",
+            "",
             "| model | mean IoU | lowest | IoU ≥ 0.5 | IoU ≥ 0.75 | class | both | seconds |",
             "|---|---|---|---|---|---|---|---|",
         ]
         for method, row in mean.loc[(name, images)].iterrows():
             key = (name, images, method)
-            cells = [f"{row[m]:.3f} ± {spread.loc[key, m]:.3f}" for m in MEASURES]
+            cells = [f"{row[m]:.3f}{plus_minus(spread.loc[key, m])}" for m in MEASURES]
             cells.insert(1, f"{lowest[key]:.3f}")
             lines.append(f"| {method} | {' | '.join(cells)} | {row['seconds']:.0f} |")
     lines += ["", "![Mean IoU of each model on each data set](images/accuracy.png)", ""]
     (docs / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def seeds(results):
-    """How many seeds each part of the table has."""
-    numbers = results.groupby(["data", "images"], sort=False)["seed"].nunique()
-    return ", ".join(
-        f"{name} {number}" if images == ALL else f"{name} with {images} images {number}"
-        for (name, images), number in numbers.items()
-    )
+def plus_minus(deviation):
+    """The deviation over seeds, of which one alone has none."""
+    return "" if np.isnan(deviation) else f" ± {deviation:.3f}"
 
 
 def write_plot(results, path):
@@ -258,10 +257,16 @@ def write_plot(results, path):
     order = [method for method in METHODS if method in table]
     figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     table[order].plot.bar(
-        ax=ax, yerr=errors[order], rot=0, width=0.8, colormap="viridis", error_kw={"lw": 1}
+        ax=ax,
+        yerr=errors[order],
+        rot=0,
+        width=0.8,
+        colormap="viridis",
+        legend=False,
+        error_kw={"lw": 1},
     )
     ax.set(xlabel="", ylabel="mean IoU on unseen images", ylim=(0, 1))
-    ax.legend(title="", ncols=3, loc="upper left", fontsize="small")
+    figure.legend(loc="outside upper center", ncols=len(order), fontsize="small")
     ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
