@@ -19,6 +19,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from skbbox import (
@@ -37,7 +38,7 @@ from skbbox import (
 from skbbox.datasets import load_annotated_folder, make_shapes
 from skbbox.network import small_convnet
 
-GRID = {"class_loss_weight": [0.5, 1.0], "box_loss_weight": [1.0, 10.0]}
+GRID = {"class_loss_weight": [0.5, 1.0], "box_loss_weight": [1.0, 3.0]}
 GOAL = 0.70
 
 
@@ -58,12 +59,9 @@ def run(arguments, memory):
             small_convnet,
             weights=None,
             image_size=48,
-            dropout=0.2,
-            l2=0.001,
-            epochs=6,
             random_state=0,
         )
-        candidate, n_search, rivals = localizer, 400, {}
+        candidate, n_search, rivals = clone(localizer).set_params(epochs=24), 400, {}
     else:
         X, y, X_test, y_test = annotated_folder(arguments.data)
         localizer = SingleBoxLocalizer(image_size=128, memory=memory, random_state=0)
