@@ -2,7 +2,8 @@
 
 Each data set is a folder that ``skbbox.datasets.load_annotated_folder`` reads. The source's
 own split is used where there is one, otherwise folds that keep groups together. Every
-result is written to a CSV file at once, and a run that was stopped goes on from there.
+result is kept in ``benchmarks/accuracy.csv``, from which a run that was stopped goes on;
+delete it to start over.
 
     python benchmarks/accuracy.py folder_with_data_sets
     python benchmarks/accuracy.py folder_with_data_sets --data microcontrollers --seeds 1
@@ -15,7 +16,6 @@ a page of the 24 worst and one of 24 random predictions of the default on each d
 import argparse
 import os
 import platform
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -56,44 +56,26 @@ ALL = "all"
 MEASURES = ["mean_iou", "iou_50", "iou_75", "class_accuracy", "localization_accuracy"]
 
 
-def median_box(size, seed):
-    """The floor: always the median box of the training images."""
-    return DummyLocalizer(), ()
-
-
-def tutorial(size, seed):
-    """The chapter's model as it is."""
-    return SingleBoxLocalizer(**TUTORIAL_PARAMS | {"image_size": size, "random_state": seed}), ()
-
-
-def tutorial_in_stages(size, seed):
-    """The same with 15 epochs, the rate a tenth after 5 and 10, as in its notebook."""
-    return tutorial(size, seed)[0], (1e-4, 1e-5)
-
-
-def dense(size, seed):
-    """The head with weights for every position."""
-    return SingleBoxLocalizer(box_head="dense", image_size=size, random_state=seed), ()
-
-
-def spatial(size, seed):
-    """The default."""
-    return SingleBoxLocalizer(image_size=size, random_state=seed), ()
-
-
-def spatial_fine_tuned(size, seed):
-    """The default, and 8 epochs with the backbone trained too."""
-    localizer = spatial(size, seed)[0]
-    return localizer.set_params(fine_tune_epochs=8, fine_tune_learning_rate=1e-4), ()
-
-
-METHODS = {
-    "median box": median_box,
-    "tutorial": tutorial,
-    "tutorial, 15 epochs": tutorial_in_stages,
-    "dense": dense,
-    "spatial": spatial,
-    "spatial, fine-tuned": spatial_fine_tuned,
+#: Models, and the rows of the table that each gives. What trains in stages goes on from its
+#: own weights with the parameters of the next row changed.
+MODELS = {
+    "median box": {"median box": {}},
+    "tutorial": {
+        "tutorial": {},
+        # As in its notebook: 5 epochs, 5 at a tenth of the rate, and 5 at a hundredth.
+        "tutorial, 10 epochs": {"warm_start": True, "learning_rate": 1e-4},
+        "tutorial, 15 epochs": {"learning_rate": 1e-5},
+    },
+    "dense": {"dense": {}},
+    "spatial": {
+        "spatial": {},
+        "spatial, fine-tuned": {
+            "warm_start": True,
+            "epochs": 0,
+            "fine_tune_epochs": 5,
+            "fine_tune_learning_rate": 1e-4,
+        },
+    },
 }
 
 
@@ -102,14 +84,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder that holds the data sets")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images", default=ALL, help="train on so many, drawn at random")
-    parser.add_argument("--results", type=Path, default=Path("build/accuracy.csv"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/accuracy.csv"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", message=".*left out")
     for seed in range(arguments.seeds):
         for name in arguments.data:
@@ -120,38 +101,52 @@ def main():
 
 
 def run(name, seed, arguments):
-    """All methods on one data set with one seed, but for those that are done."""
+    """All models on one data set with one seed, but for those that are done."""
     folders, size, n_folds, n_run = DATA[name]
     boxes = [load_annotated_folder(arguments.folder / folder) for folder in folders]
     X, y = one_box_per_image(pd.concat(boxes, ignore_index=True), keep="only")
-    if arguments.images != ALL:
-        n_run = 1
-    for fold, (train, test) in enumerate(splits(X, y, n_folds, seed)[:n_run]):
-        if arguments.images != ALL:
+    few = arguments.images != ALL
+    for fold, (train, test) in enumerate(splits(X, y, n_folds, seed)[: 1 if few else n_run]):
+        if few:
             train = np.random.default_rng(seed).permutation(train)[: int(arguments.images)]
-        for method in arguments.methods:
-            key = {
-                "data": name,
-                "images": arguments.images,
-                "method": method,
-                "seed": seed,
-                "fold": fold,
-            }
-            if is_done(key, arguments.results):
+        for model in arguments.models:
+            key = {"data": name, "images": arguments.images, "seed": seed, "fold": fold}
+            # With few images the first row is what is asked for.
+            stages = dict(list(MODELS[model].items())[: 1 if few else None])
+            if is_done(key | {"model": list(stages)[-1]}, arguments.results):
                 continue
-            localizer, rates = METHODS[method](size, seed)
-            seconds = fit(localizer, rates, X.iloc[train], y.iloc[train])
-            predicted = localizer.predict(X.iloc[test])
-            row = key | {"n": len(test), "seconds": seconds} | measures(y.iloc[test], predicted)
-            print(
-                ", ".join(
-                    f"{k} {v:.3f}" if isinstance(v, float) else f"{v}" for k, v in row.items()
-                )
-            )
-            first = not arguments.results.exists()
-            pd.DataFrame([row]).to_csv(arguments.results, mode="a", header=first, index=False)
-            if arguments.pictures and method == "spatial" and seed == fold == 0:
-                write_pictures(localizer, X.iloc[test], y.iloc[test], name, arguments.pictures)
+            localizer, seconds, rows = estimator(model, size, seed), 0.0, []
+            for stage, changes in stages.items():
+                seconds += fit(localizer.set_params(**changes), X.iloc[train], y.iloc[train])
+                predicted = localizer.predict(X.iloc[test])
+                scores = {"n": len(test), "seconds": seconds} | measures(y.iloc[test], predicted)
+                rows.append(key | {"model": stage} | scores)
+                print(pd.Series(rows[-1]).to_frame().T.to_string(header=False, index=False))
+                if arguments.pictures and stage == "spatial" and seed == fold == 0 and not few:
+                    write_pictures(localizer, X.iloc[test], y.iloc[test], name, arguments.pictures)
+            keep(rows, arguments.results)
+
+
+def estimator(model, size, seed):
+    """A model of the table, not fitted yet."""
+    if model == "median box":
+        return DummyLocalizer()
+    params = {"image_size": size, "random_state": seed}
+    if model == "tutorial":
+        return SingleBoxLocalizer(**TUTORIAL_PARAMS | params)
+    return SingleBoxLocalizer(box_head=model, **params)
+
+
+def fit(localizer, X, y):
+    """Seconds of a fit, from images to model."""
+    begun = time.perf_counter()
+    localizer.fit(X, y)
+    return time.perf_counter() - begun
+
+
+def keep(rows, path):
+    """Append results to their file."""
+    pd.DataFrame(rows).to_csv(path, mode="a", header=not path.exists(), index=False)
 
 
 def splits(X, y, n_folds, seed):
@@ -175,20 +170,6 @@ def read(path):
     return pd.read_csv(path, dtype={"images": str})
 
 
-def fit(localizer, rates, X, y):
-    """Seconds of the fit, and of 5 further epochs at each of `rates`."""
-    begun = time.perf_counter()
-    if rates:
-        # Stages after the first find the features of the frozen backbone there.
-        with tempfile.TemporaryDirectory() as memory:
-            localizer.set_params(memory=memory, warm_start=True).fit(X, y)
-            for rate in rates:
-                localizer.set_params(learning_rate=rate).fit(X, y)
-    else:
-        localizer.fit(X, y)
-    return time.perf_counter() - begun
-
-
 def measures(y, predicted):
     """Every measure of the table."""
     overlap = iou(y[list(COORDINATES)].to_numpy(), predicted[list(COORDINATES)].to_numpy())
@@ -204,7 +185,7 @@ def summary(results):
         scores = {m: np.average(rows[m], weights=rows["n"]) for m in MEASURES}
         return pd.Series(scores | {"seconds": rows["seconds"].mean()})
 
-    keys = ["data", "images", "method"]
+    keys = ["data", "images", "model"]
     columns = [*MEASURES, "n", "seconds"]
     by_seed = results.groupby([*keys, "seed"], sort=False)[columns].apply(over_folds)
     grouped = by_seed.groupby(keys, sort=False)
@@ -214,7 +195,7 @@ def summary(results):
 def write_page(results, docs):
     """The table, as a page of the documentation."""
     mean, spread = summary(results)
-    lowest = results.groupby(["data", "images", "method"])["mean_iou"].min()
+    lowest = results.groupby(["data", "images", "model"])["mean_iou"].min()
     numbers = results.groupby(["data", "images"])["seed"].nunique()
     lines = [
         "# Benchmarks",
@@ -226,7 +207,7 @@ def write_page(results, docs):
         "Both: of those with an IoU ≥ 0.5 as well.",
         "Seconds are those of a `fit`, from images to model.",
     ]
-    for name, images in mean.index.droplevel("method").unique():
+    for name, images in mean.index.droplevel("model").unique():
         lines += [
             "",
             f"## {name}" + (f", trained on {images} images" if images != ALL else ""),
@@ -236,11 +217,11 @@ def write_page(results, docs):
             "| model | mean IoU | lowest | IoU ≥ 0.5 | IoU ≥ 0.75 | class | both | seconds |",
             "|---|---|---|---|---|---|---|---|",
         ]
-        for method, row in mean.loc[(name, images)].iterrows():
-            key = (name, images, method)
+        for model, row in mean.loc[(name, images)].iterrows():
+            key = (name, images, model)
             cells = [f"{row[m]:.3f}{plus_minus(spread.loc[key, m])}" for m in MEASURES]
             cells.insert(1, f"{lowest[key]:.3f}")
-            lines.append(f"| {method} | {' | '.join(cells)} | {row['seconds']:.0f} |")
+            lines.append(f"| {model} | {' | '.join(cells)} | {row['seconds']:.0f} |")
     lines += ["", "![Mean IoU of each model on each data set](images/accuracy.png)", ""]
     (docs / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
 
@@ -253,8 +234,8 @@ def plus_minus(deviation):
 def write_plot(results, path):
     """Mean IoU by data set and model, with the spread over seeds."""
     mean, spread = (part.xs(ALL, level="images") for part in summary(results))
-    table, errors = mean["mean_iou"].unstack("method"), spread["mean_iou"].unstack("method")
-    order = [method for method in METHODS if method in table]
+    table, errors = mean["mean_iou"].unstack("model"), spread["mean_iou"].unstack("model")
+    order = [stage for stages in MODELS.values() for stage in stages if stage in table]
     figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     table[order].plot.bar(
         ax=ax,

@@ -9,7 +9,7 @@ from .boxes import COORDINATES, TARGET_COLUMNS
 from .images import load_row
 from .inputs import check_images, check_targets
 
-__all__ = ["BoundingBoxGenerator", "FeatureBatches", "WithIoUTarget"]
+__all__ = ["BoundingBoxGenerator", "EndlessBatches", "FeatureBatches"]
 
 LAST_BATCH = ("keep", "drop", "pad")
 
@@ -46,8 +46,8 @@ class Batches(keras.utils.PyDataset):
             )
         self.rows, self.batch_size = rows, int(batch_size)
         self.shuffle, self.last_batch, self.seed = shuffle, last_batch, seed
-        self.epoch = -1
-        self.on_epoch_end()
+        self.epoch = 0
+        self._drawn = None, None
 
     def __len__(self):
         full, rest = divmod(len(self.rows), self.batch_size)
@@ -56,25 +56,36 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"Batch {index} of {len(self)}.")
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        if self.last_batch == "pad":
-            rows = np.concatenate([rows, np.resize(self.order, self.batch_size - len(rows))])
-        return self.load(rows)
+        return self.batch(self.epoch, index)
 
     def on_epoch_end(self):
-        """Draw the order of the next epoch."""
+        """Go on to the next epoch, which has an order of its own."""
         self.epoch += 1
-        self.order = self.rows
-        if self.shuffle:
-            self.order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
 
-    def load(self, rows):
-        """What the batch of these rows holds."""
+    def batch(self, epoch, index):
+        """A batch of any epoch, the same each time."""
+        order = self._order(epoch)
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self.last_batch == "pad":
+            rows = np.concatenate([rows, np.resize(order, self.batch_size - len(rows))])
+        return self.load(rows, epoch)
+
+    def load(self, rows, epoch):
+        """What the batch of these rows holds in this epoch."""
         raise NotImplementedError
+
+    def _order(self, epoch):
+        if not self.shuffle:
+            return self.rows
+        drawn, order = self._drawn
+        if drawn != epoch:
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+            self._drawn = epoch, order
+        return order
 
 
 class FeatureBatches(Batches):
-    """Batches of kept feature maps, for each image those of a view drawn anew in each epoch.
+    """Batches of kept feature maps; the views of an image take turns from epoch to epoch.
 
     Parameters
     ----------
@@ -92,18 +103,15 @@ class FeatureBatches(Batches):
     def __init__(self, maps, boxes, codes, sample_weight, *, rows, batch_size, shuffle, seed):
         self.maps, self.boxes = maps, boxes.astype(np.float32)
         self.codes, self.sample_weight = codes, sample_weight
+        rng = np.random.default_rng(seed)
+        self.first_view = rng.integers(boxes.shape[1], size=len(boxes))
         super().__init__(rows, batch_size, shuffle, "keep", seed)
 
-    def on_epoch_end(self):
-        super().on_epoch_end()
-        n_rows, n_views = self.boxes.shape[:2]
-        self.view = np.zeros(n_rows, dtype=int)
+    def load(self, rows, epoch):
+        view = np.zeros(len(rows), dtype=int)
         if self.shuffle:
-            rng = np.random.default_rng([self.seed, self.epoch, n_views])
-            self.view = rng.integers(n_views, size=n_rows)
-
-    def load(self, rows):
-        chosen = rows, self.view[rows]
+            view = (self.first_view[rows] + epoch) % self.boxes.shape[1]
+        chosen = rows, view
         maps = tuple(x[chosen] for x in self.maps)
         maps = maps if len(maps) > 1 else maps[0]
         targets = self.boxes[chosen]
@@ -114,26 +122,37 @@ class FeatureBatches(Batches):
         return maps, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
 
 
-class WithIoUTarget(keras.utils.PyDataset):
-    """Batches whose boxes are given once more, as the target of the output ``bbox_iou``."""
+class EndlessBatches(keras.utils.PyDataset):
+    """One epoch of batches after another, for a ``fit`` that is told the steps of an epoch.
 
-    def __init__(self, batches):
+    Keras makes new iterators for each epoch of a finite dataset, and on few images that
+    takes longer than the epoch itself.
+
+    Parameters
+    ----------
+    batches : Batches
+    box_twice : bool
+        Whether the box is given once more, as the target of the output ``bbox_iou``.
+    """
+
+    def __init__(self, batches, box_twice):
         super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
-        self.batches = batches
+        self.batches, self.box_twice = batches, box_twice
 
-    def __len__(self):
-        return len(self.batches)
+    @property
+    def num_batches(self):
+        """None, which is how Keras knows a dataset without an end."""
+        return None
 
     def __getitem__(self, index):
-        inputs, *targets_and_weights = self.batches[index]
-        return inputs, *(self._with_box_twice(values) for values in targets_and_weights)
+        inputs, *rest = self.batches.batch(*divmod(index, len(self.batches)))
+        if self.box_twice:
+            rest = [(*_as_tuple(values), _as_tuple(values)[-1]) for values in rest]
+        return inputs, *rest
 
-    def on_epoch_end(self):
-        self.batches.on_epoch_end()
 
-    def _with_box_twice(self, values):
-        values = values if isinstance(values, tuple) else (values,)
-        return (*values, values[-1])
+def _as_tuple(values):
+    return values if isinstance(values, tuple) else (values,)
 
 
 class BoundingBoxGenerator(Batches):
@@ -222,9 +241,9 @@ class BoundingBoxGenerator(Batches):
         rows = np.arange(len(self.images)) if rows is None else rows
         super().__init__(rows, batch_size, shuffle, last_batch, seed, **workers)
 
-    def load(self, rows):
+    def load(self, rows, epoch):
         try:
-            loaded = [self._load_row(row) for row in rows]
+            loaded = [self._load_row(row, epoch) for row in rows]
         except Exception as error:
             self.error = error
             raise
@@ -235,11 +254,11 @@ class BoundingBoxGenerator(Batches):
             return images, targets
         return images, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
 
-    def _load_row(self, row):
+    def _load_row(self, row, epoch):
         image, box = load_row(self.images.items, row, self.image_size), self.y_bbox[row]
         if self.augment is None:
             return image, box
-        rng = np.random.default_rng([self.seed, self.epoch, row])
+        rng = np.random.default_rng([self.seed, epoch, row])
         return self.augment(image, box, rng)
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from .exceptions import DivergenceWarning, TrainingDivergedError
-from .generator import WithIoUTarget
+from .generator import EndlessBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss
 from .seeds import preserved_random_state
 
@@ -129,9 +129,7 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
         If the loss is not finite in a later epoch; the weights are those of the
         last finite one.
     """
-    if "bbox_iou" in model.output_names:
-        batches = WithIoUTarget(batches)
-        validation = validation and WithIoUTarget(validation)
+    has_estimate = "bbox_iou" in model.output_names
     _create_state(model)
     guard = _LossGuard()
     stopping = []
@@ -145,8 +143,10 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     try:
         with preserved_random_state():
             model.fit(
-                batches,
-                validation_data=validation,
+                EndlessBatches(batches, box_twice=has_estimate),
+                steps_per_epoch=len(batches),
+                validation_data=validation and EndlessBatches(validation, box_twice=has_estimate),
+                validation_steps=validation and len(validation),
                 epochs=epochs,
                 shuffle=False,
                 callbacks=[*stopping, *callbacks, guard, history],
@@ -155,7 +155,6 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     except Exception:
         # Keras turns an error in a batch into one of its backend.
         for source in (batches, validation):
-            source = getattr(source, "batches", source)
             if getattr(source, "error", None) is not None:
                 raise source.error from None
         raise

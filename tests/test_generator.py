@@ -8,6 +8,7 @@ from PIL import Image
 from skbbox import BoundingBoxGenerator
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import BoxError, ImageError
+from skbbox.generator import EndlessBatches, FeatureBatches
 
 
 def table(n_samples=10, image_size=32):
@@ -166,3 +167,63 @@ def test_a_wrong_parameter_is_named(wrong, message):
     parameters = {"batch_size": 4, "shuffle": False} | wrong
     with pytest.raises(ValueError, match=message):
         BoundingBoxGenerator(table(), 32, 32, **parameters)
+
+
+def test_endless_batches_are_those_of_one_epoch_after_another():
+    expected = BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7)
+    endless = EndlessBatches(
+        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7), box_twice=False
+    )
+    for epoch in range(3):
+        for index in range(3):
+            images, (y_class, y_bbox) = expected[index]
+            same_images, (same_class, same_bbox) = endless[3 * epoch + index]
+            assert np.array_equal(images, same_images)
+            assert np.array_equal(y_class, same_class)
+            assert np.array_equal(y_bbox, same_bbox)
+        expected.on_epoch_end()
+
+
+def test_the_box_is_given_twice_with_and_without_classes_and_weights():
+    boxes = table()
+    for columns, weights, n_targets in [
+        (boxes, None, 3),
+        (boxes, (np.arange(10), np.ones(10)), 3),
+        (boxes.drop(columns="class_name"), np.arange(10), 2),
+    ]:
+        batches = BoundingBoxGenerator(columns, 32, 32, 4, False, sample_weight=weights)
+        _, *rest = EndlessBatches(batches, box_twice=True)[0]
+        assert all(len(values) == n_targets for values in rest)
+        assert all(np.array_equal(values[-1], values[-2]) for values in rest)
+
+
+def test_views_of_an_image_take_turns():
+    # Row r and view v hold the number 10 r + v.
+    maps = [np.arange(3)[:, None] * 10.0 + np.arange(4)]
+    batches = FeatureBatches(
+        maps,
+        np.zeros((3, 4, 4)),
+        None,
+        None,
+        rows=np.arange(3),
+        batch_size=3,
+        shuffle=True,
+        seed=0,
+    )
+    seen = np.sort([np.sort(batches.batch(epoch, 0)[0]) for epoch in range(4)], axis=0)
+    assert seen.tolist() == [[view, 10 + view, 20 + view] for view in range(4)]
+
+
+def test_without_shuffling_the_first_view_is_taken():
+    maps = [np.arange(12.0).reshape(3, 4)]
+    batches = FeatureBatches(
+        maps,
+        np.zeros((3, 4, 4)),
+        None,
+        None,
+        rows=np.arange(3),
+        batch_size=3,
+        shuffle=False,
+        seed=0,
+    )
+    assert batches.batch(5, 0)[0].tolist() == [0.0, 4.0, 8.0]
