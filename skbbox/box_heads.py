@@ -8,6 +8,8 @@ from .seeds import draw_seed, initializer
 
 __all__ = [
     "BOX_HEADS",
+    "EDGES",
+    "IOU_ESTIMATE",
     "PROFILES",
     "FirstInput",
     "dense_box_head",
@@ -17,6 +19,12 @@ __all__ = [
 
 #: Names of the layers that give the profiles of the finest map, along columns and rows.
 PROFILES = ("features_columns", "features_rows")
+
+
+#: Names of the layers of the spatial head whose outputs are trained beside the box: what its
+#: IoU is expected to be, and the logits of the distributions of its edges.
+IOU_ESTIMATE = "bbox_iou"
+EDGES = ("bbox_x_edges", "bbox_y_edges")
 
 
 def pooled_box_head(maps, rng):
@@ -64,8 +72,9 @@ def spatial_box_head(maps, rng):
     are small enough to be kept for every image.
 
     Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018,
-    arXiv:1711.08229. How sharp the distributions are tells how good the box is: X. Li
-    et al., "Generalized Focal Loss V2", CVPR 2021, arXiv:2011.12885.
+    arXiv:1711.08229. The distributions are trained beside the box, and how sharp they are
+    tells how good it is: X. Li et al., "Generalized Focal Loss V2", CVPR 2021,
+    arXiv:2011.12885.
     """
     fused = _attended(_fused(maps[-2:], rng), maps[-1], rng)
     finer_columns, finer_rows = _finer_profiles(maps[0]) if len(maps) > 2 else (None, None)
@@ -171,7 +180,7 @@ def _edges(profile, finer, name, rng):
         5,
         padding="same",
         kernel_initializer=initializer(rng),
-        name=f"bbox_{name}_profile2",
+        name=f"bbox_{name}_edges",
     )(profile)
     distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
     length = distribution.shape[1]

@@ -131,13 +131,13 @@ class EndlessBatches(keras.utils.PyDataset):
     Parameters
     ----------
     batches : Batches
-    box_twice : bool
-        Whether the box is given once more, as the target of the output ``bbox_iou``.
+    n_boxes : int
+        Of how many outputs the box is the target.
     """
 
-    def __init__(self, batches, box_twice):
+    def __init__(self, batches, n_boxes):
         super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
-        self.batches, self.box_twice = batches, box_twice
+        self.batches, self.n_boxes = batches, n_boxes
 
     @property
     def num_batches(self):
@@ -146,13 +146,13 @@ class EndlessBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         inputs, *rest = self.batches.batch(*divmod(index, len(self.batches)))
-        if self.box_twice:
-            rest = [(*_as_tuple(values), _as_tuple(values)[-1]) for values in rest]
+        if self.n_boxes > 1:
+            rest = [self._repeated(values) for values in rest]
         return inputs, *rest
 
-
-def _as_tuple(values):
-    return values if isinstance(values, tuple) else (values,)
+    def _repeated(self, values):
+        values = values if isinstance(values, tuple) else (values,)
+        return *values, *[values[-1]] * (self.n_boxes - 1)
 
 
 class BoundingBoxGenerator(Batches):

@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from .augmentation import get_augmentation, views
+from .box_heads import EDGES, IOU_ESTIMATE
 from .boxes import COORDINATES
 from .classifier import split_classifier
 from .exceptions import SkbboxWarning
@@ -22,7 +23,7 @@ from .inputs import check_images, check_sample_weight, check_targets, image_tags
 from .losses import get_box_loss
 from .metrics import IoUScore
 from .model_selection import train_validation_rows
-from .network import build_network, feature_extractor, heads, unfreeze, with_iou_estimate
+from .network import build_network, feature_extractor, heads, unfreeze, with_outputs
 from .persistence import pack_model, unpack_model
 from .training import auto_epochs, compile_model, fresh_callbacks, train
 
@@ -117,8 +118,10 @@ class SingleBoxLocalizer(BaseEstimator):
     box_head : {"spatial", "dense", "pooled"}, default="spatial"
         ``"spatial"`` fuses the last feature map with two finer ones before it, reads each
         edge as the mean of a distribution over columns or rows, and estimates the IoU
-        of its box; ``"dense"`` has weights for every position of the last map;
-        ``"pooled"`` is the chapter's, which averages over positions and loses the place.
+        of its box; the distributions are also trained by their cross-entropy with the true
+        edges [5]_, a small part of the box loss; ``"dense"`` has weights for every position
+        of the last map; ``"pooled"`` is the chapter's, which averages over positions and
+        loses the place.
     class_loss_weight, box_loss_weight : float, default=1.0
         Factors of the two losses in their sum.
     box_loss : {"giou_l1", "mse", "l1", "huber", "giou", "diou", "ciou"} or callable, \
@@ -193,8 +196,8 @@ default="giou_l1"
         ``[class_prediction, bbox_prediction]``; for boxes alone, to ``bbox_prediction``.
     history_ : dict of str to list of float
         One value an epoch: ``loss, class_prediction_loss, bbox_prediction_loss,
-        class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each; with
-        an IoU estimate also ``bbox_iou_loss``.
+        class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each; with the
+        spatial head also ``bbox_iou_loss, bbox_x_edges_loss, bbox_y_edges_loss``.
     n_iter_ : int
         Number of epochs in ``history_``.
     callbacks_ : list of keras.callbacks.Callback
@@ -215,6 +218,7 @@ default="giou_l1"
     .. [3] H. Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019,
        arXiv:1902.09630.
     .. [4] Z. Zheng et al., "Distance-IoU Loss", AAAI 2020, arXiv:1911.08287.
+    .. [5] X. Li et al., "Generalized Focal Loss", NeurIPS 2020, arXiv:2006.04388.
 
     Examples
     --------
@@ -379,7 +383,7 @@ default="giou_l1"
         if epochs == "auto":
             epochs = auto_epochs(len(rows[0]), self.batch_size)
         model = self._build(classes, rng)
-        network = with_iou_estimate(model)
+        network = with_outputs(model, (IOU_ESTIMATE, *EDGES))
         callbacks = fresh_callbacks(self.callbacks)
         seed = int(rng.integers(2**31))
 
@@ -408,7 +412,7 @@ default="giou_l1"
         self._compile(model)
 
         self.classes_ = classes
-        self.model_, self._network = model, network
+        self.model_, self._network = model, with_outputs(model, (IOU_ESTIMATE,))
         self.history_ = combine_histories(histories)
         self.n_iter_ = len(self.history_.get("loss", []))
         self.callbacks_ = callbacks
@@ -443,7 +447,7 @@ default="giou_l1"
         outputs = dict(
             zip(self._network.output_names, self._run(self._network, images), strict=True)
         )
-        probabilities, estimate = outputs.get("class_prediction"), outputs.get("bbox_iou")
+        probabilities, estimate = outputs.get("class_prediction"), outputs.get(IOU_ESTIMATE)
         boxes = outputs["bbox_prediction"]
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
         predicted = pd.DataFrame(
@@ -762,7 +766,7 @@ default="giou_l1"
             state = {**state, "model_": unpack_model(state["model_"])}
         super().__setstate__(state)
         if "model_" in state:
-            self._network = with_iou_estimate(self.model_)
+            self._network = with_outputs(self.model_, (IOU_ESTIMATE,))
             self._compile(self.model_)
 
     def __sklearn_tags__(self):

@@ -5,7 +5,14 @@ import math
 import keras
 from keras import ops
 
-__all__ = ["BOX_LOSSES", "MeanIoU", "get_box_loss", "iou_estimate_loss"]
+__all__ = [
+    "BOX_LOSSES",
+    "MeanIoU",
+    "get_box_loss",
+    "iou_estimate_loss",
+    "x_edges_loss",
+    "y_edges_loss",
+]
 
 #: Error of an edge from which the Huber loss grows linearly: a tenth of the image. Keras's
 #: default of 1 is never reached by normalised edges, and would be half the squared error.
@@ -104,6 +111,45 @@ def iou_estimate_loss(y_true, y_pred):
     """
     iou = ops.stop_gradient(_paired_iou(y_true, y_pred[..., 1:]))
     return keras.losses.binary_crossentropy(iou[..., None], y_pred[..., :1])
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def x_edges_loss(y_true, y_pred):
+    """Cross-entropy of the distributions of ``x_min`` and ``x_max`` with where these are.
+
+    The probability belongs to the two positions next to the true edge, the more to the
+    nearer one: the distribution focal loss of X. Li et al., "Generalized Focal Loss",
+    NeurIPS 2020, arXiv:2006.04388.
+
+    Parameters
+    ----------
+    y_true : tensor of shape (n, 4)
+        True boxes.
+    y_pred : tensor of shape (n, length, 2)
+        Logits of both edges at positions from 0 to 1.
+
+    Returns
+    -------
+    tensor of shape (n,)
+        Mean of both edges.
+    """
+    return _edges_loss(y_true[..., :2], y_pred)
+
+
+@keras.saving.register_keras_serializable("skbbox")
+def y_edges_loss(y_true, y_pred):
+    """The same as :func:`x_edges_loss` for ``y_min`` and ``y_max``."""
+    return _edges_loss(y_true[..., 2:], y_pred)
+
+
+def _edges_loss(edges, logits):
+    length = logits.shape[1]
+    positions = ops.reshape(ops.arange(length, dtype=logits.dtype), (1, length, 1))
+    place = ops.cast(edges, logits.dtype)[:, None] * (length - 1)
+    # 1 at the edge itself, 0 from the next position but one on.
+    target = ops.maximum(1 - ops.abs(place - positions), 0.0)
+    entropy = -ops.sum(target * ops.log_softmax(logits, axis=1), axis=1)
+    return ops.mean(entropy, axis=-1)
 
 
 @keras.saving.register_keras_serializable("skbbox")

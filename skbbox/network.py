@@ -16,7 +16,7 @@ from .box_heads import BOX_HEADS, PROFILES
 from .exceptions import WeightsError
 from .seeds import draw_seed, initializer, preserved_random_state
 
-__all__ = ["build_network", "feature_extractor", "heads", "small_convnet", "with_iou_estimate"]
+__all__ = ["build_network", "feature_extractor", "heads", "small_convnet", "with_outputs"]
 
 #: Where Keras looks for ImageNet weights; it reads KERAS_HOME when it is imported.
 KERAS_MODELS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
@@ -90,13 +90,11 @@ def heads(model):
     return keras.Model(_features(model), model.outputs, name="heads")
 
 
-def with_iou_estimate(model):
-    """The same model with the output ``bbox_iou``, or the model itself where its head has none."""
-    if "bbox_iou" not in {layer.name for layer in model.layers}:
-        return model
-    return keras.Model(
-        model.input, [*model.outputs, model.get_layer("bbox_iou").output], name=model.name
-    )
+def with_outputs(model, names):
+    """The same model with outputs more, of those layers of these names that it has."""
+    known = {layer.name for layer in model.layers}
+    more = [model.get_layer(name).output for name in names if name in known]
+    return keras.Model(model.input, [*model.outputs, *more], name=model.name) if more else model
 
 
 #: Names of the layers that give a model's features, from fine to coarse. What lies before

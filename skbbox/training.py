@@ -7,9 +7,10 @@ import warnings
 import keras
 import numpy as np
 
+from .box_heads import EDGES, IOU_ESTIMATE
 from .exceptions import DivergenceWarning, TrainingDivergedError
 from .generator import EndlessBatches
-from .losses import MeanIoU, get_box_loss, iou_estimate_loss
+from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
 from .seeds import preserved_random_state
 
 __all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
@@ -20,6 +21,9 @@ MINIMUM_STEPS = 1000
 
 #: Learning rates of optimizers that are given by name; others keep Keras's own.
 DEFAULT_RATES = {"adam": 3e-3}
+
+#: Factor of the loss of the edges' distributions in that of the box.
+EDGES_WEIGHT = 0.125
 
 #: Share of the steps in which the learning rate of a cosine schedule rises.
 WARM_UP = 0.1
@@ -58,8 +62,8 @@ def compile_model(
     Parameters
     ----------
     model : keras.Model
-        With the output ``bbox_prediction``, and perhaps ``class_prediction`` before it and
-        ``bbox_iou`` after it.
+        With the output ``bbox_prediction``, perhaps ``class_prediction`` before it, and
+        other outputs of the spatial head after it.
     optimizer, learning_rate, box_loss, class_loss_weight, box_loss_weight
         As for :class:`SingleBoxLocalizer`.
     cosine_steps : int, default=None
@@ -74,7 +78,9 @@ def compile_model(
         ),
         "bbox_prediction": (get_box_loss(box_loss), float(box_loss_weight), [MeanIoU()]),
         # It trains weights that nothing else does, so its factor is of no consequence.
-        "bbox_iou": (iou_estimate_loss, 1.0, []),
+        IOU_ESTIMATE: (iou_estimate_loss, 1.0, []),
+        EDGES[0]: (x_edges_loss, EDGES_WEIGHT * box_loss_weight, []),
+        EDGES[1]: (y_edges_loss, EDGES_WEIGHT * box_loss_weight, []),
     }
     losses, loss_weights, metrics = (
         {name: parts[name][i] for name in model.output_names} for i in range(3)
@@ -129,7 +135,7 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
         If the loss is not finite in a later epoch; the weights are those of the
         last finite one.
     """
-    has_estimate = "bbox_iou" in model.output_names
+    n_boxes = sum(name != "class_prediction" for name in model.output_names)
     _create_state(model)
     guard = _LossGuard()
     stopping = []
@@ -143,9 +149,9 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     try:
         with preserved_random_state():
             model.fit(
-                EndlessBatches(batches, box_twice=has_estimate),
+                EndlessBatches(batches, n_boxes),
                 steps_per_epoch=len(batches),
-                validation_data=validation and EndlessBatches(validation, box_twice=has_estimate),
+                validation_data=validation and EndlessBatches(validation, n_boxes),
                 validation_steps=validation and len(validation),
                 epochs=epochs,
                 shuffle=False,

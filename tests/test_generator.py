@@ -172,7 +172,7 @@ def test_a_wrong_parameter_is_named(wrong, message):
 def test_endless_batches_are_those_of_one_epoch_after_another():
     expected = BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7)
     endless = EndlessBatches(
-        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7), box_twice=False
+        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7), n_boxes=1
     )
     for epoch in range(3):
         for index in range(3):
@@ -184,17 +184,17 @@ def test_endless_batches_are_those_of_one_epoch_after_another():
         expected.on_epoch_end()
 
 
-def test_the_box_is_given_twice_with_and_without_classes_and_weights():
+def test_the_box_is_the_target_of_every_box_output_with_and_without_classes_and_weights():
     boxes = table()
     for columns, weights, n_targets in [
-        (boxes, None, 3),
-        (boxes, (np.arange(10), np.ones(10)), 3),
-        (boxes.drop(columns="class_name"), np.arange(10), 2),
+        (boxes, None, 4),
+        (boxes, (np.arange(10), np.ones(10)), 4),
+        (boxes.drop(columns="class_name"), np.arange(10), 3),
     ]:
         batches = BoundingBoxGenerator(columns, 32, 32, 4, False, sample_weight=weights)
-        _, *rest = EndlessBatches(batches, box_twice=True)[0]
+        _, *rest = EndlessBatches(batches, n_boxes=3)[0]
         assert all(len(values) == n_targets for values in rest)
-        assert all(np.array_equal(values[-1], values[-2]) for values in rest)
+        assert all(np.array_equal(values[-1], v) for values in rest for v in values[-3:])
 
 
 def test_views_of_an_image_take_turns():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from skbbox import MeanIoU, iou
-from skbbox.losses import BOX_LOSSES, get_box_loss
+from skbbox.losses import BOX_LOSSES, get_box_loss, x_edges_loss, y_edges_loss
 
 
 def test_mean_iou_of_the_chapters_boxes():
@@ -232,3 +232,41 @@ def test_each_loss_leads_to_the_box(name, start):
         optimizer.apply_gradients([(tape.gradient(loss, predicted), predicted)])
     ordered = np.sort(predicted.numpy().reshape(2, 2), axis=1).ravel()
     assert iou(TRUE, ordered.astype(float)) > 0.9
+
+
+#: Logits of two edges at the positions 0, 1/4, 1/2, 3/4 and 1.
+PROBABILITIES = np.array([[0.1, 0.2, 0.4, 0.2, 0.1], [0.05, 0.05, 0.1, 0.2, 0.6]])
+LOGITS = np.log(PROBABILITIES).T[None]
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        # Each on a position: the logarithms of 0.2 and 0.6.
+        ((0.25, 1.0), -(np.log(0.2) + np.log(0.6)) / 2),
+        # 3/8 lies half way between 0.2 and 0.4; 13/16 a quarter of the way from 0.2 to 0.6.
+        (
+            (0.375, 0.8125),
+            -((0.5 * np.log(0.2) + 0.5 * np.log(0.4)) + (0.75 * np.log(0.2) + 0.25 * np.log(0.6)))
+            / 2,
+        ),
+        ((0.0, 0.5), -(np.log(0.1) + np.log(0.1)) / 2),
+    ],
+)
+def test_losses_of_edges_have_the_values_worked_out_by_hand(edges, expected):
+    other = (0.1, 0.9)
+    x = x_edges_loss(np.float32([[*edges, *other]]), np.float32(LOGITS))
+    y = y_edges_loss(np.float32([[*other, *edges]]), np.float32(LOGITS))
+    assert float(x[0]) == pytest.approx(expected, abs=1e-6)
+    assert float(y[0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_gradients_of_edges_are_finite_and_lead_to_them_from_far_away():
+    logits = tf.Variable([[[200.0, 0.0], [0.0, 0.0], [0.0, 200.0]]])
+    with tf.GradientTape() as tape:
+        loss = x_edges_loss(tf.constant([[1.0, 1.0, 0.0, 1.0]]), logits)
+    gradient = tape.gradient(loss, logits).numpy()
+    assert np.isfinite(gradient).all()
+    # x_min lies at 1 and was sought at 0; x_max is right, and nothing is to be changed.
+    assert gradient[0, :, 0].tolist() == pytest.approx([0.5, 0.0, -0.5])
+    assert gradient[0, :, 1].tolist() == pytest.approx([0.0, 0.0, 0.0])

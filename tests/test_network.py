@@ -131,7 +131,7 @@ def test_box_heads_give_edges_within_the_image(box_head):
 def test_spatial_head_reads_the_place_of_a_bright_column():
     # A distribution that is 1 at the last of 4 columns has its mean at 1.0.
     model = heads(build(box_head="spatial", image_size=(32, 32)))
-    model.get_layer("bbox_x_profile2").set_weights([np.zeros((5, 64, 2)), np.zeros(2)])
+    model.get_layer("bbox_x_edges").set_weights([np.zeros((5, 64, 2)), np.zeros(2)])
     boxes = model.predict_on_batch(np.random.default_rng(0).random((1, 4, 4, 96)))[1]
     # All positions equally likely: the mean of 0, 1/3, 2/3 and 1.
     assert boxes[0, :2] == pytest.approx([0.5, 0.5])
