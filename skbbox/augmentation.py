@@ -12,7 +12,8 @@ __all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "mirrored", "standard", 
 #: Ranges of :func:`standard`.
 ZOOM = (0.6, 1.25)
 STRETCH = (0.85, 1.18)
-DEGREES = (-8.0, 8.0)
+# The box around a turned object that is no rectangle is wide by about the angle: little of it.
+DEGREES = (-3.0, 3.0)
 BRIGHTNESS = (0.7, 1.3)
 CONTRAST = (0.7, 1.3)
 

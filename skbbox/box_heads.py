@@ -11,7 +11,7 @@ __all__ = [
     "EDGES",
     "IOU_ESTIMATE",
     "PROFILES",
-    "FirstInput",
+    "OrderedBox",
     "dense_box_head",
     "pooled_box_head",
     "spatial_box_head",
@@ -76,6 +76,12 @@ def spatial_box_head(maps, rng):
     tells how good it is: X. Li et al., "Generalized Focal Loss V2", CVPR 2021,
     arXiv:2011.12885.
     """
+    if min(maps[-2:][0].shape[1:3]) < 2:
+        raise ValueError(
+            "box_head='spatial' reads edges from a feature map of at least 2 x 2 positions; this "
+            f"backbone gives {maps[-2:][0].shape[1:3]}. Pass a larger image_size, or "
+            "box_head='dense'."
+        )
     fused = _attended(_fused(maps[-2:], rng), maps[-1], rng)
     finer_columns, finer_rows = _finer_profiles(maps[0]) if len(maps) > 2 else (None, None)
     columns, column_sharpness = _edges(_profile(fused, 1), finer_columns, "x", rng)
@@ -83,7 +89,7 @@ def spatial_box_head(maps, rng):
     box = layers.Concatenate(name="bbox_edges")([columns, rows])
     estimate = _iou_estimate(box, [column_sharpness, row_sharpness], rng)
     # The estimate is no output of the model, but part of it, and can be made an output.
-    return FirstInput(name="bbox_prediction")([box, estimate])
+    return OrderedBox(name="bbox_prediction")([box, estimate])
 
 
 BOX_HEADS = {"dense": dense_box_head, "pooled": pooled_box_head, "spatial": spatial_box_head}
@@ -103,14 +109,44 @@ MOMENTUM = 0.9
 
 
 @keras.saving.register_keras_serializable("skbbox")
-class FirstInput(layers.Layer):
-    """Gives its first input on; what the others come from stays part of the model."""
+class OrderedBox(layers.Layer):
+    """The box, its first input, with edges in order; what the others come from stays in the model.
 
-    def call(self, inputs):
-        return inputs[0]
+    In training edges are left as they are, so that each distribution has one edge to learn.
+    """
+
+    def call(self, inputs, training=False):
+        box = inputs[0]
+        if training:
+            return box
+        low, high = box[:, ::2], box[:, 1::2]
+        ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
+        return ops.reshape(ordered, (-1, 4))
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
+
+
+@keras.saving.register_keras_serializable("skbbox")
+class ProfileConvolution(layers.Conv1D):
+    """A convolution of stride 1 and equal length, by one product of matrices.
+
+    The gradient of Conv1D takes about three times as long on a processor, for profiles
+    of a few dozen positions and hundreds of channels.
+    """
+
+    def call(self, profile):
+        width, channels, filters = self.kernel.shape
+        length = profile.shape[1]
+        kernel = ops.reshape(ops.transpose(self.kernel, (1, 0, 2)), (channels, width * filters))
+        parts = ops.matmul(ops.reshape(profile, (-1, channels)), kernel)
+        parts = ops.split(ops.reshape(parts, (-1, length, width * filters)), width, axis=-1)
+        # Position i takes from its neighbour i + k - (width - 1) // 2.
+        total = sum(
+            ops.pad(part, ((0, 0), (width - 1 - k, k), (0, 0))) for k, part in enumerate(parts)
+        )
+        total = total[:, width // 2 : width // 2 + length]
+        return total if self.bias is None else total + self.bias
 
 
 def _fused(maps, rng):
@@ -122,9 +158,9 @@ def _fused(maps, rng):
         x = layers.SpatialDropout2D(DROPOUT, seed=draw_seed(rng), name=f"bbox_map{number}_dropout")(
             x
         )
-        x = layers.Conv2D(
+        # At each position, as a 1x1 convolution does, whose gradient takes longer.
+        x = layers.Dense(
             FUSED_CHANNELS,
-            1,
             use_bias=False,
             kernel_initializer=initializer(rng),
             name=f"bbox_map{number}",
@@ -146,8 +182,7 @@ def _attended(fused, coarse, rng):
     query = layers.GlobalAveragePooling2D(name="bbox_query_pool")(coarse)
     query = layers.Dropout(QUERY_DROPOUT, seed=draw_seed(rng), name="bbox_query_dropout")(query)
     query = layers.Dense(channels, kernel_initializer=initializer(rng), name="bbox_query")(query)
-    keys = layers.Dense(channels, kernel_initializer=initializer(rng), name="bbox_keys")(fused)
-    likeness = ops.sum(keys * query[:, None, None, :], axis=-1, keepdims=True) / channels**0.5
+    likeness = ops.sum(fused * query[:, None, None, :], axis=-1, keepdims=True) / channels**0.5
     return layers.Concatenate(name="bbox_attended")([fused * ops.sigmoid(likeness), likeness])
 
 
@@ -167,15 +202,15 @@ def _profile(features, over):
 def _edges(profile, finer, name, rng):
     """The two edges along one axis, and how sharp their distributions are."""
     if finer is not None:
-        finer = layers.Dropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout")(
-            finer
-        )
+        finer = layers.SpatialDropout1D(
+            DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout"
+        )(finer)
         finer = _convolved(finer, 1, f"bbox_{name}_finer", rng)
         nearest = np.arange(finer.shape[1]) * profile.shape[1] // finer.shape[1]
         profile = ops.concatenate([ops.take(profile, nearest, axis=1), finer], axis=-1)
     profile = _convolved(profile, 5, f"bbox_{name}_profile1", rng)
     profile = layers.Dropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_dropout")(profile)
-    profile = layers.Conv1D(
+    profile = ProfileConvolution(
         2,
         5,
         padding="same",
@@ -185,17 +220,16 @@ def _edges(profile, finer, name, rng):
     distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
     length = distribution.shape[1]
     positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
-    means = ops.sum(distribution * positions, axis=1)
-    edges = ops.stack([ops.min(means, axis=-1), ops.max(means, axis=-1)], axis=-1)
+    edges = ops.sum(distribution * positions, axis=1)
     # The estimate must not change what it is an estimate of.
     distribution = ops.stop_gradient(distribution)
-    offsets = ops.expand_dims(ops.stop_gradient(means), axis=1) - positions
+    offsets = ops.expand_dims(ops.stop_gradient(edges), axis=1) - positions
     spread = ops.sqrt(ops.sum(distribution * ops.square(offsets), axis=1) + 1e-6)
     return edges, ops.concatenate([ops.max(distribution, axis=1), spread], axis=-1)
 
 
 def _convolved(profile, width, name, rng):
-    x = layers.Conv1D(
+    x = ProfileConvolution(
         PROFILE_CHANNELS,
         width,
         padding="same",

@@ -47,7 +47,8 @@ def split_classifier(classifier):
         _check_built(whole)
         model = flattened(whole)
     # Its preprocessing is known by the name of a backbone of keras.applications.
-    inner = [layer.name for layer in whole.layers if isinstance(layer, keras.Model)]
+    inner = [layer for layer in whole.layers if isinstance(layer, keras.Model)]
+    largest = max(inner, key=lambda layer: layer.count_params(), default=model)
     if len(model.outputs) != 1:
         raise ValueError(f"{FORM}Received: {model.name} with {len(model.outputs)} outputs.")
     dense = _last_dense(model.outputs[0])
@@ -57,7 +58,7 @@ def split_classifier(classifier):
     pooling = _made_by(tensor)
     if not isinstance(pooling, layers.GlobalAveragePooling2D) or pooling.keepdims:
         raise ValueError(f"{FORM}Received: {_named(pooling)} in the place of the pooling.")
-    extractor = keras.Model(model.input, pooling.input, name=[*inner, model.name][0])
+    extractor = keras.Model(model.input, pooling.input, name=largest.name)
     kernel, *bias = dense.get_weights()
     return extractor, kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype)
 

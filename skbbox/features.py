@@ -44,7 +44,7 @@ def predict_images(model, items, image_size, batch_size, verbose=0):
         If an image cannot be read; names the row.
     """
     return _outputs(
-        model, lambda row: load_row(items, row, image_size), len(items), batch_size, verbose
+        model, lambda row: load_row(items, row, image_size)[None], len(items), batch_size, verbose
     )
 
 
@@ -53,7 +53,9 @@ def decoded_images(items, image_size, batch_size, verbose=0):
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
     start = 0
-    for batch in _batches(lambda row: load_row(items, row, image_size), len(items), batch_size):
+    for batch in _batches(
+        lambda row: load_row(items, row, image_size)[None], len(items), batch_size
+    ):
         pixels[start : start + len(batch)] = batch
         start += len(batch)
         progress.add(len(batch))
@@ -87,14 +89,13 @@ def frozen_features(extractor, items, boxes, views, image_size, batch_size, memo
     def run():
         view_boxes = np.empty((len(items), len(views), 4))
 
-        def load(number):
-            row, view = divmod(number, len(views))
-            pixels, view_boxes[row, view] = views[view](
-                load_row(items, row, image_size), boxes[row]
-            )
-            return pixels
+        def load(row):
+            image = load_row(items, row, image_size)
+            seen = [view(image, boxes[row]) for view in views]
+            view_boxes[row] = [box for _, box in seen]
+            return np.stack([pixels for pixels, _ in seen])
 
-        maps = _outputs(extractor, load, view_boxes.size // 4, batch_size, verbose)
+        maps = _outputs(extractor, load, len(items), batch_size, verbose, n_views=len(views))
         return [x.reshape(*view_boxes.shape[:2], *x.shape[1:]) for x in maps], view_boxes
 
     if memory is None:
@@ -116,13 +117,16 @@ def _features_of(contents, boxes, n_views, backbone, image_size, run):
     return run()
 
 
-def _outputs(model, load, n, batch_size, verbose):
-    """Outputs of a model for `n` inputs, each from a call of `load` with its number."""
+def _outputs(model, load, n_rows, batch_size, verbose, n_views=1):
+    """Outputs of a model for all rows, each `n_views` images that a call of `load` gives."""
+    n = n_rows * n_views
+    rows_at_once = max(1, batch_size // n_views)
+    batch_size = rows_at_once * n_views
     progress = keras.utils.Progbar(n, verbose=verbose)
     # Compiling a graph takes longer than running two batches without one.
     run = model.predict_on_batch if n > 2 * batch_size else _without_graph(model)
     outputs, start = None, 0
-    for pixels in _batches(load, n, batch_size):
+    for pixels in _batches(load, n_rows, rows_at_once):
         # Batches of one size, so that one graph serves them all.
         short = start and len(pixels) < batch_size
         padded = np.resize(pixels, (batch_size, *pixels.shape[1:])) if short else pixels
@@ -142,17 +146,17 @@ def _without_graph(model):
     )
 
 
-def _batches(load, n, batch_size):
-    """Decoded batches, one of them being prepared while another is used."""
+def _batches(load, n_rows, rows_at_once):
+    """The images of some rows at a time, being prepared while those before them are used."""
     with ThreadPoolExecutor(N_THREADS) as pool:
         ahead = deque()
-        for start in range(0, n, batch_size):
-            numbers = range(start, min(start + batch_size, n))
-            ahead.append([pool.submit(load, number) for number in numbers])
+        for start in range(0, n_rows, rows_at_once):
+            rows = range(start, min(start + rows_at_once, n_rows))
+            ahead.append([pool.submit(load, row) for row in rows])
             if len(ahead) > 1:
-                yield np.stack([future.result() for future in ahead.popleft()])
+                yield np.concatenate([future.result() for future in ahead.popleft()])
         while ahead:
-            yield np.stack([future.result() for future in ahead.popleft()])
+            yield np.concatenate([future.result() for future in ahead.popleft()])
 
 
 def _content(item):

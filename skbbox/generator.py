@@ -6,10 +6,11 @@ import pandas as pd
 
 from .augmentation import get_augmentation
 from .boxes import COORDINATES, TARGET_COLUMNS
+from .exceptions import BoxError
 from .images import load_row
 from .inputs import check_images, check_targets
 
-__all__ = ["BoundingBoxGenerator", "EndlessBatches", "FeatureBatches"]
+__all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches"]
 
 LAST_BATCH = ("keep", "drop", "pad")
 
@@ -122,27 +123,32 @@ class FeatureBatches(Batches):
         return maps, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
 
 
-class EndlessBatches(keras.utils.PyDataset):
-    """One epoch of batches after another, for a ``fit`` that is told the steps of an epoch.
-
-    Keras makes new iterators for each epoch of a finite dataset, and on few images that
-    takes longer than the epoch itself.
+class ModelBatches(keras.utils.PyDataset):
+    """Batches with a target for each output of a model.
 
     Parameters
     ----------
     batches : Batches
     n_boxes : int
         Of how many outputs the box is the target.
+    endless : bool
+        Whether one epoch follows another, for a ``fit`` that is told the steps of an epoch.
+        Keras makes new iterators for each epoch of a finite dataset, and on few images
+        that takes longer than the epoch itself.
     """
 
-    def __init__(self, batches, n_boxes):
+    def __init__(self, batches, n_boxes, endless):
         super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
-        self.batches, self.n_boxes = batches, n_boxes
+        self.batches, self.n_boxes, self.endless = batches, n_boxes, endless
+
+    def close(self):
+        """Let go of the batches, for what may hold on to this dataset."""
+        self.batches = None
 
     @property
     def num_batches(self):
-        """None, which is how Keras knows a dataset without an end."""
-        return None
+        """Batches of an epoch, or None, which is how Keras knows a dataset without an end."""
+        return None if self.endless else len(self.batches)
 
     def __getitem__(self, index):
         inputs, *rest = self.batches.batch(*divmod(index, len(self.batches)))
@@ -259,7 +265,16 @@ class BoundingBoxGenerator(Batches):
         if self.augment is None:
             return image, box
         rng = np.random.default_rng([self.seed, epoch, row])
-        return self.augment(image, box, rng)
+        # Copies, as what it changes in place must not reach the next epoch.
+        changed, changed_box = self.augment(image.copy(), box.copy(), rng)
+        if np.shape(changed) != image.shape or np.shape(changed_box) != (4,):
+            raise ValueError(
+                f"augment must return an image of shape {image.shape} and a box of shape (4,). "
+                f"Received for row {row}: {np.shape(changed)} and {np.shape(changed_box)}."
+            )
+        if not np.isfinite(changed_box).all():
+            raise BoxError(f"Row {row}: augment returned the box {changed_box}.")
+        return changed, changed_box
 
 
 def encode_classes(class_names, classes=None):

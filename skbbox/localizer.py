@@ -1,5 +1,6 @@
 """SingleBoxLocalizer: validate, encode, build, train, predict."""
 
+import functools
 import warnings
 from numbers import Integral, Real
 
@@ -61,8 +62,12 @@ VIEWS_OF_AN_IMAGE = (2, 10)
 #: ``early_stopping="auto"`` sets images aside from this number on.
 MANY_IMAGES = 10_000
 
-#: Parameter and the names that it takes.
-CHOICES = {"engine": ("auto", "keras"), "learning_rate_schedule": ("cosine", "constant")}
+#: Parameter and the values that it takes.
+CHOICES = {
+    "engine": ("auto", "keras"),
+    "learning_rate_schedule": ("cosine", "constant"),
+    "early_stopping": ("auto", True, False),
+}
 
 #: Parameter, its kind, the lowest value, and the value that it must stay below.
 PARAMETER_RANGES = [
@@ -144,9 +149,9 @@ default="giou_l1"
         Callbacks that set the learning rate need ``"constant"``.
     epochs : int or "auto", default="auto"
         Passes over the training images with a frozen backbone (or a new one, with
-        ``weights=None``). ``"auto"`` is 10, and more where these are fewer than 1,000
-        steps of `batch_size` images: 250 for 100 images, 10 from 3,200 images on.
-    batch_size : int, default=32
+        ``weights=None``). ``"auto"`` is 10, and more where these are fewer than 600
+        steps of `batch_size` images: 300 for 100 images, 10 from 3,800 images on.
+    batch_size : int, default=64
         Images in a step of training, and in one of prediction.
     fine_tune_epochs : int, default=0
         Further epochs in which the backbone is trained too, with its BatchNorm frozen.
@@ -253,7 +258,7 @@ default="giou_l1"
         learning_rate=None,
         learning_rate_schedule="cosine",
         epochs="auto",
-        batch_size=32,
+        batch_size=64,
         fine_tune_epochs=0,
         fine_tune_learning_rate=1e-5,
         augment="standard",
@@ -379,6 +384,9 @@ default="giou_l1"
             )
         weights = self._output_weights(sample_weight, targets, len(images))
         rows = self._split(images, targets, rng)
+        if self._goes_on():
+            # Not the order, the views and the dropout of the last fit once more.
+            rng = np.random.default_rng([int(rng.integers(2**31)), self.n_iter_])
         epochs = self.epochs
         if epochs == "auto":
             epochs = auto_epochs(len(rows[0]), self.batch_size)
@@ -388,26 +396,25 @@ default="giou_l1"
         seed = int(rng.integers(2**31))
 
         histories = [self.history_] if self._goes_on() else []
+        train_stage = functools.partial(
+            self._train_stage, rows=rows, callbacks=callbacks, histories=histories
+        )
         image_batches = None
         if epochs and self.weights is not None and not callable(self.augment):
-            batches = self._feature_batches(model, images, targets, codes, weights)
-            histories.append(self._train(heads(network), batches, rows, epochs, callbacks, seed))
+            feature_batches = self._feature_batches(model, images, targets, codes, weights)
+            train_stage(heads(network), feature_batches, epochs, seed)
         elif epochs:
             image_batches = self._image_batches(images, targets, classes, weights)
-            histories.append(self._train(network, image_batches, rows, epochs, callbacks, seed))
+            train_stage(network, image_batches, epochs, seed)
         if self.fine_tune_epochs:
             unfreeze(model)
             image_batches = image_batches or self._image_batches(images, targets, classes, weights)
-            histories.append(
-                self._train(
-                    network,
-                    image_batches,
-                    rows,
-                    self.fine_tune_epochs,
-                    callbacks,
-                    seed + 1,
-                    learning_rate=self.fine_tune_learning_rate,
-                )
+            train_stage(
+                network,
+                image_batches,
+                self.fine_tune_epochs,
+                seed + 1,
+                learning_rate=self.fine_tune_learning_rate,
             )
         self._compile(model)
 
@@ -556,6 +563,11 @@ default="giou_l1"
                 raise ValueError(
                     f"{name} must be one of {list(choices)}. Received: {getattr(self, name)!r}."
                 )
+        if self.classifier is not None and self.weights != "imagenet":
+            raise ValueError(
+                "A classifier comes with its weights, so weights must be left at 'imagenet'. "
+                f"Received: {self.weights!r}."
+            )
         get_augmentation(self.augment)
         get_box_loss(self.box_loss)
         self._height_and_width()
@@ -616,13 +628,12 @@ default="giou_l1"
         return self.warm_start and hasattr(self, "model_")
 
     def _build(self, classes, rng):
-        backbone, weights, last_layer = self.backbone, self.weights, None
+        backbone, last_layer = self.backbone, None
         if self.classifier is not None:
             backbone, *last_layer = split_classifier(self.classifier)
-            weights = "imagenet"
         model = build_network(
             backbone=backbone,
-            weights=weights,
+            weights=self.weights,
             alpha=self.alpha,
             preprocessing=self.preprocessing,
             image_size=self._height_and_width(),
@@ -708,19 +719,31 @@ default="giou_l1"
 
         return batches
 
-    def _train(self, model, batches, rows, epochs, callbacks, seed, learning_rate=None):
+    def _train_stage(
+        self, model, batches, epochs, seed, *, rows, callbacks, histories, learning_rate=None
+    ):
+        """Train a model and append its history to those of the stages before it."""
         train_rows, validation_rows = rows
         training = batches(train_rows, shuffle=True, seed=seed)
+        validation, patience = None, None
+        if validation_rows is not None:
+            validation = batches(validation_rows, shuffle=False, seed=seed)
+            if self._stops_early(len(train_rows) + len(validation_rows)):
+                patience = self.patience
         cosine = self.learning_rate_schedule == "cosine"
         self._compile(model, learning_rate, epochs * len(training) if cosine else None)
-        return train(
-            model,
-            training,
-            None if validation_rows is None else batches(validation_rows, shuffle=False, seed=seed),
-            epochs=epochs,
-            callbacks=callbacks,
-            patience=self.patience if validation_rows is not None and self.early_stopping else None,
-            verbose=self.verbose,
+        histories.append(
+            train(
+                model,
+                training,
+                validation,
+                epochs=epochs,
+                callbacks=callbacks,
+                patience=patience,
+                verbose=self.verbose,
+                box_loss_weight=self.box_loss_weight,
+                is_trained=bool(histories),
+            )
         )
 
     def _compile(self, model, learning_rate=None, cosine_steps=None):

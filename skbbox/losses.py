@@ -96,7 +96,9 @@ BOX_LOSSES = {
 
 @keras.saving.register_keras_serializable("skbbox")
 def iou_estimate_loss(y_true, y_pred):
-    """Cross-entropy of an estimated IoU with the IoU that the box has.
+    """Divergence of an estimated IoU from the IoU that the box has; 0 where they are equal.
+
+    It is their cross-entropy less the entropy of the IoU, which no estimate can lower.
 
     Parameters
     ----------
@@ -109,8 +111,9 @@ def iou_estimate_loss(y_true, y_pred):
     -------
     tensor of shape (n,)
     """
-    iou = ops.stop_gradient(_paired_iou(y_true, y_pred[..., 1:]))
-    return keras.losses.binary_crossentropy(iou[..., None], y_pred[..., :1])
+    iou = ops.stop_gradient(_paired_iou(y_true, y_pred[..., 1:]))[..., None]
+    entropy = keras.losses.binary_crossentropy(iou, iou)
+    return keras.losses.binary_crossentropy(iou, y_pred[..., :1]) - entropy
 
 
 @keras.saving.register_keras_serializable("skbbox")

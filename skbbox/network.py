@@ -24,6 +24,9 @@ KERAS_MODELS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "mod
 #: A feature map with a pixel for so many of the image is fine enough by itself.
 FINEST_STRIDE = 8
 
+#: Operations of keras.ops that preprocessing is made of; they have no public classes.
+ARITHMETIC = ("Add", "Divide", "Multiply", "Subtract", "TrueDivide")
+
 #: Sides in pixels below which a backbone of keras.applications has no feature map left.
 MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
 
@@ -342,6 +345,8 @@ def _with_finer_maps(backbone, image_size):
             # What a layer of zeros was added to is a pixel larger than the picture it shows.
             if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4
             if shape[1] >= least
+            # Sizes are rounded: 100 pixels make 13 of stride 8.
+            if image_size[0] / shape[1] > 0.75 * FINEST_STRIDE
         ]
         if not finer:
             break
@@ -394,14 +399,27 @@ def _with_unique_names(model):
 
 def _preprocessing_of_model(model):
     """Preprocessing of a model that was not built here, from what it shows of itself."""
+    if _prepares_itself(model):
+        return _preprocessing(None)
     name = re.sub("[_-]", "", model.name.lower())
     known = [key for key in _applications() if name.startswith(key)]
     if known:
         return sys.modules[_applications()[max(known, key=len)].__module__].preprocess_input
-    prepares_itself = any(
-        isinstance(layer, (layers.Rescaling, layers.Normalization)) for layer in model.layers
-    )
-    return _preprocessing(None if prepares_itself else "tf")
+    return _preprocessing("tf")
+
+
+def _prepares_itself(model):
+    """Whether a model changes pixels before its first layer with weights that are trained."""
+    for operation in getattr(model, "operations", model.layers):
+        if isinstance(operation, keras.Model) and _prepares_itself(operation):
+            return True
+        if isinstance(operation, (layers.Rescaling, layers.Normalization)):
+            return True
+        if type(operation).__name__ in ARITHMETIC:
+            return True
+        if getattr(operation, "weights", None):
+            return False
+    return False
 
 
 def _preprocessing(preprocessing):

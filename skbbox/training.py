@@ -9,7 +9,7 @@ import numpy as np
 
 from .box_heads import EDGES, IOU_ESTIMATE
 from .exceptions import DivergenceWarning, TrainingDivergedError
-from .generator import EndlessBatches
+from .generator import ModelBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
 from .seeds import preserved_random_state
 
@@ -17,7 +17,7 @@ __all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
 
 #: ``epochs="auto"``: at least so many passes over the images, and so many steps.
 MINIMUM_EPOCHS = 10
-MINIMUM_STEPS = 1000
+MINIMUM_STEPS = 600
 
 #: Learning rates of optimizers that are given by name; others keep Keras's own.
 DEFAULT_RATES = {"adam": 3e-3}
@@ -35,13 +35,13 @@ ADVICE = (
 
 
 def auto_epochs(n_images, batch_size):
-    """Epochs that train enough: 10, and more where these are fewer than 1,000 steps.
+    """Epochs that train enough: 10, and more where these are fewer than 600 steps.
 
     Examples
     --------
     >>> from skbbox.training import auto_epochs
-    >>> auto_epochs(100, batch_size=32), auto_epochs(10_000, batch_size=32)
-    (250, 10)
+    >>> auto_epochs(100, batch_size=64), auto_epochs(10_000, batch_size=64)
+    (300, 10)
     """
     steps = math.ceil(n_images / batch_size)
     return max(MINIMUM_EPOCHS, math.ceil(MINIMUM_STEPS / steps))
@@ -104,7 +104,9 @@ def fresh_callbacks(callbacks):
     ]
 
 
-def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
+def train(
+    model, batches, validation, *, epochs, callbacks, patience, verbose, box_loss_weight, is_trained
+):
     """Fit a compiled model and keep its last good weights.
 
     Parameters
@@ -118,6 +120,10 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
         Epochs without a better validation loss after which to stop and go back
         to the best weights; None never stops early.
     verbose : {0, 1}
+    box_loss_weight : float
+        What the model was compiled with.
+    is_trained : bool
+        Whether the weights that it comes with are worth keeping.
 
     Returns
     -------
@@ -127,17 +133,19 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     Raises
     ------
     TrainingDivergedError
-        If the loss is not finite in the first epoch.
+        If the loss is not finite in the first epoch of a model that is not trained yet.
 
     Warns
     -----
     DivergenceWarning
-        If the loss is not finite in a later epoch; the weights are those of the
-        last finite one.
+        If the loss is not finite in another epoch; the weights are those before it.
     """
     n_boxes = sum(name != "class_prediction" for name in model.output_names)
+    training = ModelBatches(batches, n_boxes, endless=True)
+    if validation is not None:
+        validation = ModelBatches(validation, n_boxes, endless=False)
     _create_state(model)
-    guard = _LossGuard()
+    guard = _LossGuard(model.get_weights() if is_trained else None)
     stopping = []
     if patience is not None:
         stopping = [
@@ -149,10 +157,9 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
     try:
         with preserved_random_state():
             model.fit(
-                EndlessBatches(batches, n_boxes),
+                training,
                 steps_per_epoch=len(batches),
-                validation_data=validation and EndlessBatches(validation, n_boxes),
-                validation_steps=validation and len(validation),
+                validation_data=validation,
                 epochs=epochs,
                 shuffle=False,
                 callbacks=[*stopping, *callbacks, guard, history],
@@ -164,9 +171,15 @@ def train(model, batches, validation, *, epochs, callbacks, patience, verbose):
             if getattr(source, "error", None) is not None:
                 raise source.error from None
         raise
+    finally:
+        # TensorFlow holds on to every dataset until the process ends; not to the features.
+        training.close()
     if guard.diverged:
         guard.restore()
-    return _history(history.history, guard.good_epochs, len(model.outputs) == 1)
+    history = _history(history.history, guard.good_epochs)
+    if len(model.outputs) == 1:
+        _name_the_only_output(history, box_loss_weight)
+    return history
 
 
 def _create_state(model):
@@ -192,11 +205,11 @@ def _create_state(model):
 class _LossGuard(keras.callbacks.Callback):
     """Stops at a loss that is NaN or infinite and remembers the weights before it."""
 
-    def __init__(self):
+    def __init__(self, good_weights):
         super().__init__()
         self.diverged = False
         self.good_epochs = 0
-        self.good_weights = None
+        self.good_weights = good_weights
 
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
@@ -217,24 +230,29 @@ class _LossGuard(keras.callbacks.Callback):
                 f"The loss became NaN or infinite in the first epoch. {ADVICE}"
             )
         self.model.set_weights(self.good_weights)
+        kept = f"of epoch {self.good_epochs}" if self.good_epochs else "that it began with"
         warnings.warn(
             f"The loss became NaN or infinite in epoch {self.good_epochs + 1}; training stopped "
-            f"and the weights of epoch {self.good_epochs} were kept. {ADVICE}",
+            f"and the weights {kept} were kept. {ADVICE}",
             DivergenceWarning,
             stacklevel=5,
         )
 
 
-def _history(recorded, epochs, box_only):
-    history = {key: [float(value) for value in values[:epochs]] for key, values in recorded.items()}
-    if not box_only:
-        return history
-    # Keras names no output where there is only one.
+def _history(recorded, epochs):
+    return {key: [float(value) for value in values[:epochs]] for key, values in recorded.items()}
+
+
+def _name_the_only_output(history, box_loss_weight):
+    """Name the curves of the box, as Keras names no output where there is only one."""
     for prefix in ("", "val_"):
         if prefix + "loss" in history:
-            history[f"{prefix}bbox_prediction_loss"] = list(history[prefix + "loss"])
+            # The loss is the sum, which the weight is in.
+            history[f"{prefix}bbox_prediction_loss"] = [
+                value / box_loss_weight if box_loss_weight else math.nan
+                for value in history[prefix + "loss"]
+            ]
             history[f"{prefix}bbox_prediction_mean_iou"] = history.pop(prefix + "mean_iou")
-    return history
 
 
 def _fresh_optimizer(optimizer, learning_rate, cosine_steps):

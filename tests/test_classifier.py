@@ -172,3 +172,62 @@ def test_other_classes_than_the_classifiers_are_refused(shapes):
     localizer = SingleBoxLocalizer.from_classifier(trained(sequential), image_size=32)
     with pytest.raises(ValueError, match=r"classifier has 4 classes.*classifier_classes"):
         localizer.fit(X, y.assign(class_name=three))
+
+
+def rescaled_mobilenet():
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.RandomFlip("horizontal", seed=0),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            keras.applications.MobileNet(
+                input_shape=(32, 32, 3), alpha=0.25, include_top=False, weights=None
+            ),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+def prepared_mobilenet():
+    pixels = keras.Input((32, 32, 3))
+    augmented = keras.Sequential([layers.RandomFlip("horizontal", seed=0)])(pixels)
+    backbone = keras.applications.MobileNet(
+        input_shape=(32, 32, 3), alpha=0.25, include_top=False, weights=None
+    )
+    x = backbone(keras.applications.mobilenet.preprocess_input(augmented))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(pixels, layers.Dense(4, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("build", [rescaled_mobilenet, prepared_mobilenet])
+def test_a_classifier_that_prepares_its_pixels_is_given_them_as_they_are(build, shapes, tmp_path):
+    X, y = shapes
+    model = trained(build)
+    model.save(tmp_path / "classifier.keras")
+    localizer = SingleBoxLocalizer.from_classifier(
+        tmp_path / "classifier.keras", image_size=32, epochs=0, box_head="dense"
+    ).fit(X, y)
+    expected = model.predict_on_batch(X.astype("float32"))
+    assert np.allclose(localizer.predict_proba(X), expected, atol=1e-5)
+
+
+def test_a_mobilenet_without_preprocessing_in_it_gets_its_own(shapes):
+    X, y = shapes
+    backbone = keras.applications.MobileNet(
+        input_shape=(32, 32, 3), alpha=0.25, include_top=False, weights=None
+    )
+    model = keras.Sequential(
+        [backbone, layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax")]
+    )
+    localizer = SingleBoxLocalizer.from_classifier(
+        model, image_size=32, epochs=0, box_head="dense"
+    ).fit(X, y)
+    expected = model.predict_on_batch(X / np.float32(127.5) - 1)
+    assert np.allclose(localizer.predict_proba(X), expected, atol=1e-5)
+
+
+def test_weights_beside_a_classifier_are_refused(shapes):
+    localizer = SingleBoxLocalizer.from_classifier(sequential(), weights=None, image_size=32)
+    with pytest.raises(ValueError, match="A classifier comes with its weights"):
+        localizer.fit(*shapes)

@@ -8,7 +8,7 @@ from PIL import Image
 from skbbox import BoundingBoxGenerator
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import BoxError, ImageError
-from skbbox.generator import EndlessBatches, FeatureBatches
+from skbbox.generator import FeatureBatches, ModelBatches
 
 
 def table(n_samples=10, image_size=32):
@@ -171,8 +171,8 @@ def test_a_wrong_parameter_is_named(wrong, message):
 
 def test_endless_batches_are_those_of_one_epoch_after_another():
     expected = BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7)
-    endless = EndlessBatches(
-        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7), n_boxes=1
+    endless = ModelBatches(
+        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7), n_boxes=1, endless=True
     )
     for epoch in range(3):
         for index in range(3):
@@ -192,7 +192,7 @@ def test_the_box_is_the_target_of_every_box_output_with_and_without_classes_and_
         (boxes.drop(columns="class_name"), np.arange(10), 3),
     ]:
         batches = BoundingBoxGenerator(columns, 32, 32, 4, False, sample_weight=weights)
-        _, *rest = EndlessBatches(batches, n_boxes=3)[0]
+        _, *rest = ModelBatches(batches, n_boxes=3, endless=False)[0]
         assert all(len(values) == n_targets for values in rest)
         assert all(np.array_equal(values[-1], v) for values in rest for v in values[-3:])
 
@@ -227,3 +227,33 @@ def test_without_shuffling_the_first_view_is_taken():
         seed=0,
     )
     assert batches.batch(5, 0)[0].tolist() == [0.0, 4.0, 8.0]
+
+
+def test_what_a_callable_changes_in_place_stays_in_its_batch():
+    def blacken(image, box, rng):
+        image[:] = 0
+        box[:] = [0, 1, 0, 1]
+        return image, box
+
+    boxes = table()
+    before = [image.copy() for image in boxes["image"]]
+    generator = BoundingBoxGenerator(boxes, 32, 32, 10, False, augment=blacken)
+    images, (_, y_bbox) = generator[0]
+    assert (images == 0).all()
+    assert (y_bbox == [0, 1, 0, 1]).all()
+    assert all(map(np.array_equal, boxes["image"], before))
+    assert np.allclose(generator.y_bbox, boxes[["x_min", "x_max", "y_min", "y_max"]])
+
+
+@pytest.mark.parametrize(
+    ("augment", "error", "message"),
+    [
+        (lambda image, box, rng: (image[1:], box), ValueError, r"row 0: \(31, 32, 3\)"),
+        (lambda image, box, rng: (image, box[:2]), ValueError, r"and \(2,\)"),
+        (lambda image, box, rng: (image, box * np.nan), BoxError, "Row 0: augment returned"),
+    ],
+)
+def test_what_a_callable_must_not_return_is_refused_with_its_row(augment, error, message):
+    generator = BoundingBoxGenerator(table(), 32, 32, 4, False, augment=augment)
+    with pytest.raises(error, match=message):
+        generator[0]

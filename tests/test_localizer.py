@@ -26,6 +26,7 @@ from skbbox.exceptions import (
     SkbboxWarning,
     TrainingDivergedError,
 )
+from skbbox.training import MINIMUM_STEPS
 
 HISTORY_KEYS = {
     "loss",
@@ -117,8 +118,12 @@ def test_confidence_tells_good_boxes_from_bad_ones():
 def test_score_is_mean_iou_and_share_at_one_half(fitted, shapes):
     X, y = shapes
     mean_iou, iou_50 = fitted.score(X, y)
-    assert iou_50 == iou_at(y, fitted.predict(X))
-    assert mean_iou == fitted.score(X, y).mean_iou
+    predicted = fitted.predict(X)
+    assert iou_50 == iou_at(y, predicted)
+    columns = list(COORDINATES)
+    assert mean_iou == pytest.approx(
+        iou(y[columns].to_numpy(), predicted[columns].to_numpy()).mean()
+    )
 
 
 def test_score_weights_rows(fitted, shapes):
@@ -168,6 +173,20 @@ def test_without_class_name_boxes_alone_are_learnt(shapes):
     assert localizer.classes_ is None
     with pytest.raises(ValueError, match="no class_name in fit"):
         localizer.predict_proba(X)
+
+
+@pytest.mark.parametrize("box_head", ["dense", "spatial"])
+def test_the_loss_of_boxes_alone_is_given_without_its_weight(shapes, box_head):
+    X, y = shapes
+    localizer = small_localizer(box_head=box_head, box_loss_weight=10.0, box_loss="mse")
+    history = localizer.fit(X, y.drop(columns="class_name")).history_
+    others = [0.0, 0.0]
+    if box_head == "spatial":
+        # The estimate counts once, the edges an eighth of the weight.
+        edges = np.add(history["bbox_x_edges_loss"], history["bbox_y_edges_loss"])
+        others = history["bbox_iou_loss"] + 10 / 8 * edges
+    expected = 10 * np.array(history["bbox_prediction_loss"]) + others
+    assert history["loss"] == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_a_structured_array_is_a_y(shapes):
@@ -353,6 +372,32 @@ def test_warm_start_goes_on_from_the_last_weights(shapes):
     assert localizer.history_["loss"][2] < first[0]
 
 
+def test_warm_start_draws_other_changes_than_the_last_fit(shapes):
+    draws = []
+
+    def watched(image, box, rng):
+        draws.append(rng.random())
+        return image, box
+
+    localizer = small_localizer(warm_start=True, epochs=1, augment=watched)
+    first = set(localizer.fit(*shapes).history_ and draws)
+    draws.clear()
+    localizer.fit(*shapes)
+    assert first.isdisjoint(draws)
+
+
+def test_a_warm_start_that_diverges_at_once_keeps_the_weights_it_began_with(shapes):
+    def never(y_true, y_pred):
+        return keras.ops.mean(y_pred, axis=-1) * float("nan")
+
+    localizer = small_localizer(warm_start=True).fit(*shapes)
+    before = weights_of(localizer)
+    with pytest.warns(DivergenceWarning, match="epoch 1; .*that it began with were kept"):
+        localizer.set_params(box_loss=never).fit(*shapes)
+    assert np.array_equal(weights_of(localizer), before)
+    assert localizer.n_iter_ == 2
+
+
 def test_without_warm_start_fit_begins_anew(shapes):
     localizer = small_localizer().fit(*shapes)
     first = weights_of(localizer)
@@ -396,6 +441,37 @@ def test_early_stopping_restores_the_best_weights(shapes):
         X[rows], (codes, boxes), batch_size=16, verbose=0, return_dict=True
     )["loss"]
     assert loss == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_a_validation_part_alone_stops_nothing(shapes):
+    # Without learning no epoch is better than the first, and patience would end at the third.
+    localizer = small_localizer(
+        validation_fraction=0.3, learning_rate=0.0, epochs=6, patience=1, box_head="dense"
+    )
+    assert localizer.fit(*shapes).n_iter_ == 6
+    assert localizer.set_params(early_stopping=True).fit(*shapes).n_iter_ < 6
+
+
+def test_auto_epochs_train_the_steps_that_they_promise(shapes):
+    X, y = shapes
+    # Of 40 images in batches of 2, 20 steps are an epoch.
+    localizer = small_localizer(epochs="auto", batch_size=2, box_head="dense").fit(X[:40], y[:40])
+    assert localizer.n_iter_ == MINIMUM_STEPS // 20
+
+
+def test_the_learning_rate_rises_and_falls_to_zero(shapes):
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    # 48 images in batches of 16: 20 epochs are 60 steps, of which 6 lead up.
+    small_localizer(epochs=20, learning_rate=0.01, callbacks=[Watch]).fit(*shapes)
+    assert np.argmax(rates) == 5
+    assert max(rates) == pytest.approx(0.01)
+    assert (np.diff(rates[5:]) < 0).all()
+    assert rates[-1] < 1e-5
 
 
 def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):

@@ -6,7 +6,13 @@ import pytest
 import tensorflow as tf
 
 from skbbox import MeanIoU, iou
-from skbbox.losses import BOX_LOSSES, get_box_loss, x_edges_loss, y_edges_loss
+from skbbox.losses import (
+    BOX_LOSSES,
+    get_box_loss,
+    iou_estimate_loss,
+    x_edges_loss,
+    y_edges_loss,
+)
 
 
 def test_mean_iou_of_the_chapters_boxes():
@@ -232,6 +238,16 @@ def test_each_loss_leads_to_the_box(name, start):
         optimizer.apply_gradients([(tape.gradient(loss, predicted), predicted)])
     ordered = np.sort(predicted.numpy().reshape(2, 2), axis=1).ravel()
     assert iou(TRUE, ordered.astype(float)) > 0.9
+
+
+def test_the_loss_of_an_estimate_is_its_divergence_from_the_iou():
+    # A box of which half is predicted: the IoU is 1/2.
+    true, half = np.float32([[0.0, 1.0, 0.0, 1.0]]), [0.0, 0.5, 0.0, 1.0]
+    right = iou_estimate_loss(true, np.float32([[0.5, *half]]))
+    low = iou_estimate_loss(true, np.float32([[0.2, *half]]))
+    assert float(right[0]) == pytest.approx(0.0, abs=1e-6)
+    # 1/2 ln(0.5 / 0.2) + 1/2 ln(0.5 / 0.8)
+    assert float(low[0]) == pytest.approx(0.2231436, abs=1e-5)
 
 
 #: Logits of two edges at the positions 0, 1/4, 1/2, 3/4 and 1.

@@ -128,8 +128,7 @@ def test_box_heads_give_edges_within_the_image(box_head):
     assert (boxes <= 1).all()
 
 
-def test_spatial_head_reads_the_place_of_a_bright_column():
-    # A distribution that is 1 at the last of 4 columns has its mean at 1.0.
+def test_spatial_head_with_equal_probabilities_everywhere_reads_the_middle():
     model = heads(build(box_head="spatial", image_size=(32, 32)))
     model.get_layer("bbox_x_edges").set_weights([np.zeros((5, 64, 2)), np.zeros(2)])
     boxes = model.predict_on_batch(np.random.default_rng(0).random((1, 4, 4, 96)))[1]
@@ -152,6 +151,21 @@ def test_spatial_features_are_two_maps_and_the_profiles_of_a_finer_one(side, siz
         (None, sixteen, sixteen, 384),
         (None, thirty_two, thirty_two, 768),
     ]
+
+
+def test_spatial_head_refuses_a_map_of_one_column():
+    with pytest.raises(ValueError, match=r"at least 2 x 2 positions; this backbone gives \(8, 1\)"):
+        build(box_head="spatial", image_size=(64, 8))
+
+
+def test_no_map_is_finer_than_stride_8():
+    def patches(input_shape):
+        image = keras.Input(input_shape)
+        x = keras.layers.Rescaling(1 / 255)(image)
+        return keras.Model(image, keras.layers.Conv2D(8, 16, 16)(x))
+
+    features = feature_extractor(build(backbone=patches, box_head="spatial", image_size=(64, 64)))
+    assert features.output_shape == (None, 4, 4, 8)
 
 
 def test_spatial_head_reads_edges_at_the_pixels_of_the_finest_map():

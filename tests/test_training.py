@@ -1,0 +1,48 @@
+"""Training stages: what they leave behind."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+
+from skbbox.generator import FeatureBatches
+from skbbox.training import compile_model, train
+
+
+def test_features_are_let_go_after_training():
+    features = keras.Input((3,))
+    model = keras.Model(features, keras.layers.Dense(4, name="bbox_prediction")(features))
+    compile_model(
+        model,
+        optimizer="adam",
+        learning_rate=None,
+        box_loss="mse",
+        class_loss_weight=1.0,
+        box_loss_weight=1.0,
+    )
+    batches = FeatureBatches(
+        [np.ones((8, 1, 3), dtype="float32")],
+        np.full((8, 1, 4), 0.5),
+        None,
+        None,
+        rows=np.arange(8),
+        batch_size=4,
+        shuffle=True,
+        seed=0,
+    )
+    train(
+        model,
+        batches,
+        None,
+        epochs=2,
+        callbacks=[],
+        patience=None,
+        verbose=0,
+        box_loss_weight=1.0,
+        is_trained=False,
+    )
+    kept = weakref.ref(batches)
+    del batches
+    gc.collect()
+    assert kept() is None
