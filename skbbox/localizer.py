@@ -149,8 +149,8 @@ default="giou_l1"
         Callbacks that set the learning rate need ``"constant"``.
     epochs : int or "auto", default="auto"
         Passes over the training images with a frozen backbone (or a new one, with
-        ``weights=None``). ``"auto"`` is 10, and more where these are fewer than 600
-        steps of `batch_size` images: 300 for 100 images, 10 from 3,800 images on.
+        ``weights=None``). ``"auto"`` is 8, and more where these are fewer than 600
+        steps of `batch_size` images: 300 for 100 images, 8 from 4,800 images on.
     batch_size : int, default=64
         Images in a step of training, and in one of prediction.
     fine_tune_epochs : int, default=0

@@ -16,7 +16,7 @@ from .seeds import preserved_random_state
 __all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
 
 #: ``epochs="auto"``: at least so many passes over the images, and so many steps.
-MINIMUM_EPOCHS = 10
+MINIMUM_EPOCHS = 8
 MINIMUM_STEPS = 600
 
 #: Learning rates of optimizers that are given by name; others keep Keras's own.
@@ -35,13 +35,13 @@ ADVICE = (
 
 
 def auto_epochs(n_images, batch_size):
-    """Epochs that train enough: 10, and more where these are fewer than 600 steps.
+    """Epochs that train enough: 8, and more where these are fewer than 600 steps.
 
     Examples
     --------
     >>> from skbbox.training import auto_epochs
     >>> auto_epochs(100, batch_size=64), auto_epochs(10_000, batch_size=64)
-    (300, 10)
+    (300, 8)
     """
     steps = math.ceil(n_images / batch_size)
     return max(MINIMUM_EPOCHS, math.ceil(MINIMUM_STEPS / steps))
@@ -79,8 +79,8 @@ def compile_model(
         "bbox_prediction": (get_box_loss(box_loss), float(box_loss_weight), [MeanIoU()]),
         # It trains weights that nothing else does, so its factor is of no consequence.
         IOU_ESTIMATE: (iou_estimate_loss, 1.0, []),
-        EDGES[0]: (x_edges_loss, EDGES_WEIGHT * box_loss_weight, []),
-        EDGES[1]: (y_edges_loss, EDGES_WEIGHT * box_loss_weight, []),
+        EDGES[0]: (x_edges_loss, EDGES_WEIGHT * float(box_loss_weight), []),
+        EDGES[1]: (y_edges_loss, EDGES_WEIGHT * float(box_loss_weight), []),
     }
     losses, loss_weights, metrics = (
         {name: parts[name][i] for name in model.output_names} for i in range(3)
