@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .losses import in_order
 from .seeds import draw_seed, initializer
 
 __all__ = [
@@ -76,10 +77,11 @@ def spatial_box_head(maps, rng):
     tells how good it is: X. Li et al., "Generalized Focal Loss V2", CVPR 2021,
     arXiv:2011.12885.
     """
-    if min(maps[-2:][0].shape[1:3]) < 2:
+    size = maps[-2:][0].shape[1:3]
+    if min(size) < 2:
         raise ValueError(
             "box_head='spatial' reads edges from a feature map of at least 2 x 2 positions; this "
-            f"backbone gives {maps[-2:][0].shape[1:3]}. Pass a larger image_size, or "
+            f"backbone gives {size}. Pass a larger image_size, or "
             "box_head='dense'."
         )
     fused = _attended(_fused(maps[-2:], rng), maps[-1], rng)
@@ -116,12 +118,7 @@ class OrderedBox(layers.Layer):
     """
 
     def call(self, inputs, training=False):
-        box = inputs[0]
-        if training:
-            return box
-        low, high = box[:, ::2], box[:, 1::2]
-        ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
-        return ops.reshape(ordered, (-1, 4))
+        return inputs[0] if training else in_order(inputs[0])
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

@@ -9,6 +9,7 @@ __all__ = [
     "BOX_LOSSES",
     "MeanIoU",
     "get_box_loss",
+    "in_order",
     "iou_estimate_loss",
     "x_edges_loss",
     "y_edges_loss",
@@ -44,7 +45,7 @@ def huber(y_true, y_pred):
 @keras.saving.register_keras_serializable("skbbox")
 def giou(y_true, y_pred):
     """1 - generalised IoU, in 0..2: H. Rezatofighi et al., CVPR 2019, arXiv:1902.09630."""
-    y_true, y_pred = _in_order(y_true, y_pred)
+    y_true, y_pred = _comparable(y_true, y_pred)
     iou, union = _iou_and_union(y_true, y_pred)
     width, height = _enclosing(y_true, y_pred)
     enclosing = width * height
@@ -54,7 +55,7 @@ def giou(y_true, y_pred):
 @keras.saving.register_keras_serializable("skbbox")
 def diou(y_true, y_pred):
     """1 - distance IoU, in 0..2: Z. Zheng et al., AAAI 2020, arXiv:1911.08287."""
-    y_true, y_pred = _in_order(y_true, y_pred)
+    y_true, y_pred = _comparable(y_true, y_pred)
     iou, _ = _iou_and_union(y_true, y_pred)
     width, height = _enclosing(y_true, y_pred)
     # Twice the distance of the middles.
@@ -66,7 +67,7 @@ def diou(y_true, y_pred):
 @keras.saving.register_keras_serializable("skbbox")
 def ciou(y_true, y_pred):
     """1 - complete IoU, which adds the difference in shape to :func:`diou` (same paper)."""
-    y_true, y_pred = _in_order(y_true, y_pred)
+    y_true, y_pred = _comparable(y_true, y_pred)
     iou, _ = _iou_and_union(y_true, y_pred)
     angles = ops.arctan2(_width(y_true), _height(y_true) + EPSILON) - ops.arctan2(
         _width(y_pred), _height(y_pred) + EPSILON
@@ -191,15 +192,20 @@ def _paired_iou(y_true, y_pred):
     return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
 
 
-def _in_order(y_true, y_pred):
+def in_order(boxes):
+    """Boxes with the lower edge of each axis first."""
+    low, high = boxes[..., ::2], boxes[..., 1::2]
+    ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
+    return ops.reshape(ordered, ops.shape(boxes))
+
+
+def _comparable(y_true, y_pred):
     """Boxes of one dtype, the predicted one with its edges in order.
 
     Inverted edges have no overlap to learn from (algorithm 1 of the paper on GIoU).
     """
     y_pred = ops.convert_to_tensor(y_pred)
-    low, high = y_pred[..., ::2], y_pred[..., 1::2]
-    ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
-    return ops.cast(y_true, y_pred.dtype), ops.reshape(ordered, ops.shape(y_pred))
+    return ops.cast(y_true, y_pred.dtype), in_order(y_pred)
 
 
 def _iou_and_union(y_true, y_pred):

@@ -142,8 +142,7 @@ def train(
     """
     n_boxes = sum(name != "class_prediction" for name in model.output_names)
     training = ModelBatches(batches, n_boxes, endless=True)
-    if validation is not None:
-        validation = ModelBatches(validation, n_boxes, endless=False)
+    validating = None if validation is None else ModelBatches(validation, n_boxes, endless=False)
     _create_state(model)
     guard = _LossGuard(model.get_weights() if is_trained else None)
     stopping = []
@@ -159,7 +158,7 @@ def train(
             model.fit(
                 training,
                 steps_per_epoch=len(batches),
-                validation_data=validation,
+                validation_data=validating,
                 epochs=epochs,
                 shuffle=False,
                 callbacks=[*stopping, *callbacks, guard, history],
@@ -174,6 +173,8 @@ def train(
     finally:
         # TensorFlow holds on to every dataset until the process ends; not to the features.
         training.close()
+        if validating is not None:
+            validating.close()
     if guard.diverged:
         guard.restore()
     history = _history(history.history, guard.good_epochs)

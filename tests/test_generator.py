@@ -197,35 +197,31 @@ def test_the_box_is_the_target_of_every_box_output_with_and_without_classes_and_
         assert all(np.array_equal(values[-1], v) for values in rest for v in values[-3:])
 
 
-def test_views_of_an_image_take_turns():
-    # Row r and view v hold the number 10 r + v.
-    maps = [np.arange(3)[:, None] * 10.0 + np.arange(4)]
-    batches = FeatureBatches(
+def feature_batches(maps, shuffle):
+    """One batch an epoch of three rows with four views each."""
+    return FeatureBatches(
         maps,
         np.zeros((3, 4, 4)),
         None,
         None,
         rows=np.arange(3),
         batch_size=3,
-        shuffle=True,
+        shuffle=shuffle,
         seed=0,
     )
+
+
+def test_views_of_an_image_take_turns():
+    # Row r and view v hold the number 10 r + v.
+    maps = [np.arange(3)[:, None] * 10.0 + np.arange(4)]
+    batches = feature_batches(maps, shuffle=True)
     seen = np.sort([np.sort(batches.batch(epoch, 0)[0]) for epoch in range(4)], axis=0)
     assert seen.tolist() == [[view, 10 + view, 20 + view] for view in range(4)]
 
 
 def test_without_shuffling_the_first_view_is_taken():
     maps = [np.arange(12.0).reshape(3, 4)]
-    batches = FeatureBatches(
-        maps,
-        np.zeros((3, 4, 4)),
-        None,
-        None,
-        rows=np.arange(3),
-        batch_size=3,
-        shuffle=False,
-        seed=0,
-    )
+    batches = feature_batches(maps, shuffle=False)
     assert batches.batch(5, 0)[0].tolist() == [0.0, 4.0, 8.0]
 
 

@@ -26,6 +26,7 @@ from skbbox.exceptions import (
     SkbboxWarning,
     TrainingDivergedError,
 )
+from skbbox.model_selection import train_validation_rows
 from skbbox.training import MINIMUM_STEPS
 
 HISTORY_KEYS = {
@@ -431,8 +432,6 @@ def test_early_stopping_restores_the_best_weights(shapes):
     assert localizer.n_iter_ < 30
     assert np.argmin(losses) == len(losses) - 2
     # The rows set aside are those of the same seed; their loss is the best one again.
-    from skbbox.model_selection import train_validation_rows
-
     rng = localizer._random_generator()
     _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
     codes = np.searchsorted(localizer.classes_, y["class_name"].to_numpy(object)[rows])
@@ -594,6 +593,17 @@ def test_an_unreadable_image_that_is_decoded_in_training_is_named(shapes, tmp_pa
     X = [*shapes[0][:5], tmp_path / "gone.jpg"]
     with pytest.raises(ImageError, match=r"Row 5: .*gone\.jpg"):
         small_localizer().fit(X, shapes[1][:6])
+
+
+def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_path, monkeypatch):
+    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    X, y = shapes
+    localizer = small_localizer(validation_fraction=0.3)
+    rng = localizer._random_generator()
+    _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
+    X = [tmp_path / "gone.jpg" if row == rows[0] else image for row, image in enumerate(X)]
+    with pytest.raises(ImageError, match=rf"Row {rows[0]}: .*gone\.jpg"):
+        localizer.fit(X, y)
 
 
 def test_data_too_large_for_memory_train_the_same_weights(shapes, fitted, monkeypatch):

@@ -5,12 +5,14 @@ import weakref
 
 import keras
 import numpy as np
+import pytest
 
 from skbbox.generator import FeatureBatches
 from skbbox.training import compile_model, train
 
 
-def test_features_are_let_go_after_training():
+@pytest.mark.parametrize("validates", [False, True])
+def test_features_are_let_go_after_training(validates):
     features = keras.Input((3,))
     model = keras.Model(features, keras.layers.Dense(4, name="bbox_prediction")(features))
     compile_model(
@@ -34,7 +36,7 @@ def test_features_are_let_go_after_training():
     train(
         model,
         batches,
-        None,
+        batches if validates else None,
         epochs=2,
         callbacks=[],
         patience=None,
