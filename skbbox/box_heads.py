@@ -58,9 +58,10 @@ def dense_box_head(maps, rng):
         64, 1, activation="relu", kernel_initializer=initializer(rng), name="bbox_conv"
     )(maps[-1])
     x = layers.Flatten(name="bbox_flatten")(x)
-    x = layers.Dense(
-        128, activation="relu", kernel_initializer=initializer(rng), name="bbox_dense"
-    )(x)
+    x = layers.Dense(128, use_bias=False, kernel_initializer=initializer(rng), name="bbox_dense")(x)
+    # Without it a first large step can leave no unit above 0, and one box for all images.
+    x = layers.BatchNormalization(momentum=MOMENTUM, name="bbox_bn")(x)
+    x = layers.ReLU(name="bbox_relu")(x)
     return layers.Dense(
         4, activation="sigmoid", kernel_initializer=initializer(rng), name="bbox_prediction"
     )(x)
@@ -125,25 +126,78 @@ class OrderedBox(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-class ProfileConvolution(layers.Conv1D):
-    """A convolution of stride 1 and equal length, by one product of matrices.
+class ProfileConvolution(layers.Layer):
+    """A convolution of stride 1 along profiles that lie side by side.
 
-    The gradient of Conv1D takes about three times as long on a processor, for profiles
-    of a few dozen positions and hundreds of channels.
+    Profiles shorter than the last are stretched to its length, each new position like the
+    nearest old one. One product of matrices for each, at its own length: the gradient of
+    Conv1D takes about three times as long on a processor, for profiles of a few dozen
+    positions and hundreds of channels.
+
+    Parameters
+    ----------
+    filters, kernel_size : int
+    use_bias : bool, default=True
+    kernel_initializer : str or keras.initializers.Initializer, default="glorot_uniform"
+    **kwargs
+        As for ``keras.layers.Layer``. It is called with a list of tensors of shape
+        (n, length, channels) and returns one of shape (n, length of the last, filters).
     """
 
-    def call(self, profile):
-        width, channels, filters = self.kernel.shape
-        length = profile.shape[1]
-        kernel = ops.reshape(ops.transpose(self.kernel, (1, 0, 2)), (channels, width * filters))
-        parts = ops.matmul(ops.reshape(profile, (-1, channels)), kernel)
-        parts = ops.split(ops.reshape(parts, (-1, length, width * filters)), width, axis=-1)
+    def __init__(
+        self, filters, kernel_size, use_bias=True, kernel_initializer="glorot_uniform", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size, self.use_bias = filters, kernel_size, use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    def build(self, input_shape):
+        shape = (self.kernel_size, sum(shape[-1] for shape in input_shape), self.filters)
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer=self.kernel_initializer
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros")
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[-1][:-1], self.filters)
+
+    def call(self, profiles):
+        length = profiles[-1].shape[1]
+        parts, first = 0, 0
+        for profile in profiles:
+            last = first + profile.shape[-1]
+            parts += self._parts(profile, self.kernel[:, first:last], length)
+            first = last
+        width = self.kernel_size
+        parts = ops.split(parts, width, axis=-1)
         # Position i takes from its neighbour i + k - (width - 1) // 2.
         total = sum(
             ops.pad(part, ((0, 0), (width - 1 - k, k), (0, 0))) for k, part in enumerate(parts)
         )
         total = total[:, width // 2 : width // 2 + length]
         return total if self.bias is None else total + self.bias
+
+    def _parts(self, profile, kernel, length):
+        """What each position gives to its neighbours: (n, length, width * filters)."""
+        width, channels, filters = kernel.shape
+        old = profile.shape[1]
+        kernel = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (channels, width * filters))
+        parts = ops.matmul(ops.reshape(profile, (-1, channels)), kernel)
+        parts = ops.reshape(parts, (-1, old, width * filters))
+        if old == length:
+            return parts
+        return ops.take(parts, np.arange(length) * old // length, axis=1)
 
 
 def _fused(maps, rng):
@@ -202,18 +256,16 @@ def _edges(profile, finer, name, rng):
         finer = layers.SpatialDropout1D(
             DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout"
         )(finer)
-        finer = _convolved(finer, 1, f"bbox_{name}_finer", rng)
-        nearest = np.arange(finer.shape[1]) * profile.shape[1] // finer.shape[1]
-        profile = ops.concatenate([ops.take(profile, nearest, axis=1), finer], axis=-1)
-    profile = _convolved(profile, 5, f"bbox_{name}_profile1", rng)
+        finer = _convolved([finer], 1, f"bbox_{name}_finer", rng)
+    profiles = [profile] if finer is None else [profile, finer]
+    profile = _convolved(profiles, 5, f"bbox_{name}_profile1", rng)
     profile = layers.Dropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_dropout")(profile)
     profile = ProfileConvolution(
         2,
         5,
-        padding="same",
         kernel_initializer=initializer(rng),
         name=f"bbox_{name}_edges",
-    )(profile)
+    )([profile])
     distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
     length = distribution.shape[1]
     positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
@@ -225,15 +277,14 @@ def _edges(profile, finer, name, rng):
     return edges, ops.concatenate([ops.max(distribution, axis=1), spread], axis=-1)
 
 
-def _convolved(profile, width, name, rng):
+def _convolved(profiles, width, name, rng):
     x = ProfileConvolution(
         PROFILE_CHANNELS,
         width,
-        padding="same",
         use_bias=False,
         kernel_initializer=initializer(rng),
         name=name,
-    )(profile)
+    )(profiles)
     x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 

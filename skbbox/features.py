@@ -10,12 +10,16 @@ import keras
 import numpy as np
 from sklearn.utils.validation import check_memory
 
+from .engines import folded
 from .images import load_image, load_row
 
 __all__ = ["decoded_images", "frozen_features", "predict_images"]
 
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
 N_THREADS = min(os.cpu_count() or 1, 8)
+
+#: From so many images on, folding a network takes less time than it saves.
+MANY_IMAGES = 1000
 
 
 def predict_images(model, items, image_size, batch_size, verbose=0):
@@ -95,7 +99,9 @@ def frozen_features(extractor, items, boxes, views, image_size, batch_size, memo
             view_boxes[row] = [box for _, box in seen]
             return np.stack([pixels for pixels, _ in seen])
 
-        maps = _outputs(extractor, load, len(items), batch_size, verbose, n_views=len(views))
+        many = len(items) * len(views) >= MANY_IMAGES
+        network = folded(extractor) if many else extractor
+        maps = _outputs(network, load, len(items), batch_size, verbose, n_views=len(views))
         return [x.reshape(*view_boxes.shape[:2], *x.shape[1:]) for x in maps], view_boxes
 
     if memory is None:

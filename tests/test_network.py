@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from skbbox import TUTORIAL_PARAMS
+from skbbox import TUTORIAL_PARAMS, SingleBoxLocalizer
+from skbbox.box_heads import ProfileConvolution
+from skbbox.datasets import make_shapes
 from skbbox.exceptions import WeightsError
 from skbbox.network import (
     KERAS_MODELS,
@@ -313,3 +315,32 @@ def test_a_file_without_weights_is_refused_by_name(tmp_path):
     (tmp_path / "text.weights.h5").write_text("not weights")
     with pytest.raises(WeightsError, match=r"text\.weights\.h5 does not hold weights"):
         build(backbone="mobilenet", weights=tmp_path / "text.weights.h5")
+
+
+def test_a_profile_convolution_is_that_of_the_stretched_profiles_side_by_side():
+    rng = np.random.default_rng(0)
+    coarse, fine = (rng.normal(size=(2, *shape)).astype("float32") for shape in [(3, 4), (6, 5)])
+    layer = ProfileConvolution(7, 5)
+    layer.build([coarse.shape, fine.shape])
+    plain = keras.layers.Conv1D(7, 5, padding="same")
+    together = np.concatenate([np.repeat(coarse, 2, axis=1), fine], axis=-1)
+    plain.build(together.shape)
+    layer.bias.assign(rng.normal(size=7))
+    received = layer([coarse, fine])
+    plain.set_weights(layer.get_weights())
+    assert np.allclose(received, plain(together), atol=1e-5)
+
+
+def test_the_dense_head_does_not_end_at_one_box_for_all_images():
+    X, y = make_shapes(200, image_size=32, random_state=0)
+    localizer = SingleBoxLocalizer(
+        backbone=small_convnet,
+        weights=None,
+        image_size=32,
+        box_head="dense",
+        learning_rate=0.01,
+        epochs=20,
+        batch_size=16,
+        random_state=1,
+    ).fit(X, y)
+    assert localizer.predict(X)[["x_min", "y_min"]].std().min() > 0.05

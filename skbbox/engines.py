@@ -1,0 +1,77 @@
+"""What runs a network that is not trained."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from .network import flattened
+
+__all__ = ["folded"]
+
+
+def folded(model):
+    """A copy for prediction alone, each BatchNorm a part of the convolution before it.
+
+    BatchNorm in prediction is a product and a sum for each channel, which the weights of the
+    convolution can hold: B. Jacob et al., "Quantization and Training of Neural Networks for
+    Efficient Integer-Arithmetic-Only Inference", CVPR 2018, arXiv:1712.05877, section 3.2.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    keras.Model
+        Gives what the model gives, but for the rounding of float32.
+    """
+    graph, pairs = flattened(model), {}
+    for norm in graph.layers:
+        convolution = _convolution_before(norm)
+        if convolution is not None:
+            pairs[convolution.name] = convolution, norm
+    norms = {norm.name for _, norm in pairs.values()}
+
+    def changed(layer):
+        config = layer.get_config()
+        if layer.name in pairs:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def called(layer, x, *args, **kwargs):
+        return x if layer.name in norms else layer(x, *args, **kwargs)
+
+    copy = keras.models.clone_model(graph, clone_function=changed, call_function=called)
+    for layer in graph.layers:
+        if layer.name in pairs:
+            copy.get_layer(layer.name).set_weights(_folded_weights(*pairs[layer.name]))
+        elif layer.weights and layer.name not in norms:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
+
+
+def _convolution_before(norm):
+    """The convolution that nothing but this BatchNorm sees the output of, or None."""
+    if not isinstance(norm, layers.BatchNormalization) or norm.axis not in (-1, 3):
+        return None
+    convolution = norm._inbound_nodes[0].input_tensors[0]._keras_history.operation
+    if type(convolution) not in (layers.Conv2D, layers.DepthwiseConv2D):
+        return None
+    calls = (norm._inbound_nodes, convolution._inbound_nodes, convolution._outbound_nodes)
+    alone = all(len(nodes) == 1 for nodes in calls)
+    linear = convolution.activation is keras.activations.linear
+    return convolution if alone and linear else None
+
+
+def _folded_weights(convolution, norm):
+    """Kernel and bias of a convolution with a BatchNorm behind it."""
+    kernel, *bias = convolution.get_weights()
+    mean, variance = np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)
+    factor = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        factor = factor * np.asarray(norm.gamma)
+    shift = (bias[0] if bias else 0) - mean
+    bias = shift * factor + (np.asarray(norm.beta) if norm.center else 0)
+    # The last axis of a kernel counts outputs; the last two of a depthwise one do.
+    depthwise = isinstance(convolution, layers.DepthwiseConv2D)
+    return [kernel * (factor.reshape(kernel.shape[2:]) if depthwise else factor), bias]

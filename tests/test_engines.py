@@ -1,0 +1,108 @@
+"""Networks made ready for prediction."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from skbbox.engines import folded
+from skbbox.features import frozen_features
+from skbbox.network import build_network, feature_extractor
+
+
+def settled(model):
+    """The model with other weights in its BatchNorms than those that change nothing."""
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            settled(layer)
+        elif isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def norms(model):
+    return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+
+
+def pixels(n, size):
+    return np.random.default_rng(1).integers(0, 256, (n, size, size, 3)).astype("float32")
+
+
+def extractor(backbone, size):
+    return feature_extractor(
+        build_network(
+            backbone=backbone,
+            weights=None,
+            alpha=0.25,
+            preprocessing="auto",
+            image_size=(size, size),
+            box_head="spatial",
+            n_classes=2,
+            dropout=0.2,
+            l2=0.001,
+            rng=np.random.default_rng(0),
+        )
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["mobilenet", "mobilenet_v2", "efficientnet_b0", "resnet50"])
+def test_a_folded_extractor_gives_the_features_of_the_extractor(backbone):
+    model = settled(extractor(backbone, 64))
+    images = pixels(2, 64)
+    for expected, received in zip(
+        model.predict_on_batch(images), folded(model).predict_on_batch(images), strict=True
+    ):
+        assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_no_batch_norm_of_a_mobilenet_is_left():
+    assert norms(folded(extractor("mobilenet", 64))) == []
+
+
+def test_scale_and_shift_enter_the_convolution_as_worked_out_by_hand():
+    image = keras.Input((1, 1, 1))
+    convolution = layers.Conv2D(1, 1, bias_initializer="ones", kernel_initializer="ones")
+    norm = layers.BatchNormalization(epsilon=0.0)
+    model = keras.Model(image, norm(convolution(image)))
+    # gamma 3, beta 5, mean 2, variance 4: (x + 1 - 2) / 2 * 3 + 5 = 1.5 x + 3.5.
+    norm.set_weights([np.array([value]) for value in (3.0, 5.0, 2.0, 4.0)])
+    kernel, bias = folded(model).layers[-1].get_weights()
+    assert kernel.item() == 1.5
+    assert bias.item() == 3.5
+
+
+def test_a_convolution_that_something_else_sees_too_keeps_its_batch_norm():
+    image = keras.Input((4, 4, 3))
+    x = layers.Conv2D(3, 1)(image)
+    model = settled(keras.Model(image, layers.Add()([x, layers.BatchNormalization()(x)])))
+    copy = folded(model)
+    assert len(norms(copy)) == 1
+    images = pixels(2, 4)
+    assert np.array_equal(copy.predict_on_batch(images), model.predict_on_batch(images))
+
+
+def test_an_activation_between_convolution_and_batch_norm_keeps_both():
+    image = keras.Input((4, 4, 3))
+    x = layers.Conv2D(3, 1, activation="relu")(image)
+    model = settled(keras.Model(image, layers.BatchNormalization()(x)))
+    assert len(norms(folded(model))) == 1
+
+
+def test_the_model_that_was_folded_stays_as_it_was():
+    model = settled(extractor("mobilenet", 32))
+    before = model.get_weights()
+    folded(model)
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_features_of_many_images_are_those_of_few(monkeypatch):
+    model = settled(extractor("mobilenet", 32))
+    images, boxes = list(pixels(6, 32).astype(np.uint8)), np.tile([0.2, 0.6, 0.2, 0.6], (6, 1))
+    arguments = (model, images, boxes, [lambda image, box: (image, box)], (32, 32), 2)
+    few, _ = frozen_features(*arguments)
+    monkeypatch.setattr("skbbox.features.MANY_IMAGES", 6)
+    many, _ = frozen_features(*arguments)
+    for expected, received in zip(few, many, strict=True):
+        assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
