@@ -1,5 +1,7 @@
 """Batches for Keras: images decoded on the way, or arrays that are there already."""
 
+import itertools
+
 import keras
 import numpy as np
 import pandas as pd
@@ -13,6 +15,9 @@ from .inputs import check_images, check_targets
 __all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches"]
 
 LAST_BATCH = ("keep", "drop", "pad")
+
+#: Batches that are made ready while the one before them trains.
+AHEAD = 2
 
 
 class Batches(keras.utils.PyDataset):
@@ -155,6 +160,31 @@ class ModelBatches(keras.utils.PyDataset):
         if self.n_boxes > 1:
             rest = [self._repeated(values) for values in rest]
         return inputs, *rest
+
+    def for_backend(self):
+        """What ``fit`` is to be given.
+
+        Of a PyDataset Keras makes a dataset of TensorFlow that is tuned while it runs. At its
+        end TensorFlow waits until the tuner looks at it again, which it does after times that
+        double: up to the length of the fit itself. So on TensorFlow it is made here, untuned.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self
+        import tensorflow as tf
+
+        signature = keras.tree.map_structure(
+            lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), self[0]
+        )
+        length = tf.data.INFINITE_CARDINALITY if self.endless else self.num_batches
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        dataset = tf.data.Dataset.from_generator(self._stream, output_signature=signature)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+        return dataset.prefetch(AHEAD).with_options(options)
+
+    def _stream(self):
+        numbers = itertools.count() if self.endless else range(self.num_batches)
+        return (self[number] for number in numbers)
 
     def _repeated(self, values):
         values = values if isinstance(values, tuple) else (values,)

@@ -156,9 +156,9 @@ def train(
     try:
         with preserved_random_state():
             model.fit(
-                training,
+                training.for_backend(),
                 steps_per_epoch=len(batches),
-                validation_data=validating,
+                validation_data=None if validating is None else validating.for_backend(),
                 epochs=epochs,
                 shuffle=False,
                 callbacks=[*stopping, *callbacks, guard, history],
