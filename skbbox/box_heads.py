@@ -197,7 +197,9 @@ class ProfileConvolution(layers.Layer):
         parts = ops.reshape(parts, (-1, old, width * filters))
         if old == length:
             return parts
-        return ops.take(parts, np.arange(length) * old // length, axis=1)
+        # Position i of the new ones has its middle at (i + 1/2) / length.
+        nearest = (2 * np.arange(length) + 1) * old // (2 * length)
+        return ops.take(parts, nearest, axis=1)
 
 
 def _fused(maps, rng):

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from .network import flattened
+from .network import bare, set_weights
+from .seeds import preserved_random_state
 
 __all__ = ["folded"]
 
@@ -23,16 +24,24 @@ def folded(model):
     Returns
     -------
     keras.Model
-        Gives what the model gives, but for the rounding of float32.
+        Gives what the model gives, but for the rounding of float32. A model whose layers do
+        not show is returned as it is.
     """
-    graph, pairs = flattened(model), {}
-    for norm in graph.layers:
+    if getattr(model, "inputs", None) is None:
+        return model
+    pairs = {}
+    for norm in model.layers:
         convolution = _convolution_before(norm)
-        if convolution is not None:
+        if convolution is not None and not _shows(model, convolution):
             pairs[convolution.name] = convolution, norm
     norms = {norm.name for _, norm in pairs.values()}
 
     def changed(layer):
+        if isinstance(layer, keras.Model):
+            return folded(layer)
+        # What is not Keras's own need not be made to be copied; it can be in both models.
+        if isinstance(layer, layers.Lambda) or not type(layer).__module__.startswith("keras."):
+            return layer
         config = layer.get_config()
         if layer.name in pairs:
             config["use_bias"] = True
@@ -41,17 +50,18 @@ def folded(model):
     def called(layer, x, *args, **kwargs):
         return x if layer.name in norms else layer(x, *args, **kwargs)
 
-    copy = keras.models.clone_model(graph, clone_function=changed, call_function=called)
-    for layer in graph.layers:
+    with preserved_random_state():
+        copy = keras.models.clone_model(bare(model), clone_function=changed, call_function=called)
+    for layer in model.layers:
         if layer.name in pairs:
             copy.get_layer(layer.name).set_weights(_folded_weights(*pairs[layer.name]))
-        elif layer.weights and layer.name not in norms:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
+        elif layer.weights and layer.name not in norms and not isinstance(layer, keras.Model):
+            set_weights(copy.get_layer(layer.name), layer.get_weights())
     return copy
 
 
 def _convolution_before(norm):
-    """The convolution that nothing but this BatchNorm sees the output of, or None."""
+    """The convolution whose output nothing but this BatchNorm takes, or None."""
     if not isinstance(norm, layers.BatchNormalization) or norm.axis not in (-1, 3):
         return None
     convolution = norm._inbound_nodes[0].input_tensors[0]._keras_history.operation
@@ -61,6 +71,10 @@ def _convolution_before(norm):
     alone = all(len(nodes) == 1 for nodes in calls)
     linear = convolution.activation is keras.activations.linear
     return convolution if alone and linear else None
+
+
+def _shows(model, layer):
+    return any(tensor._keras_history.operation is layer for tensor in model.outputs)
 
 
 def _folded_weights(convolution, norm):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -176,7 +177,14 @@ def _content(item):
 
 
 def _identity(extractor):
-    digest = hashlib.blake2b(extractor.to_json().encode(), digest_size=16)
+    digest = hashlib.blake2b(_without_names(extractor.to_json()).encode(), digest_size=16)
     for weights in extractor.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     return digest.hexdigest()
+
+
+def _without_names(config):
+    """An architecture with its layers numbered as they come; Keras numbers all of a process."""
+    names = dict.fromkeys(re.findall(r'"name": "([^"]*)", "inbound_nodes"', config))
+    number = {name: f"#{i}" for i, name in enumerate(names)}
+    return re.sub(r'"([^"]*)"', lambda found: f'"{number.get(found[1], found[1])}"', config)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from .augmentation import get_augmentation
+from .augmentation import AUGMENTATIONS, get_augmentation
 from .boxes import COORDINATES, TARGET_COLUMNS
 from .exceptions import BoxError
 from .images import load_row
@@ -269,6 +269,8 @@ class BoundingBoxGenerator(Batches):
         targets = check_targets(boxes, len(self.images))
         self.image_size = (image_height, image_width)
         self.augment = get_augmentation(augment)
+        known = self.augment is None or self.augment in AUGMENTATIONS.values()
+        self.dtype = np.uint8 if known else np.float32
         self.y_bbox = targets.boxes
         self.classes, self.y_class = encode_classes(targets.class_names, classes)
         self.sample_weight = sample_weight
@@ -304,7 +306,8 @@ class BoundingBoxGenerator(Batches):
             )
         if not np.isfinite(changed_box).all():
             raise BoxError(f"Row {row}: augment returned the box {changed_box}.")
-        return changed, changed_box
+        # Batches are of one type, whatever it returned for the first image.
+        return np.asarray(changed, self.dtype), changed_box
 
 
 def encode_classes(class_names, classes=None):

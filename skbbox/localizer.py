@@ -24,7 +24,14 @@ from .inputs import check_images, check_sample_weight, check_targets, image_tags
 from .losses import get_box_loss
 from .metrics import IoUScore
 from .model_selection import train_validation_rows
-from .network import build_network, feature_extractor, heads, unfreeze, with_outputs
+from .network import (
+    build_network,
+    feature_extractor,
+    heads,
+    set_weights,
+    unfreeze,
+    with_outputs,
+)
 from .persistence import pack_model, unpack_model
 from .training import auto_epochs, compile_model, fresh_callbacks, train
 
@@ -656,7 +663,7 @@ default="giou_l1"
                     "warm_start needs the network of the last fit; backbone, alpha, box_head and "
                     "image_size must stay as they were."
                 )
-            model.set_weights(self.model_.get_weights())
+            set_weights(model, self.model_.get_weights())
         return model
 
     def _in_order(self, last_layer, classes):

@@ -16,7 +16,17 @@ from .box_heads import BOX_HEADS, PROFILES
 from .exceptions import WeightsError
 from .seeds import draw_seed, initializer, preserved_random_state
 
-__all__ = ["build_network", "feature_extractor", "heads", "small_convnet", "with_outputs"]
+__all__ = [
+    "bare",
+    "build_network",
+    "feature_extractor",
+    "flattened",
+    "heads",
+    "set_weights",
+    "small_convnet",
+    "unfreeze",
+    "with_outputs",
+]
 
 #: Where Keras looks for ImageNet weights; it reads KERAS_HOME when it is imported.
 KERAS_MODELS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
@@ -193,8 +203,8 @@ def _build_backbone(backbone, weights, alpha, image_size, rng):
         return _reinitialised(model, rng), preprocess
     if model is backbone:
         # A copy, so that fitting leaves the user's model as it is.
-        model = keras.models.clone_model(backbone)
-        model.set_weights(backbone.get_weights())
+        model = keras.models.clone_model(bare(backbone))
+        set_weights(model, backbone.get_weights())
     if weights != "imagenet" and not _is_application(backbone):
         _load(model, weights)
     return model, preprocess
@@ -364,18 +374,11 @@ def flattened(model):
         # Calling a model makes it one node of the graph; its `call` runs its layers one by one.
         return layer.call(*args) if isinstance(layer, keras.Model) else layer(*args, **kwargs)
 
-    model = _with_unique_names(model)
-    if isinstance(model, keras.Sequential):
-        pixels = keras.Input(model.input_shape[1:])
-        flat = keras.Model(pixels, functools.reduce(lambda x, f: call(f, x), model.layers, pixels))
-    else:
-        # Without the losses it was compiled with, which may have no name to find them by.
-        bare = keras.Model(model.inputs, model.outputs, name=model.name)
-        flat = keras.models.clone_model(
-            bare, clone_function=lambda layer: layer, call_function=call
-        )
+    flat = keras.models.clone_model(
+        _with_unique_names(model), clone_function=lambda layer: layer, call_function=call
+    )
     copy = keras.models.clone_model(flat)
-    copy.set_weights(flat.get_weights())
+    set_weights(copy, flat.get_weights())
     return flattened(copy)
 
 
@@ -385,16 +388,42 @@ def _with_unique_names(model):
 
     def cloned(layer):
         if isinstance(layer, keras.Model):
-            return keras.models.clone_model(layer, clone_function=cloned)
+            return keras.models.clone_model(bare(layer), clone_function=cloned)
         config = layer.get_config()
         while config["name"] in taken:
             config["name"] += "_"
         taken.add(config["name"])
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(model, clone_function=cloned)
-    copy.set_weights(model.get_weights())
+    copy = keras.models.clone_model(bare(model), clone_function=cloned)
+    set_weights(copy, model.get_weights())
     return copy
+
+
+def bare(model):
+    """The graph of a model without what it was compiled with, which may have no name to copy."""
+    if getattr(model, "inputs", None) is None:
+        return model
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.Model(model.input, model.output, name=model.name)
+
+
+def set_weights(model, weights):
+    """Set the weights of a model or layer, and what a Normalization works out from its own."""
+    model.set_weights(weights)
+    for layer in _normalizations(model):
+        layer.finalize_state()
+
+
+def _normalizations(model):
+    found = []
+    for layer in getattr(model, "layers", [model]):
+        if isinstance(layer, keras.Model):
+            found += _normalizations(layer)
+        elif isinstance(layer, layers.Normalization):
+            found.append(layer)
+    return found
 
 
 def _preprocessing_of_model(model):
@@ -443,10 +472,14 @@ def _as_layer(preprocess, image_size):
 
 def _reinitialised(model, rng):
     """A copy of a model with new weights, drawn from `rng` alone."""
-    return keras.models.clone_model(
-        model,
+    copy = keras.models.clone_model(
+        bare(model),
         clone_function=lambda layer: type(layer).from_config(_seeded(layer.get_config(), rng)),
     )
+    # What was measured on data is not drawn.
+    for old, new in zip(_normalizations(model), _normalizations(copy), strict=True):
+        set_weights(new, old.get_weights())
+    return copy
 
 
 def _seeded(config, rng):

@@ -4,7 +4,8 @@ import json
 
 import keras
 
-from .network import preserved_random_state
+from .network import set_weights
+from .seeds import preserved_random_state
 
 __all__ = ["pack_model", "unpack_model"]
 
@@ -27,5 +28,5 @@ def unpack_model(packed):
     """The model of :func:`pack_model`, with equal weights."""
     with preserved_random_state():
         model = keras.models.model_from_json(packed["config"])
-    model.set_weights(packed["weights"])
+    set_weights(model, packed["weights"])
     return model

@@ -141,7 +141,25 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
         split_classifier(tmp_path / "absent.keras")
 
 
-@pytest.mark.parametrize("build", [sequential, functional])
+def measured():
+    """A classifier that normalises its pixels by what it measured."""
+    normalization = layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)) * [0.1, 0.5, 1])
+    backbone = keras.Sequential(
+        [keras.Input((32, 32, 3)), normalization, layers.Conv2D(8, 3, 8, activation="relu")]
+    )
+    return keras.Sequential([backbone, layers.GlobalAveragePooling2D(), layers.Dense(4)])
+
+
+def compiled():
+    """A classifier whose loss has no name to find it by, and so has the model inside it."""
+    model = sequential()
+    for part in (model.layers[0], model):
+        part.compile(loss=lambda y_true, y_pred: keras.ops.mean(y_pred))
+    return model
+
+
+@pytest.mark.parametrize("build", [sequential, functional, measured, compiled])
 def test_class_accuracy_before_training_is_the_classifiers_own(build, shapes):
     X, y = shapes
     model = trained(build, X)

@@ -1,5 +1,7 @@
 """Networks made ready for prediction."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ def settled(model):
 
 
 def norms(model):
-    return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    if isinstance(model, keras.Model):
+        return [norm for layer in model.layers for norm in norms(layer)]
+    return [model] if isinstance(model, layers.BatchNormalization) else []
 
 
 def pixels(n, size):
@@ -68,7 +72,7 @@ def test_scale_and_shift_enter_the_convolution_as_worked_out_by_hand():
     model = keras.Model(image, norm(convolution(image)))
     # gamma 3, beta 5, mean 2, variance 4: (x + 1 - 2) / 2 * 3 + 5 = 1.5 x + 3.5.
     norm.set_weights([np.array([value]) for value in (3.0, 5.0, 2.0, 4.0)])
-    kernel, bias = folded(model).layers[-1].get_weights()
+    kernel, bias = folded(model).get_weights()
     assert kernel.item() == 1.5
     assert bias.item() == 3.5
 
@@ -81,6 +85,48 @@ def test_a_convolution_that_something_else_sees_too_keeps_its_batch_norm():
     assert len(norms(copy)) == 1
     images = pixels(2, 4)
     assert np.array_equal(copy.predict_on_batch(images), model.predict_on_batch(images))
+
+
+def test_a_convolution_whose_output_is_one_of_the_model_keeps_its_batch_norm():
+    image = keras.Input((4, 4, 3))
+    x = layers.Conv2D(3, 1)(image)
+    model = settled(keras.Model(image, [x, layers.BatchNormalization()(x)]))
+    assert len(norms(folded(model))) == 1
+
+
+def adapted(*more):
+    """A model that measured its images, each channel in its own range."""
+    normalization = layers.Normalization()
+    normalization.adapt(pixels(4, 8) * [1, 2, 3])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), normalization, layers.Conv2D(4, 3), layers.BatchNormalization()]
+    )
+    return settled(keras.Sequential([keras.Input((8, 8, 3)), model, *more]))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: adapted(),
+        lambda: adapted(layers.Lambda(lambda x: 2 * x)),
+        # The name of a layer inside the model beside it.
+        lambda: adapted(layers.Conv2D(2, 1, name="normalization")),
+    ],
+    ids=["measured", "of functions", "of equal names"],
+)
+def test_models_within_a_model_are_folded(model):
+    model, images = model(), pixels(2, 8)
+    copy = folded(model)
+    assert norms(copy) == []
+    expected = model.predict_on_batch(images)
+    assert np.abs(copy.predict_on_batch(images) - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_folding_leaves_the_global_random_state_alone():
+    model = extractor("mobilenet", 32)
+    before = random.getstate()
+    folded(model)
+    assert random.getstate() == before
 
 
 def test_an_activation_between_convolution_and_batch_norm_keeps_both():

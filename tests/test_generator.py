@@ -120,6 +120,23 @@ def test_a_callable_augments_image_and_box():
     assert np.array_equal(images[0], boxes["image"][0] // 2)
 
 
+def test_a_callable_may_return_integers_and_fractions():
+    def halved_now_and_then(image, box, rng):
+        return (image if rng.random() < 0.5 else image / 2), box
+
+    boxes = table()
+    generator = BoundingBoxGenerator(
+        boxes, 32, 32, 1, False, augment=halved_now_and_then, random_state=0
+    )
+    images = [images[0] for images, _ in generator]
+    assert {image.dtype for image in images} == {np.dtype("float32")}
+    halved = [
+        np.array_equal(image, given / 2)
+        for image, given in zip(images, boxes["image"], strict=True)
+    ]
+    assert any(halved) and not all(halved)
+
+
 def test_keras_trains_on_it_with_two_workers():
     import keras
 

@@ -27,6 +27,7 @@ from skbbox.exceptions import (
     TrainingDivergedError,
 )
 from skbbox.model_selection import train_validation_rows
+from skbbox.network import small_convnet
 from skbbox.training import MINIMUM_STEPS
 
 HISTORY_KEYS = {
@@ -337,6 +338,14 @@ def test_memory_keeps_features_between_fits(frozen_backbone, shapes, tmp_path):
     assert np.array_equal(weights_of(first), weights_of(second))
 
 
+def test_memory_finds_a_backbone_again_that_is_built_anew(tmp_path, shapes):
+    weights = tmp_path / "backbone.weights.h5"
+    small_convnet((32, 32, 3)).save_weights(weights)
+    for _ in range(2):
+        small_localizer(weights=weights, memory=tmp_path, epochs=1).fit(*shapes)
+    assert len(list(tmp_path.rglob("output.pkl"))) == 1
+
+
 def test_memory_does_not_serve_features_of_a_changed_image(frozen_backbone, tmp_path):
     X, y = make_shapes(16, image_size=32, random_state=0)
     paths = [tmp_path / f"{row}.png" for row in range(16)]
@@ -476,6 +485,14 @@ def test_the_learning_rate_rises_and_falls_to_zero(shapes):
 def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
     localizer = small_localizer(early_stopping=True).fit(*shapes)
     assert "val_loss" in localizer.history_
+
+
+@pytest.mark.parametrize(("many", "stops"), [(48, True), (49, False)])
+def test_early_stopping_begins_where_images_are_many(shapes, monkeypatch, many, stops):
+    monkeypatch.setattr("skbbox.localizer.MANY_IMAGES", many)
+    monkeypatch.setattr("skbbox.training.MINIMUM_STEPS", 1)
+    localizer = small_localizer(epochs="auto").fit(*shapes)
+    assert ("val_loss" in localizer.history_) == stops
 
 
 def test_callbacks_run_on_copies(shapes):

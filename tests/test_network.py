@@ -344,3 +344,22 @@ def test_the_dense_head_does_not_end_at_one_box_for_all_images():
         random_state=1,
     ).fit(X, y)
     assert localizer.predict(X)[["x_min", "y_min"]].std().min() > 0.05
+
+
+def test_a_stretched_profile_takes_the_nearest_position():
+    # Middles of 9 in 4: 1/18 * 4 = 0.2, 0.7, 1.1, 1.6, 2, 2.4, 2.9, 3.3, 3.8.
+    layer = ProfileConvolution(1, 1, use_bias=False, kernel_initializer="ones")
+    profile = np.arange(4.0, dtype="float32").reshape(1, 4, 1)
+    received = layer([profile, np.zeros((1, 9, 1), "float32")])
+    assert np.ravel(received).tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("weights", ["imagenet", None])
+def test_what_a_backbone_measured_of_its_images_stays_with_it(weights):
+    normalization = keras.layers.Normalization()
+    normalization.adapt(pixels(4, (32, 32)) * [1, 2, 3])
+    backbone = keras.Sequential([keras.Input((32, 32, 3)), normalization])
+    model = build(backbone=backbone, weights=weights)
+    images = pixels(2, (32, 32))
+    features = feature_extractor(model).predict_on_batch(images)
+    assert np.allclose(features, backbone.predict_on_batch(images), atol=1e-5)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from skbbox.generator import FeatureBatches
+from skbbox.generator import FeatureBatches, ModelBatches
 from skbbox.training import compile_model, train
 
 
@@ -48,3 +48,21 @@ def test_features_are_let_go_after_training(validates):
     del batches
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's")
+@pytest.mark.parametrize(("endless", "length"), [(True, -1), (False, 2)])
+def test_tensorflow_does_not_tune_the_dataset(endless, length):
+    batches = FeatureBatches(
+        [np.ones((8, 1, 3), dtype="float32")],
+        np.full((8, 1, 4), 0.5),
+        None,
+        None,
+        rows=np.arange(8),
+        batch_size=4,
+        shuffle=True,
+        seed=0,
+    )
+    dataset = ModelBatches(batches, 1, endless).for_backend()
+    assert dataset.options().autotune.enabled is False
+    assert int(dataset.cardinality()) == length
