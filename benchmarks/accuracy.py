@@ -79,6 +79,9 @@ MODELS = {
     },
 }
 
+#: All rows, in the order of the table.
+STAGES = [stage for stages in MODELS.values() for stage in stages]
+
 
 def main():
     """Run what is missing, then write table and plot."""
@@ -219,8 +222,9 @@ def write_page(results, docs):
             "| model | mean IoU | lowest | IoU ≥ 0.5 | IoU ≥ 0.75 | class | both | seconds |",
             "|---|---|---|---|---|---|---|---|",
         ]
-        for model, row in mean.loc[(name, images)].iterrows():
-            key = (name, images, model)
+        rows = mean.loc[(name, images)]
+        for model in (stage for stage in STAGES if stage in rows.index):
+            key, row = (name, images, model), rows.loc[model]
             cells = [f"{row[m]:.3f}{plus_minus(spread.loc[key, m])}" for m in MEASURES]
             cells.insert(1, f"{lowest[key]:.3f}")
             lines.append(f"| {model} | {' | '.join(cells)} | {row['seconds']:.0f} |")
@@ -240,7 +244,7 @@ def write_plot(results, path):
         return
     mean, spread = (part.droplevel("images") for part in summary(whole))
     table, errors = mean["mean_iou"].unstack("model"), spread["mean_iou"].unstack("model")
-    order = [stage for stages in MODELS.values() for stage in stages if stage in table]
+    order = [stage for stage in STAGES if stage in table]
     figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     table[order].plot.bar(
         ax=ax,

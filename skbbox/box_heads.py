@@ -58,9 +58,10 @@ def dense_box_head(maps, rng):
         64, 1, activation="relu", kernel_initializer=initializer(rng), name="bbox_conv"
     )(maps[-1])
     x = layers.Flatten(name="bbox_flatten")(x)
-    x = layers.Dense(128, use_bias=False, kernel_initializer=initializer(rng), name="bbox_dense")(x)
-    # Without it a first large step can leave no unit above 0, and one box for all images.
-    x = layers.BatchNormalization(momentum=MOMENTUM, name="bbox_bn")(x)
+    x = layers.Dense(128, kernel_initializer=initializer(rng), name="bbox_dense")(x)
+    # Without it a first large step can leave no unit above 0, and one box for all images; of
+    # each image alone, as a batch may hold one.
+    x = layers.LayerNormalization(name="bbox_norm")(x)
     x = layers.ReLU(name="bbox_relu")(x)
     return layers.Dense(
         4, activation="sigmoid", kernel_initializer=initializer(rng), name="bbox_prediction"
