@@ -333,10 +333,11 @@ def test_a_profile_convolution_is_that_of_the_stretched_profiles_side_by_side():
 
 def test_the_dense_head_does_not_end_at_one_box_for_all_images(tmp_path):
     X, y = make_shapes(200, image_size=32, random_state=0)
-    small_convnet((32, 32, 3)).save_weights(tmp_path / "backbone.weights.h5")
+    weights = tmp_path / "backbone.weights.h5"
+    build().get_layer("small_convnet").save_weights(weights)
     localizer = SingleBoxLocalizer(
         backbone=small_convnet,
-        weights=tmp_path / "backbone.weights.h5",
+        weights=weights,
         image_size=32,
         box_head="dense",
         learning_rate=0.03,
