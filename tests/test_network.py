@@ -340,7 +340,7 @@ def test_the_dense_head_does_not_end_at_one_box_for_all_images(tmp_path):
         weights=weights,
         image_size=32,
         box_head="dense",
-        learning_rate=0.03,
+        learning_rate=0.02,
         epochs=20,
         batch_size=16,
         augment=None,
