@@ -143,7 +143,7 @@ class ModelBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, batches, n_boxes, endless):
-        super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
+        super().__init__()
         self.batches, self.n_boxes, self.endless = batches, n_boxes, endless
 
     def close(self):
