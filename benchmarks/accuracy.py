@@ -212,7 +212,7 @@ def write_page(results, docs):
         "Seconds are those of a `fit`, from images to model; those of a model that is trained "
         "in stages count from its first. Fine-tuning is 5 epochs at a rate of 1e-4.",
     ]
-    for name, images in mean.index.droplevel("model").unique():
+    for (name, images), rows in mean.groupby(level=["data", "images"], sort=False):
         lines += [
             "",
             f"## {name}" + (f", trained on {images} images" if images != ALL else ""),
@@ -222,7 +222,7 @@ def write_page(results, docs):
             "| model | mean IoU | lowest | IoU ≥ 0.5 | IoU ≥ 0.75 | class | both | seconds |",
             "|---|---|---|---|---|---|---|---|",
         ]
-        rows = mean.loc[(name, images)]
+        rows = rows.droplevel(["data", "images"])
         for model in (stage for stage in STAGES if stage in rows.index):
             key, row = (name, images, model), rows.loc[model]
             cells = [f"{row[m]:.3f}{plus_minus(spread.loc[key, m])}" for m in MEASURES]
