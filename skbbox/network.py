@@ -203,8 +203,7 @@ def _build_backbone(backbone, weights, alpha, image_size, rng):
         return _reinitialised(model, rng), preprocess
     if model is backbone:
         # A copy, so that fitting leaves the user's model as it is.
-        model = keras.models.clone_model(bare(backbone))
-        set_weights(model, backbone.get_weights())
+        model = _copied(backbone)
     if weights != "imagenet" and not _is_application(backbone):
         _load(model, weights)
     return model, preprocess
@@ -377,9 +376,7 @@ def flattened(model):
     flat = keras.models.clone_model(
         _with_unique_names(model), clone_function=lambda layer: layer, call_function=call
     )
-    copy = keras.models.clone_model(flat)
-    set_weights(copy, flat.get_weights())
-    return flattened(copy)
+    return flattened(_copied(flat))
 
 
 def _with_unique_names(model):
@@ -395,7 +392,12 @@ def _with_unique_names(model):
         taken.add(config["name"])
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(bare(model), clone_function=cloned)
+    return _copied(model, cloned)
+
+
+def _copied(model, clone_function=None):
+    """A copy with layers of its own and equal weights."""
+    copy = keras.models.clone_model(bare(model), clone_function=clone_function)
     set_weights(copy, model.get_weights())
     return copy
 

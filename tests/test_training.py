@@ -11,6 +11,19 @@ from skbbox.generator import FeatureBatches, ModelBatches
 from skbbox.training import compile_model, train
 
 
+def two_batches():
+    return FeatureBatches(
+        [np.ones((8, 1, 3), dtype="float32")],
+        np.full((8, 1, 4), 0.5),
+        None,
+        None,
+        rows=np.arange(8),
+        batch_size=4,
+        shuffle=True,
+        seed=0,
+    )
+
+
 @pytest.mark.parametrize("validates", [False, True])
 def test_features_are_let_go_after_training(validates):
     features = keras.Input((3,))
@@ -23,16 +36,7 @@ def test_features_are_let_go_after_training(validates):
         class_loss_weight=1.0,
         box_loss_weight=1.0,
     )
-    batches = FeatureBatches(
-        [np.ones((8, 1, 3), dtype="float32")],
-        np.full((8, 1, 4), 0.5),
-        None,
-        None,
-        rows=np.arange(8),
-        batch_size=4,
-        shuffle=True,
-        seed=0,
-    )
+    batches = two_batches()
     train(
         model,
         batches,
@@ -53,16 +57,6 @@ def test_features_are_let_go_after_training(validates):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's")
 @pytest.mark.parametrize(("endless", "length"), [(True, -1), (False, 2)])
 def test_tensorflow_does_not_tune_the_dataset(endless, length):
-    batches = FeatureBatches(
-        [np.ones((8, 1, 3), dtype="float32")],
-        np.full((8, 1, 4), 0.5),
-        None,
-        None,
-        rows=np.arange(8),
-        batch_size=4,
-        shuffle=True,
-        seed=0,
-    )
-    dataset = ModelBatches(batches, 1, endless).for_backend()
+    dataset = ModelBatches(two_batches(), 1, endless).for_backend()
     assert dataset.options().autotune.enabled is False
     assert int(dataset.cardinality()) == length
