@@ -63,8 +63,8 @@ TUTORIAL_PARAMS = {
 DECODED_BYTES = 2**30
 
 #: Views of each image whose features are kept: so many in all, and for each image.
-VIEWS_IN_ALL = 2000
-VIEWS_OF_AN_IMAGE = (2, 10)
+VIEWS_IN_ALL = 4000
+VIEWS_OF_AN_IMAGE = (2, 20)
 
 #: ``early_stopping="auto"`` sets images aside from this number on.
 MANY_IMAGES = 10_000
@@ -169,8 +169,8 @@ default="giou_l1"
         turns, crops, shrinks, shifts and stretches it, and changes brightness and
         contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
         A frozen backbone sees a fixed set of views of each image, whose features are
-        kept: the image, its mirror image and, with ``"standard"``, up to 8 more, as
-        long as all are not more than 2,000. Otherwise, and with a callable, each epoch
+        kept: the image, its mirror image and, with ``"standard"``, up to 18 more, as
+        long as all are not more than 4,000. Otherwise, and with a callable, each epoch
         has changes of its own.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
