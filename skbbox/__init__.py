@@ -19,7 +19,7 @@ _PUBLIC = {
     "plotting": "plot_accuracy plot_bbox_loss plot_image plot_iou plot_loss plot_prediction",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
-_MODULES = ("datasets", "exceptions", "network", *_PUBLIC)
+_MODULES = ("datasets", "exceptions", "features", "network", *_PUBLIC)
 
 __all__ = sorted(_MODULE_OF)
 

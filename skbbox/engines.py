@@ -1,5 +1,8 @@
 """What runs a network that is not trained."""
 
+import threading
+from collections import OrderedDict
+
 import keras
 import numpy as np
 from keras import layers
@@ -7,7 +10,35 @@ from keras import layers
 from .network import bare, set_weights
 from .seeds import preserved_random_state
 
-__all__ = ["folded"]
+__all__ = ["folded", "prepared"]
+
+#: Networks that are ready to run, by the identity of what they were made from.
+N_PREPARED = 4
+_prepared = OrderedDict()
+_lock = threading.Lock()
+
+
+def prepared(model, identity):
+    """What runs a network whose weights do not change any more, made once in a process.
+
+    Parameters
+    ----------
+    model : keras.Model
+    identity : hashable
+        Equal for models with equal architecture and weights.
+
+    Returns
+    -------
+    keras.Model
+        See :func:`folded`; call its ``predict_on_batch``.
+    """
+    with _lock:
+        if identity not in _prepared:
+            _prepared[identity] = folded(model)
+            while len(_prepared) > N_PREPARED:
+                _prepared.popitem(last=False)
+        _prepared.move_to_end(identity)
+        return _prepared[identity]
 
 
 def folded(model):

@@ -6,6 +6,7 @@ __all__ = [
     "AnnotationError",
     "BoxError",
     "DivergenceWarning",
+    "FeatureStoreError",
     "ImageError",
     "SkbboxError",
     "SkbboxWarning",
@@ -24,6 +25,10 @@ class AnnotationError(SkbboxError):
 
 class BoxError(SkbboxError):
     """A box is missing, inverted, empty, outside the image or in pixels."""
+
+
+class FeatureStoreError(SkbboxError):
+    """Features cannot be kept in the folder given as ``memory``."""
 
 
 class ImageError(SkbboxError):

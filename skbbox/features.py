@@ -1,29 +1,263 @@
-"""Running a network over images batch by batch, and the features of a frozen backbone."""
+"""Networks over images batch by batch, and the features of a frozen backbone, which are kept."""
 
+import contextlib
+import functools
 import hashlib
 import os
 import re
+import tempfile
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
+import joblib
 import keras
 import numpy as np
-from sklearn.utils.validation import check_memory
 
-from .engines import folded
-from .images import load_image, load_row
+from .augmentation import views as views_of
+from .engines import prepared
+from .images import load_row
+from .store import KEY_SIZE, FileStore, MemoryStore, Record
 
-__all__ = ["decoded_images", "frozen_features", "predict_images"]
+__all__ = [
+    "Features",
+    "FrozenBackbone",
+    "decoded_images",
+    "forget_features",
+    "predict_features",
+    "predict_images",
+]
 
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
 N_THREADS = min(os.cpu_count() or 1, 8)
 
-#: From so many images on, folding a network takes less time than it saves.
-MANY_IMAGES = 1000
+#: Images that are decoded ahead of their use, for each thread.
+AHEAD = 16
+
+#: Views of images that are looked for, computed and kept at a time.
+BLOCK = 1024
+
+#: Files that were changed so few seconds ago may change again without another time of change.
+SETTLED = 2
 
 
-def predict_images(model, items, image_size, batch_size, verbose=0):
+def _quarter_of_memory():
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (AttributeError, ValueError, OSError):  # Not on Windows.
+        return 2 * 2**30
+
+
+#: Features that are kept in a process, for all its fits together, take up to so many bytes.
+KEPT_BYTES = _quarter_of_memory()
+
+_kept = MemoryStore(KEPT_BYTES)
+
+
+def forget_features():
+    """Let go of the features that this process keeps in memory."""
+    _kept.clear()
+
+
+class FrozenBackbone:
+    """The part of a network that is not trained any more, and what it gave for images before.
+
+    Features are kept by what an image shows and by the weights and layers of the backbone:
+    in this process, or in a folder that processes share.
+
+    Parameters
+    ----------
+    extractor : keras.Model
+        From pixels in 0..255 to feature maps of (height, width, channels) and profiles of
+        (length, channels).
+    batch_size : int
+        Images to compute at a time.
+    memory : str, Path, joblib.Memory or None, default=None
+        The folder. None keeps them in memory, up to ``KEPT_BYTES``; what a fit needs
+        beyond that lies in files of its own until it ends.
+    """
+
+    def __init__(self, extractor, batch_size, memory=None):
+        self.extractor, self.batch_size, self.memory = extractor, batch_size, memory
+        self.image_size = tuple(extractor.input_shape[1:3])
+        self.shapes = [tuple(output.shape[1:]) for output in extractor.outputs]
+
+    @functools.cached_property
+    def identity(self):
+        """Digest of architecture and weights."""
+        return _identity(self.extractor)
+
+    def features(self, items, boxes, views, verbose=0):
+        """Features of several views of each image.
+
+        Parameters
+        ----------
+        items : list
+            What :func:`load_image` takes.
+        boxes : ndarray of shape (n_images, 4)
+        views : list of callable
+            What :func:`augmentation.views` gives.
+        verbose : {0, 1}, default=0
+            1 shows a progress bar.
+
+        Returns
+        -------
+        Features
+
+        Raises
+        ------
+        ImageError
+            If an image cannot be read; names the row.
+        FeatureStoreError
+            If the folder cannot be written to.
+        """
+        folder = None
+        if self.memory is None and self._n_bytes(len(items) * len(views)) > KEPT_BYTES:
+            folder = tempfile.TemporaryDirectory(prefix="skbbox-", ignore_cleanup_errors=True)
+        store = FileStore(folder.name) if folder else self._store()
+        blocks = self._blocks(items, boxes, views, store, verbose)
+        return Features([row for block in blocks for row in block], boxes, self.shapes, folder)
+
+    def feature_blocks(self, items, verbose=0):
+        """Features of each image as it is, a block of images at a time: iterator of Features.
+
+        They are kept where there is room for all of them.
+        """
+        store = self._store() if self._n_bytes(len(items)) <= KEPT_BYTES else None
+        boxes = np.full((len(items), 4), np.nan)
+        for block in self._blocks(items, boxes, views_of(None, 1), store, verbose):
+            yield Features(block, boxes[: len(block)], self.shapes)
+
+    def _n_bytes(self, n_views):
+        return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
+
+    def _store(self):
+        if self.memory is None:
+            return _kept
+        memory = self.memory
+        folder = memory.location if isinstance(memory, joblib.Memory) else memory
+        if folder is None:
+            return _kept
+        return _file_store(os.path.abspath(folder))
+
+    def _blocks(self, items, boxes, views, store, verbose):
+        """Lists of the records of each row's views, block by block."""
+        progress = keras.utils.Progbar(len(items) * len(views), verbose=verbose)
+        rows_at_once = max(1, BLOCK // len(views))
+        with ThreadPoolExecutor(N_THREADS) as pool:
+            for start in range(0, len(items), rows_at_once):
+                rows = range(start, min(start + rows_at_once, len(items)))
+                content = dict(zip(rows, pool.map(lambda r: _content(items, r), rows), strict=True))
+                keys = {
+                    (row, number): self._key(content[row], number, boxes[row])
+                    for row in rows
+                    for number in range(len(views))
+                }
+                with store.exclusive() if store else contextlib.nullcontext():
+                    records = store.find(keys.values()) if store else {}
+                    missing = {}
+                    for at, key in keys.items():
+                        if key not in records:
+                            missing.setdefault(key, at)
+                    if missing:
+                        computed = self._computed(items, boxes, views, missing, pool)
+                        records |= store.add(computed) if store else computed
+                progress.add(len(keys))
+                yield [[records[keys[row, number]] for number in range(len(views))] for row in rows]
+
+    def _key(self, content, number, box):
+        # The image as it is does not depend on a box, so predict can find it.
+        shown = box.tobytes() if number else b""
+        parts = (self.identity, content, repr((self.image_size, number)).encode(), shown)
+        return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
+
+    def _computed(self, items, boxes, views, missing, pool):
+        """Records of the keys of `missing`, whose values are row and number of a view."""
+        numbers = {}
+        for row, number in missing.values():
+            numbers.setdefault(row, []).append(number)
+
+        def load(row):
+            image = load_row(items, row, self.image_size)
+            return [views[number](image, boxes[row]) for number in numbers[row]]
+
+        network = prepared(self.extractor, self.identity)
+        seen = (view for views in _ahead(pool, load, numbers) for view in views)
+        keys, records = iter(missing), {}
+        while batch := list(islice(seen, self.batch_size)):
+            pixels = np.stack([pixels for pixels, _ in batch])
+            for key, values, (_, box) in zip(
+                islice(keys, len(batch)),
+                self._values(network, pixels, bool(records)),
+                batch,
+                strict=True,
+            ):
+                records[key] = Record(values, np.array(box, dtype=np.float64))
+        return records
+
+    def _values(self, network, pixels, padded):
+        """The features of each image of a batch, one map after another."""
+        n = len(pixels)
+        if padded:
+            # Batches of one size, so that one graph serves them all.
+            pixels = np.resize(pixels, (self.batch_size, *pixels.shape[1:]))
+        maps = keras.tree.flatten(network.predict_on_batch(pixels))
+        return _compact(np.concatenate([part[:n].reshape(n, -1) for part in maps], axis=1))
+
+
+class Features:
+    """Feature maps of several views of each image, which lie where they are kept.
+
+    Parameters
+    ----------
+    records : list of list of Record
+        One for each view of each row.
+    boxes : ndarray of shape (n_rows, 4)
+        The box in the first view, which is the image as it is.
+    shapes : list of tuple of int
+        The shape of each map.
+    folder : tempfile.TemporaryDirectory, default=None
+        Where the records lie, if that is to go with them.
+
+    Attributes
+    ----------
+    boxes : ndarray of shape (n_rows, n_views, 4), float64
+        The box in each view.
+    """
+
+    def __init__(self, records, boxes, shapes, folder=None):
+        self.records, self.shapes, self._folder = records, shapes, folder
+        self.boxes = np.array([[record.box for record in row] for row in records])
+        self.boxes[:, 0] = boxes
+        self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
+        self._ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+
+    def __len__(self):
+        return len(self.records)
+
+    def maps(self, rows, views):
+        """The maps of a view of each of some rows.
+
+        Parameters
+        ----------
+        rows, views : sequence of int, of length n
+
+        Returns
+        -------
+        list of ndarray of shape (n, ...)
+        """
+        pairs = zip(rows, views, strict=True)
+        values = np.stack([self.records[row][view].values for row, view in pairs])
+        parts = np.split(values.astype(self.dtype, copy=False), self._ends, axis=1)
+        return [
+            part.reshape(len(values), *shape)
+            for part, shape in zip(parts, self.shapes, strict=True)
+        ]
+
+
+def predict_images(model, items, batch_size, verbose=0):
     """Outputs of a model for images of any number, decoded while the model computes.
 
     Parameters
@@ -32,8 +266,6 @@ def predict_images(model, items, image_size, batch_size, verbose=0):
         Takes pixels in 0..255 of shape (n, height, width, 3).
     items : list
         What :func:`load_image` takes.
-    image_size : (int, int)
-        Height and width.
     batch_size : int
     verbose : {0, 1}, default=0
         1 shows a progress bar.
@@ -48,139 +280,117 @@ def predict_images(model, items, image_size, batch_size, verbose=0):
     ImageError
         If an image cannot be read; names the row.
     """
-    return _outputs(
-        model, lambda row: load_row(items, row, image_size)[None], len(items), batch_size, verbose
-    )
+    run, outputs = _runner(model, len(items), batch_size), []
+    progress = keras.utils.Progbar(len(items), verbose=verbose)
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        images = _loaded(pool, items, tuple(model.input_shape[1:3]))
+        while batch := list(islice(images, batch_size)):
+            outputs.append(run(np.stack(batch)))
+            progress.add(len(batch))
+    return _joined(outputs)
 
 
-def decoded_images(items, image_size, batch_size, verbose=0):
+def predict_features(model, blocks, n_images, batch_size):
+    """Outputs of a model for features of images, a block at a time; as :func:`predict_images`."""
+    run, outputs = _runner(model, n_images, batch_size), []
+    for features in blocks:
+        for start in range(0, len(features), batch_size):
+            rows = range(start, min(start + batch_size, len(features)))
+            maps = features.maps(rows, [0] * len(rows))
+            outputs.append(run(maps if len(maps) > 1 else maps[0]))
+    return _joined(outputs)
+
+
+def decoded_images(items, image_size, verbose=0):
     """All images in one uint8 array of shape (n_images, height, width, 3)."""
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
-    start = 0
-    for batch in _batches(
-        lambda row: load_row(items, row, image_size)[None], len(items), batch_size
-    ):
-        pixels[start : start + len(batch)] = batch
-        start += len(batch)
-        progress.add(len(batch))
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        for row, image in enumerate(_loaded(pool, items, image_size)):
+            pixels[row] = image
+            progress.add(1)
     return pixels
 
 
-def frozen_features(extractor, items, boxes, views, image_size, batch_size, memory=None, verbose=0):
-    """Feature maps of several views of each image under a backbone that is not trained.
-
-    Parameters
-    ----------
-    extractor : keras.Model
-        From pixels to feature maps.
-    items, image_size, batch_size, verbose
-        As for :func:`predict_images`.
-    boxes : ndarray of shape (n_images, 4)
-    views : list of callable
-        What :func:`augmentation.views` gives.
-    memory : str, Path, joblib.Memory or None, default=None
-        Where features are kept between calls, by the content of the images, their
-        boxes, the views and the backbone.
-
-    Returns
-    -------
-    maps : list of ndarray of shape (n_images, n_views, ...), float32
-        Maps of (height, width, channels), and profiles of (length, channels).
-    boxes : ndarray of shape (n_images, n_views, 4), float64
-        The box in each view.
-    """
-
-    def run():
-        view_boxes = np.empty((len(items), len(views), 4))
-
-        def load(row):
-            image = load_row(items, row, image_size)
-            seen = [view(image, boxes[row]) for view in views]
-            view_boxes[row] = [box for _, box in seen]
-            return np.stack([pixels for pixels, _ in seen])
-
-        many = len(items) * len(views) >= MANY_IMAGES
-        network = folded(extractor) if many else extractor
-        maps = _outputs(network, load, len(items), batch_size, verbose, n_views=len(views))
-        return [x.reshape(*view_boxes.shape[:2], *x.shape[1:]) for x in maps], view_boxes
-
-    if memory is None:
-        return run()
-    if isinstance(memory, Path):
-        memory = str(memory)
-    remembered = check_memory(memory).cache(_features_of, ignore=["run"])
-    contents = [_content(item) for item in items]
-    # One view is the image itself, whatever its box.
-    shown = boxes if len(views) > 1 else None
-    maps, view_boxes = remembered(
-        contents, shown, len(views), _identity(extractor), tuple(image_size), run=run
-    )
-    return maps, boxes[:, None] if len(views) == 1 else view_boxes
-
-
-def _features_of(contents, boxes, n_views, backbone, image_size, run):
-    """What joblib files the features under: everything but the function that computes them."""
-    return run()
-
-
-def _outputs(model, load, n_rows, batch_size, verbose, n_views=1):
-    """Outputs of a model for all rows, each `n_views` images that a call of `load` gives."""
-    n = n_rows * n_views
-    rows_at_once = max(1, batch_size // n_views)
-    batch_size = rows_at_once * n_views
-    progress = keras.utils.Progbar(n, verbose=verbose)
+def _runner(model, n_images, batch_size):
+    """What runs a model on a batch, the outputs in a list."""
     # Compiling a graph takes longer than running two batches without one.
-    run = model.predict_on_batch if n > 2 * batch_size else _without_graph(model)
-    outputs, start = None, 0
-    for pixels in _batches(load, n_rows, rows_at_once):
-        # Batches of one size, so that one graph serves them all.
-        short = start and len(pixels) < batch_size
-        padded = np.resize(pixels, (batch_size, *pixels.shape[1:])) if short else pixels
-        batch = keras.tree.flatten(run(padded))
-        if outputs is None:
-            outputs = [np.empty((n, *part.shape[1:]), part.dtype) for part in batch]
-        for output, part in zip(outputs, batch, strict=True):
-            output[start : start + len(pixels)] = part[: len(pixels)]
-        start += len(pixels)
-        progress.add(len(pixels))
-    return outputs
+    if n_images > 2 * batch_size:
+        return lambda batch: keras.tree.flatten(model.predict_on_batch(batch))
+    return lambda batch: [
+        keras.ops.convert_to_numpy(part)
+        for part in keras.tree.flatten(model(batch, training=False))
+    ]
 
 
-def _without_graph(model):
-    return lambda pixels: keras.tree.map_structure(
-        keras.ops.convert_to_numpy, model(pixels, training=False)
-    )
+def _joined(outputs):
+    return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def _batches(load, n_rows, rows_at_once):
-    """The images of some rows at a time, being prepared while those before them are used."""
-    with ThreadPoolExecutor(N_THREADS) as pool:
-        ahead = deque()
-        for start in range(0, n_rows, rows_at_once):
-            rows = range(start, min(start + rows_at_once, n_rows))
-            ahead.append([pool.submit(load, row) for row in rows])
-            if len(ahead) > 1:
-                yield np.concatenate([future.result() for future in ahead.popleft()])
-        while ahead:
-            yield np.concatenate([future.result() for future in ahead.popleft()])
+def _loaded(pool, items, image_size):
+    return _ahead(pool, lambda row: load_row(items, row, image_size), range(len(items)))
 
 
-def _content(item):
+def _ahead(pool, function, values):
+    """What a function gives for each value, made by threads a little ahead of its use."""
+    values, running = iter(values), deque()
+    for value in islice(values, AHEAD * N_THREADS):
+        running.append(pool.submit(function, value))
+    while running:
+        result = running.popleft().result()
+        running.extend(pool.submit(function, value) for value in islice(values, 1))
+        yield result
+
+
+def _compact(values):
+    """Rows of values in half the bytes; as they are where that would change them by a thousandth.
+
+    That is so for rows beyond the range of float16, 6e-5 to 65,504.
+    """
+    with np.errstate(over="ignore"):
+        halves = values.astype(np.float16)
+    largest = np.abs(values).max(axis=1)
+    good = np.abs(halves - values).max(axis=1) <= largest / 1000
+    # Copies, so that one can be let go of without the others.
+    return [(halves if is_good else values)[i].copy() for i, is_good in enumerate(good)]
+
+
+@functools.lru_cache
+def _file_store(folder):
+    return FileStore(folder)
+
+
+def _content(items, row):
     """Digest of what an image shows, not of where it lies."""
-    if isinstance(item, (str, os.PathLike)):
-        return hashlib.blake2b(Path(item).read_bytes(), digest_size=16).hexdigest()
-    pixels = np.ascontiguousarray(load_image(item))
-    return hashlib.blake2b(
-        pixels.tobytes() + str(pixels.shape).encode(), digest_size=16
-    ).hexdigest()
+    item = items[row]
+    if not isinstance(item, (str, os.PathLike)):
+        pixels = np.ascontiguousarray(load_row(items, row, None))
+        return _digest(pixels.tobytes() + str(pixels.shape).encode())
+    try:
+        found = os.stat(item)
+        if time.time() - found.st_ctime < SETTLED:
+            return _digest(Path(item).read_bytes())
+        return _file_digest(os.fspath(item), found.st_ino, found.st_size, found.st_ctime_ns)
+    except OSError:
+        # Says what is wrong with it.
+        load_row(items, row, None)
+        raise
+
+
+@functools.lru_cache(maxsize=100_000)
+def _file_digest(path, *state):
+    return _digest(Path(path).read_bytes())
+
+
+def _digest(content):
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _identity(extractor):
     digest = hashlib.blake2b(_without_names(extractor.to_json()).encode(), digest_size=16)
     for weights in extractor.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def _without_names(config):

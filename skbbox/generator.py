@@ -95,9 +95,7 @@ class FeatureBatches(Batches):
 
     Parameters
     ----------
-    maps : list of ndarray of shape (n_rows, n_views, ...)
-    boxes : ndarray of shape (n_rows, n_views, 4)
-        The box in each view.
+    features : Features
     codes : ndarray of shape (n_rows,), or None
         Class codes; None leaves classes out.
     sample_weight : ndarray, tuple of ndarray, or None
@@ -106,21 +104,20 @@ class FeatureBatches(Batches):
         As for :class:`Batches`; without `shuffle` the first view is taken.
     """
 
-    def __init__(self, maps, boxes, codes, sample_weight, *, rows, batch_size, shuffle, seed):
-        self.maps, self.boxes = maps, boxes.astype(np.float32)
+    def __init__(self, features, codes, sample_weight, *, rows, batch_size, shuffle, seed):
+        self.features, self.boxes = features, features.boxes.astype(np.float32)
         self.codes, self.sample_weight = codes, sample_weight
-        rng = np.random.default_rng(seed)
-        self.first_view = rng.integers(boxes.shape[1], size=len(boxes))
+        n_rows, n_views = self.boxes.shape[:2]
+        self.first_view = np.random.default_rng(seed).integers(n_views, size=n_rows)
         super().__init__(rows, batch_size, shuffle, "keep", seed)
 
     def load(self, rows, epoch):
         view = np.zeros(len(rows), dtype=int)
         if self.shuffle:
             view = (self.first_view[rows] + epoch) % self.boxes.shape[1]
-        chosen = rows, view
-        maps = tuple(x[chosen] for x in self.maps)
-        maps = maps if len(maps) > 1 else maps[0]
-        targets = self.boxes[chosen]
+        maps = self.features.maps(rows, view)
+        maps = tuple(maps) if len(maps) > 1 else maps[0]
+        targets = self.boxes[rows, view]
         if self.codes is not None:
             targets = (self.codes[rows], targets)
         if self.sample_weight is None:

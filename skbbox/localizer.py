@@ -17,7 +17,7 @@ from .box_heads import EDGES, IOU_ESTIMATE
 from .boxes import COORDINATES
 from .classifier import split_classifier
 from .exceptions import SkbboxWarning
-from .features import decoded_images, frozen_features, predict_images
+from .features import FrozenBackbone, decoded_images, predict_features, predict_images
 from .generator import BoundingBoxGenerator, FeatureBatches, encode_classes, table_of
 from .history import combine_histories
 from .inputs import check_images, check_sample_weight, check_targets, image_tags
@@ -188,7 +188,8 @@ default="giou_l1"
         ``callbacks_``. They see the model that is being trained, which is the heads
         alone while the backbone's features are kept.
     memory : str, Path, joblib.Memory or None, default=None
-        Where the features of a frozen backbone are kept between fits.
+        A folder in which the features of a frozen backbone are kept, which any number of
+        processes can share. None keeps them in memory.
     engine : {"auto", "keras"}, default="auto"
         What runs the network.
     warm_start : bool, default=False
@@ -426,7 +427,7 @@ default="giou_l1"
         self._compile(model)
 
         self.classes_ = classes
-        self.model_, self._network = model, with_outputs(model, (IOU_ESTIMATE,))
+        self._set_model(model, is_frozen=self.weights is not None and not self.fine_tune_epochs)
         self.history_ = combine_histories(histories)
         self.n_iter_ = len(self.history_.get("loss", []))
         self.callbacks_ = callbacks
@@ -458,9 +459,7 @@ default="giou_l1"
         """
         check_is_fitted(self)
         images = check_images(X)
-        outputs = dict(
-            zip(self._network.output_names, self._run(self._network, images), strict=True)
-        )
+        outputs = self._outputs(images)
         probabilities, estimate = outputs.get("class_prediction"), outputs.get(IOU_ESTIMATE)
         boxes = outputs["bbox_prediction"]
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
@@ -498,7 +497,7 @@ default="giou_l1"
                 "predict_proba needs classes, but y had no class_name in fit; boxes alone were "
                 "learnt."
             )
-        probabilities = self._run(self.model_, check_images(X))[0].astype(np.float64)
+        probabilities = self._outputs(check_images(X))["class_prediction"].astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def score(self, X, y, sample_weight=None):
@@ -545,7 +544,7 @@ default="giou_l1"
         check_is_fitted(self)
         features = self.model_.get_layer("features").output
         pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
-        return self._run(pooled, check_images(X))[0]
+        return predict_images(pooled, check_images(X).items, self.batch_size, self.verbose)[0]
 
     def _check_parameters(self):
         for name, kind, lowest, highest in PARAMETER_RANGES:
@@ -680,21 +679,13 @@ default="giou_l1"
 
     def _feature_batches(self, model, images, targets, codes, weights):
         n_views = int(np.clip(VIEWS_IN_ALL // len(images), *VIEWS_OF_AN_IMAGE))
-        maps, boxes = frozen_features(
-            feature_extractor(model),
-            images.items,
-            targets.boxes,
-            views(self.augment, n_views),
-            self._height_and_width(),
-            self.batch_size,
-            self.memory,
-            self.verbose,
+        features = self._frozen_backbone(model).features(
+            images.items, targets.boxes, views(self.augment, n_views), self.verbose
         )
 
         def batches(rows, shuffle, seed):
             return FeatureBatches(
-                maps,
-                boxes,
+                features,
                 codes,
                 weights,
                 rows=rows,
@@ -708,7 +699,7 @@ default="giou_l1"
     def _image_batches(self, images, targets, classes, weights):
         size, items = self._height_and_width(), images.items
         if len(items) * size[0] * size[1] * 3 <= DECODED_BYTES:
-            items = list(decoded_images(items, size, self.batch_size, self.verbose))
+            items = list(decoded_images(items, size, self.verbose))
         table = table_of(items, targets)
 
         def batches(rows, shuffle, seed):
@@ -764,10 +755,24 @@ default="giou_l1"
             cosine_steps=cosine_steps,
         )
 
-    def _run(self, model, images):
-        return predict_images(
-            model, images.items, tuple(self.model_.input_shape[1:3]), self.batch_size, self.verbose
-        )
+    def _frozen_backbone(self, model):
+        return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory)
+
+    def _set_model(self, model, is_frozen):
+        """Keep a model and what runs it: the heads alone, where features are kept."""
+        network = with_outputs(model, (IOU_ESTIMATE,))
+        self.model_ = model
+        self._backbone = self._frozen_backbone(model) if is_frozen else None
+        self._network = heads(network) if is_frozen else network
+
+    def _outputs(self, images):
+        """Outputs of the network by name."""
+        if self._backbone is None:
+            outputs = predict_images(self._network, images.items, self.batch_size, self.verbose)
+        else:
+            blocks = self._backbone.feature_blocks(images.items, self.verbose)
+            outputs = predict_features(self._network, blocks, len(images), self.batch_size)
+        return dict(zip(self._network.output_names, outputs, strict=True))
 
     def _warn_of_unseen_classes(self, targets):
         if self.classes_ is None or targets.class_names is None:
@@ -788,15 +793,14 @@ default="giou_l1"
             # Callbacks hold the model that they were trained with.
             state = {key: value for key, value in state.items() if key != "callbacks_"}
             state["model_"] = pack_model(self.model_)
+            state["_backbone"] = self._backbone is not None
             del state["_network"]
         return state
 
     def __setstate__(self, state):
-        if "model_" in state:
-            state = {**state, "model_": unpack_model(state["model_"])}
         super().__setstate__(state)
         if "model_" in state:
-            self._network = with_outputs(self.model_, (IOU_ESTIMATE,))
+            self._set_model(unpack_model(state["model_"]), is_frozen=state["_backbone"])
             self._compile(self.model_)
 
     def __sklearn_tags__(self):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from skbbox.engines import folded
-from skbbox.features import frozen_features
+from skbbox.engines import folded, prepared
 from skbbox.network import build_network, feature_extractor
 
 
@@ -143,12 +142,14 @@ def test_the_model_that_was_folded_stays_as_it_was():
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
-def test_features_of_many_images_are_those_of_few(monkeypatch):
+def test_a_network_is_made_ready_once():
     model = settled(extractor("mobilenet", 32))
-    images, boxes = list(pixels(6, 32).astype(np.uint8)), np.tile([0.2, 0.6, 0.2, 0.6], (6, 1))
-    arguments = (model, images, boxes, [lambda image, box: (image, box)], (32, 32), 2)
-    few, _ = frozen_features(*arguments)
-    monkeypatch.setattr("skbbox.features.MANY_IMAGES", 6)
-    many, _ = frozen_features(*arguments)
-    for expected, received in zip(few, many, strict=True):
-        assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
+    assert prepared(model, "identity") is prepared(model, "identity")
+
+
+def test_the_networks_that_were_used_last_are_kept(monkeypatch):
+    monkeypatch.setattr("skbbox.engines.N_PREPARED", 2)
+    model = settled(extractor("mobilenet", 32))
+    first, _, again, _ = (prepared(model, identity) for identity in "abac")
+    assert first is again
+    assert prepared(model, "a") is first

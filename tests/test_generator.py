@@ -8,7 +8,9 @@ from PIL import Image
 from skbbox import BoundingBoxGenerator
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import BoxError, ImageError
+from skbbox.features import Features
 from skbbox.generator import FeatureBatches, ModelBatches
+from skbbox.store import Record
 
 
 def table(n_samples=10, image_size=32):
@@ -214,11 +216,12 @@ def test_the_box_is_the_target_of_every_box_output_with_and_without_classes_and_
         assert all(np.array_equal(values[-1], v) for values in rest for v in values[-3:])
 
 
-def feature_batches(maps, shuffle):
-    """One batch an epoch of three rows with four views each."""
+def feature_batches(shuffle):
+    """One batch an epoch of three rows with four views each; row r and view v hold 10 r + v."""
+    box = np.zeros(4)
+    records = [[Record(np.float32([10 * r + v]), box) for v in range(4)] for r in range(3)]
     return FeatureBatches(
-        maps,
-        np.zeros((3, 4, 4)),
+        Features(records, np.zeros((3, 4)), [()]),
         None,
         None,
         rows=np.arange(3),
@@ -229,17 +232,14 @@ def feature_batches(maps, shuffle):
 
 
 def test_views_of_an_image_take_turns():
-    # Row r and view v hold the number 10 r + v.
-    maps = [np.arange(3)[:, None] * 10.0 + np.arange(4)]
-    batches = feature_batches(maps, shuffle=True)
+    batches = feature_batches(shuffle=True)
     seen = np.sort([np.sort(batches.batch(epoch, 0)[0]) for epoch in range(4)], axis=0)
     assert seen.tolist() == [[view, 10 + view, 20 + view] for view in range(4)]
 
 
 def test_without_shuffling_the_first_view_is_taken():
-    maps = [np.arange(12.0).reshape(3, 4)]
-    batches = feature_batches(maps, shuffle=False)
-    assert batches.batch(5, 0)[0].tolist() == [0.0, 4.0, 8.0]
+    batches = feature_batches(shuffle=False)
+    assert batches.batch(5, 0)[0].tolist() == [0.0, 10.0, 20.0]
 
 
 def test_what_a_callable_changes_in_place_stays_in_its_batch():

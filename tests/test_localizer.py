@@ -325,16 +325,21 @@ def test_kept_features_train_the_same_heads_as_the_whole_network(frozen_backbone
     options = {"backbone": frozen_backbone, "weights": "imagenet", "dropout": 0.0}
     on_features = small_localizer(**options, augment=None).fit(*shapes)
     on_images = small_localizer(**options, augment=unchanged).fit(*shapes)
-    assert np.allclose(weights_of(on_features), weights_of(on_images), atol=1e-3)
+    # Features are kept to three digits.
+    boxes = [
+        localizer.predict(shapes[0])[list(COORDINATES)].to_numpy()
+        for localizer in (on_features, on_images)
+    ]
+    assert np.abs(boxes[0] - boxes[1]).max() < 0.01
 
 
 def test_memory_keeps_features_between_fits(frozen_backbone, shapes, tmp_path):
     options = {"backbone": frozen_backbone, "weights": "imagenet", "memory": tmp_path}
     first = small_localizer(**options).fit(*shapes)
-    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("output.pkl")}
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")}
     second = small_localizer(**options).fit(*shapes)
     assert len(files) == 1
-    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("output.pkl")}
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")}
     assert np.array_equal(weights_of(first), weights_of(second))
 
 
@@ -343,7 +348,7 @@ def test_memory_finds_a_backbone_again_that_is_built_anew(tmp_path, shapes):
     small_convnet((32, 32, 3)).save_weights(weights)
     for _ in range(2):
         small_localizer(weights=weights, memory=tmp_path, epochs=1).fit(*shapes)
-    assert len(list(tmp_path.rglob("output.pkl"))) == 1
+    assert len(list(tmp_path.glob("*.npy"))) == 1
 
 
 def test_memory_does_not_serve_features_of_a_changed_image(frozen_backbone, tmp_path):

@@ -7,14 +7,17 @@ import keras
 import numpy as np
 import pytest
 
+from skbbox.features import Features
 from skbbox.generator import FeatureBatches, ModelBatches
+from skbbox.store import Record
 from skbbox.training import compile_model, train
 
 
 def two_batches():
+    box = np.full(4, 0.5)
+    records = [[Record(np.ones(3, np.float32), box)] for _ in range(8)]
     return FeatureBatches(
-        [np.ones((8, 1, 3), dtype="float32")],
-        np.full((8, 1, 4), 0.5),
+        Features(records, np.tile(box, (8, 1)), [(3,)]),
         None,
         None,
         rows=np.arange(8),

@@ -1,0 +1,228 @@
+"""Features of a frozen backbone: computed once, kept, shared."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import small_localizer
+from PIL import Image
+from sklearn.model_selection import GridSearchCV
+
+from skbbox import features as room
+from skbbox.augmentation import views
+from skbbox.datasets import make_shapes
+from skbbox.exceptions import FeatureStoreError, ImageError
+from skbbox.features import FrozenBackbone, forget_features
+from skbbox.network import small_convnet
+
+BOXES = make_shapes(12, image_size=32, random_state=0)[1][
+    ["x_min", "x_max", "y_min", "y_max"]
+].to_numpy()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    forget_features()
+
+
+@pytest.fixture
+def images(shapes):
+    return list(shapes[0][:12])
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return small_convnet((32, 32, 3))
+
+
+def compute(extractor, items, *, memory=None, boxes=BOXES, n_views=2, batch_size=4):
+    backbone = FrozenBackbone(extractor, batch_size, memory)
+    return backbone.features(items, boxes[: len(items)], views("standard", n_views))
+
+
+def values(features):
+    return np.array([[record.values for record in row] for row in features.records])
+
+
+def as_files(images, folder):
+    paths = [folder / f"{row}.png" for row in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
+    features = compute(extractor, images)
+    (maps,) = features.maps(range(12), [0] * 12)
+    expected = extractor.predict_on_batch(np.stack(images))
+    assert maps.dtype == np.float16
+    assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+def test_the_second_view_is_the_mirror_image(extractor, images):
+    features = compute(extractor, images)
+    (maps,) = features.maps(range(12), [1] * 12)
+    expected = extractor.predict_on_batch(np.stack(images)[:, :, ::-1])
+    assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
+    assert np.allclose(features.boxes[:, 1, 0], 1 - BOXES[:, 1])
+
+
+def test_features_are_computed_once_in_a_process(extractor, images):
+    first, second = compute(extractor, images), compute(extractor, images[3:], boxes=BOXES[3:])
+    assert all(
+        a.values is b.values
+        for old, new in zip(first.records[3:], second.records, strict=True)
+        for a, b in zip(old, new, strict=True)
+    )
+
+
+def test_a_backbone_of_other_weights_has_other_features(images):
+    first, second = (compute(small_convnet((32, 32, 3)), images) for _ in range(2))
+    assert not np.allclose(values(first), values(second), atol=0.01)
+
+
+def test_a_renamed_file_keeps_its_features(extractor, images, tmp_path):
+    paths = as_files(images, tmp_path)
+    first = compute(extractor, paths)
+    second = compute(extractor, [path.rename(path.with_name(f"new{path.name}")) for path in paths])
+    assert first.records[0][0].values is second.records[0][0].values
+
+
+def test_a_file_that_changes_within_a_moment_has_new_features(extractor, images, tmp_path):
+    paths = as_files(images, tmp_path)
+    first = values(compute(extractor, paths))
+    Image.fromarray(images[1]).save(paths[0])
+    second = values(compute(extractor, paths))
+    assert np.array_equal(second[0, 0], first[1, 0])
+
+
+def test_one_image_in_several_rows_is_computed_once(extractor, images):
+    records = compute(extractor, [images[0]] * 3, boxes=BOXES[[0, 0, 1]]).records
+    assert records[0][1].values is records[1][1].values
+    # Another box makes another view, but not another image.
+    assert records[0][0].values is records[2][0].values
+    assert records[0][1].values is not records[2][1].values
+
+
+def test_features_do_not_depend_on_order_and_batch(images):
+    extractor = small_convnet((32, 32, 3))
+    expected = values(compute(extractor, images, n_views=4))
+    order = np.random.default_rng(0).permutation(12)
+    forget_features()
+    shuffled = compute(
+        extractor, [images[i] for i in order], boxes=BOXES[order], n_views=4, batch_size=5
+    )
+    assert np.array_equal(values(shuffled), expected[order])
+
+
+def test_the_box_of_the_first_view_is_the_one_that_was_given(extractor, images):
+    list(FrozenBackbone(extractor, 4).feature_blocks(images))
+    assert np.array_equal(compute(extractor, images).boxes[:, 0], BOXES)
+
+
+def test_predict_and_fit_share_features(extractor, images):
+    features = compute(extractor, images)
+    (block,) = FrozenBackbone(extractor, 4).feature_blocks(images)
+    assert block.records[5][0].values is features.records[5][0].values
+
+
+def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
+    monkeypatch.setattr(room, "BLOCK", 5)
+    blocks = list(FrozenBackbone(extractor, 4).feature_blocks(images))
+    assert [len(block) for block in blocks] == [5, 5, 2]
+    forget_features()
+    monkeypatch.undo()
+    together = np.concatenate([values(block) for block in blocks])
+    assert np.array_equal(together, values(compute(extractor, images, n_views=2))[:, :1])
+
+
+def test_values_beyond_half_precision_are_kept_whole(images):
+    pixels = keras.Input((32, 32, 3))
+    extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
+    (maps,) = compute(extractor, images).maps(range(12), [0] * 12)
+    assert maps.dtype == np.float32
+    assert np.array_equal(maps, np.stack(images) * np.float32(1000))
+
+
+def test_tiny_values_are_kept_whole(images):
+    pixels = keras.Input((32, 32, 3))
+    extractor = keras.Model(pixels, keras.layers.Rescaling(1e-9)(pixels))
+    (maps,) = compute(extractor, images).maps(range(12), [0] * 12)
+    assert np.allclose(maps, np.stack(images) * 1e-9, rtol=1e-3)
+
+
+def test_a_fit_beyond_the_bound_keeps_its_features_in_files_until_it_ends(
+    extractor, images, monkeypatch, tmp_path
+):
+    expected = values(compute(extractor, images))
+    forget_features()
+    monkeypatch.setattr(room, "KEPT_BYTES", 1000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    features = compute(extractor, images)
+    assert isinstance(features.records[0][0].values, np.memmap)
+    assert np.array_equal(values(features), expected)
+    assert len(list(tmp_path.iterdir())) == 1
+    del features
+    assert not list(tmp_path.iterdir())
+    assert room._kept.used_bytes == 0
+
+
+def test_predict_keeps_nothing_of_more_images_than_there_is_room_for(
+    extractor, images, monkeypatch
+):
+    monkeypatch.setattr(room, "KEPT_BYTES", 1000)
+    list(FrozenBackbone(extractor, 4).feature_blocks(images))
+    assert room._kept.used_bytes == 0
+
+
+def test_a_damaged_file_is_computed_again(extractor, images, tmp_path):
+    expected = values(compute(extractor, images, memory=tmp_path))
+    (path,) = tmp_path.glob("*.npy")
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 255
+    path.write_bytes(content)
+    room._file_store.cache_clear()
+    assert np.array_equal(values(compute(extractor, images, memory=tmp_path)), expected)
+    # The last record alone was written anew.
+    sizes = sorted(path.stat().st_size for path in tmp_path.glob("*.npy"))
+    assert len(sizes) == 2
+    assert sizes[0] < sizes[1] / 10
+
+
+def test_memory_takes_a_joblib_memory(extractor, images, tmp_path):
+    import joblib
+
+    compute(extractor, images, memory=joblib.Memory(tmp_path, verbose=0))
+    assert len(list(tmp_path.glob("*.npy"))) == 1
+
+
+def test_a_folder_that_cannot_be_is_named(extractor, images, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FeatureStoreError, match="file"):
+        compute(extractor, images, memory=tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no image"])
+def test_an_image_that_cannot_be_read_is_named_with_its_row(extractor, images, tmp_path, content):
+    paths = as_files(images, tmp_path)
+    paths[7].unlink()
+    if content is not None:
+        paths[7].write_bytes(content)
+    with pytest.raises(ImageError, match=r"Row 7: .*7\.png"):
+        compute(extractor, paths)
+
+
+@pytest.mark.slow
+def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone, shapes, tmp_path):
+    def search(**options):
+        localizer = small_localizer(
+            backbone=frozen_backbone, weights="imagenet", memory=options.pop("memory", None)
+        )
+        grid = {"box_loss_weight": [1.0, 5.0]}
+        return GridSearchCV(localizer, grid, cv=2, refit=False, **options).fit(*shapes)
+
+    alone, shared = search(), search(n_jobs=2, memory=tmp_path)
+    for key in ("split0_test_score", "split1_test_score"):
+        assert np.array_equal(alone.cv_results_[key], shared.cv_results_[key])
+    # 48 images of two views: with views of other boxes there would be more.
+    records = sum(len(np.load(path, mmap_mode="r")) for path in tmp_path.glob("*.npy"))
+    assert records == len(room.views_of("standard", 20)) * 48
