@@ -1,7 +1,6 @@
 """Where the features of a frozen backbone are kept: in memory, or in files that processes share."""
 
 import os
-import tempfile
 import threading
 import uuid
 import zlib
@@ -132,29 +131,26 @@ class FileStore:
         """Write records, a dict of bytes to Record, and return them as they are kept."""
         by_type = {}
         for key, record in records.items():
-            by_type.setdefault((record.values.dtype, len(record.values)), []).append(key)
-        for keys in by_type.values():
-            self._write({key: records[key] for key in keys})
+            row_type = _row_type(record.values.dtype, len(record.values))
+            by_type.setdefault(row_type, {})[key] = record
+        for row_type, records_of_type in by_type.items():
+            self._write(records_of_type, row_type)
         return records | self.find(records)
 
-    def _write(self, records):
-        values = next(iter(records.values())).values
-        rows = np.zeros(len(records), _row_type(values.dtype, len(values)))
+    def _write(self, records, row_type):
+        rows = np.zeros(len(records), row_type)
         for row, (key, record) in zip(rows, records.items(), strict=True):
             row["key"] = np.frombuffer(key, "u1")
             row["box"], row["values"] = record.box, record.values
             row["check"] = _check_sum(row)
-        path = None
+        name = uuid.uuid4().hex
+        path = self.folder / f"{name}.writing"
         try:
-            with tempfile.NamedTemporaryFile(
-                dir=self.folder, suffix=".writing", delete=False
-            ) as file:
-                path = Path(file.name)
+            with path.open("wb") as file:
                 np.save(file, rows)
-            os.replace(path, self.folder / f"{uuid.uuid4().hex}{self.SUFFIX}")
+            path.replace(self.folder / f"{name}{self.SUFFIX}")
         except OSError as error:
-            if path is not None:
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise FeatureStoreError(
                 f"memory: features cannot be written to {self.folder}: {error}. Make room there, "
                 "or pass another path."
