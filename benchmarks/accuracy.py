@@ -40,6 +40,7 @@ from skbbox import (
 )
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import load_annotated_folder
+from skbbox.features import forget_features
 
 #: Name: folders, side of the images in pixels, folds (None: the source's split), folds to run
 #: with all images; with few, it is one.
@@ -143,6 +144,8 @@ def estimator(model, size, seed):
 
 def fit(localizer, X, y):
     """Seconds of a fit, from images to model."""
+    # Those of the fits before it are not to be had for nothing.
+    forget_features()
     begun = time.perf_counter()
     localizer.fit(X, y)
     return time.perf_counter() - begun
