@@ -1,8 +1,8 @@
 """Networks over images batch by batch, and the features of a frozen backbone, which are kept."""
 
-import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import re
 import tempfile
@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-import joblib
 import keras
 import numpy as np
 
@@ -33,11 +32,14 @@ __all__ = [
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
 N_THREADS = min(os.cpu_count() or 1, 8)
 
-#: Images that are decoded ahead of their use, for each thread.
-AHEAD = 16
+#: Batches of images that are decoded ahead of their use.
+AHEAD = 2
 
 #: Views of images that are looked for, computed and kept at a time.
 BLOCK = 1024
+
+#: Features are kept in half the bytes where that changes them by less, as a share of the largest.
+PRECISION = 1e-3
 
 #: Files that were changed so few seconds ago may change again without another time of change.
 SETTLED = 2
@@ -80,7 +82,13 @@ class FrozenBackbone:
     """
 
     def __init__(self, extractor, batch_size, memory=None):
-        self.extractor, self.batch_size, self.memory = extractor, batch_size, memory
+        # joblib's knows its folder, which is None if it keeps nothing.
+        self.folder = getattr(memory, "location", memory)
+        if not isinstance(self.folder, (str, os.PathLike, type(None))):
+            raise ValueError(
+                f"memory must be a folder, a joblib.Memory or None. Received: {memory!r}."
+            )
+        self.extractor, self.batch_size = extractor, batch_size
         self.image_size = tuple(extractor.input_shape[1:3])
         self.shapes = [tuple(output.shape[1:]) for output in extractor.outputs]
 
@@ -114,7 +122,7 @@ class FrozenBackbone:
             If the folder cannot be written to.
         """
         folder = None
-        if self.memory is None and self._n_bytes(len(items) * len(views)) > KEPT_BYTES:
+        if self.folder is None and self._n_bytes(len(items) * len(views)) > KEPT_BYTES:
             folder = tempfile.TemporaryDirectory(prefix="skbbox-", ignore_cleanup_errors=True)
         store = FileStore(folder.name) if folder else self._store()
         blocks = self._blocks(items, boxes, views, store, verbose)
@@ -125,7 +133,7 @@ class FrozenBackbone:
 
         They are kept where there is room for all of them.
         """
-        store = self._store() if self._n_bytes(len(items)) <= KEPT_BYTES else None
+        store = self._store() if self._n_bytes(len(items)) <= KEPT_BYTES else MemoryStore(0)
         boxes = np.full((len(items), 4), np.nan)
         for block in self._blocks(items, boxes, views_of(None, 1), store, verbose):
             yield Features(block, boxes[: len(block)], self.shapes)
@@ -134,13 +142,7 @@ class FrozenBackbone:
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
 
     def _store(self):
-        if self.memory is None:
-            return _kept
-        memory = self.memory
-        folder = memory.location if isinstance(memory, joblib.Memory) else memory
-        if folder is None:
-            return _kept
-        return _file_store(os.path.abspath(folder))
+        return _kept if self.folder is None else _file_store(os.path.abspath(self.folder))
 
     def _blocks(self, items, boxes, views, store, verbose):
         """Lists of the records of each row's views, block by block."""
@@ -149,21 +151,20 @@ class FrozenBackbone:
         with ThreadPoolExecutor(N_THREADS) as pool:
             for start in range(0, len(items), rows_at_once):
                 rows = range(start, min(start + rows_at_once, len(items)))
-                content = dict(zip(rows, pool.map(lambda r: _content(items, r), rows), strict=True))
+                contents = pool.map(functools.partial(_content, items), rows)
                 keys = {
-                    (row, number): self._key(content[row], number, boxes[row])
-                    for row in rows
+                    (row, number): self._key(content, number, boxes[row])
+                    for row, content in zip(rows, contents, strict=True)
                     for number in range(len(views))
                 }
-                with store.exclusive() if store else contextlib.nullcontext():
-                    records = store.find(keys.values()) if store else {}
+                with store.exclusive():
+                    records = store.find(keys.values())
                     missing = {}
                     for at, key in keys.items():
                         if key not in records:
                             missing.setdefault(key, at)
                     if missing:
-                        computed = self._computed(items, boxes, views, missing, pool)
-                        records |= store.add(computed) if store else computed
+                        records |= store.add(self._computed(items, boxes, views, missing, pool))
                 progress.add(len(keys))
                 yield [[records[keys[row, number]] for number in range(len(views))] for row in rows]
 
@@ -184,7 +185,8 @@ class FrozenBackbone:
             return [views[number](image, boxes[row]) for number in numbers[row]]
 
         network = prepared(self.extractor, self.identity)
-        seen = (view for views in _ahead(pool, load, numbers) for view in views)
+        n_rows = max(N_THREADS, AHEAD * self.batch_size // len(views))
+        seen = itertools.chain.from_iterable(_ahead(pool, load, numbers, n_rows))
         keys, records = iter(missing), {}
         while batch := list(islice(seen, self.batch_size)):
             pixels = np.stack([pixels for pixels, _ in batch])
@@ -238,7 +240,7 @@ class Features:
         return len(self.records)
 
     def maps(self, rows, views):
-        """The maps of a view of each of some rows.
+        """The maps of a view of each of some rows, as the heads take them.
 
         Parameters
         ----------
@@ -246,15 +248,16 @@ class Features:
 
         Returns
         -------
-        list of ndarray of shape (n, ...)
+        tuple of ndarray of shape (n, ...), or the one of a single map
         """
         pairs = zip(rows, views, strict=True)
         values = np.stack([self.records[row][view].values for row, view in pairs])
         parts = np.split(values.astype(self.dtype, copy=False), self._ends, axis=1)
-        return [
+        maps = tuple(
             part.reshape(len(values), *shape)
             for part, shape in zip(parts, self.shapes, strict=True)
-        ]
+        )
+        return maps if len(maps) > 1 else maps[0]
 
 
 def predict_images(model, items, batch_size, verbose=0):
@@ -282,11 +285,10 @@ def predict_images(model, items, batch_size, verbose=0):
     """
     run, outputs = _runner(model, len(items), batch_size), []
     progress = keras.utils.Progbar(len(items), verbose=verbose)
-    with ThreadPoolExecutor(N_THREADS) as pool:
-        images = _loaded(pool, items, tuple(model.input_shape[1:3]))
-        while batch := list(islice(images, batch_size)):
-            outputs.append(run(np.stack(batch)))
-            progress.add(len(batch))
+    images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size)
+    while batch := list(islice(images, batch_size)):
+        outputs.append(run(np.stack(batch)))
+        progress.add(len(batch))
     return _joined(outputs)
 
 
@@ -296,8 +298,7 @@ def predict_features(model, blocks, n_images, batch_size):
     for features in blocks:
         for start in range(0, len(features), batch_size):
             rows = range(start, min(start + batch_size, len(features)))
-            maps = features.maps(rows, [0] * len(rows))
-            outputs.append(run(maps if len(maps) > 1 else maps[0]))
+            outputs.append(run(features.maps(rows, [0] * len(rows))))
     return _joined(outputs)
 
 
@@ -305,10 +306,9 @@ def decoded_images(items, image_size, verbose=0):
     """All images in one uint8 array of shape (n_images, height, width, 3)."""
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
-    with ThreadPoolExecutor(N_THREADS) as pool:
-        for row, image in enumerate(_loaded(pool, items, image_size)):
-            pixels[row] = image
-            progress.add(1)
+    for row, image in enumerate(_loaded(items, image_size, N_THREADS)):
+        pixels[row] = image
+        progress.add(1)
     return pixels
 
 
@@ -327,14 +327,17 @@ def _joined(outputs):
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def _loaded(pool, items, image_size):
-    return _ahead(pool, lambda row: load_row(items, row, image_size), range(len(items)))
+def _loaded(items, image_size, n_ahead):
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        yield from _ahead(
+            pool, lambda row: load_row(items, row, image_size), range(len(items)), n_ahead
+        )
 
 
-def _ahead(pool, function, values):
-    """What a function gives for each value, made by threads a little ahead of its use."""
+def _ahead(pool, function, values, n_ahead):
+    """What a function gives for each value, made by threads so many ahead of its use."""
     values, running = iter(values), deque()
-    for value in islice(values, AHEAD * N_THREADS):
+    for value in islice(values, n_ahead):
         running.append(pool.submit(function, value))
     while running:
         result = running.popleft().result()
@@ -343,14 +346,14 @@ def _ahead(pool, function, values):
 
 
 def _compact(values):
-    """Rows of values in half the bytes; as they are where that would change them by a thousandth.
+    """Rows of values in half the bytes, or as they are where PRECISION asks for it.
 
-    That is so for rows beyond the range of float16, 6e-5 to 65,504.
+    It does for rows beyond the range of float16, 6e-5 to 65,504.
     """
     with np.errstate(over="ignore"):
         halves = values.astype(np.float16)
     largest = np.abs(values).max(axis=1)
-    good = np.abs(halves - values).max(axis=1) <= largest / 1000
+    good = np.abs(halves - values).max(axis=1) <= PRECISION * largest
     # Copies, so that one can be let go of without the others.
     return [(halves if is_good else values)[i].copy() for i, is_good in enumerate(good)]
 

@@ -116,7 +116,6 @@ class FeatureBatches(Batches):
         if self.shuffle:
             view = (self.first_view[rows] + epoch) % self.boxes.shape[1]
         maps = self.features.maps(rows, view)
-        maps = tuple(maps) if len(maps) > 1 else maps[0]
         targets = self.boxes[rows, view]
         if self.codes is not None:
             targets = (self.codes[rows], targets)

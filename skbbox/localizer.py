@@ -761,17 +761,16 @@ default="giou_l1"
     def _set_model(self, model, is_frozen):
         """Keep a model and what runs it: the heads alone, where features are kept."""
         network = with_outputs(model, (IOU_ESTIMATE,))
-        self.model_ = model
-        self._backbone = self._frozen_backbone(model) if is_frozen else None
+        self.model_, self._is_frozen = model, is_frozen
         self._network = heads(network) if is_frozen else network
 
     def _outputs(self, images):
         """Outputs of the network by name."""
-        if self._backbone is None:
-            outputs = predict_images(self._network, images.items, self.batch_size, self.verbose)
-        else:
-            blocks = self._backbone.feature_blocks(images.items, self.verbose)
+        if self._is_frozen:
+            blocks = self._frozen_backbone(self.model_).feature_blocks(images.items, self.verbose)
             outputs = predict_features(self._network, blocks, len(images), self.batch_size)
+        else:
+            outputs = predict_images(self._network, images.items, self.batch_size, self.verbose)
         return dict(zip(self._network.output_names, outputs, strict=True))
 
     def _warn_of_unseen_classes(self, targets):
@@ -793,14 +792,13 @@ default="giou_l1"
             # Callbacks hold the model that they were trained with.
             state = {key: value for key, value in state.items() if key != "callbacks_"}
             state["model_"] = pack_model(self.model_)
-            state["_backbone"] = self._backbone is not None
             del state["_network"]
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if "model_" in state:
-            self._set_model(unpack_model(state["model_"]), is_frozen=state["_backbone"])
+            self._set_model(unpack_model(state["model_"]), state["_is_frozen"])
             self._compile(self.model_)
 
     def __sklearn_tags__(self):

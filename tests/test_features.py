@@ -1,5 +1,8 @@
 """Features of a frozen backbone: computed once, kept, shared."""
 
+import shutil
+
+import joblib
 import keras
 import numpy as np
 import pytest
@@ -52,7 +55,7 @@ def as_files(images, folder):
 
 def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
     features = compute(extractor, images)
-    (maps,) = features.maps(range(12), [0] * 12)
+    maps = features.maps(range(12), [0] * 12)
     expected = extractor.predict_on_batch(np.stack(images))
     assert maps.dtype == np.float16
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
@@ -60,7 +63,7 @@ def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
 
 def test_the_second_view_is_the_mirror_image(extractor, images):
     features = compute(extractor, images)
-    (maps,) = features.maps(range(12), [1] * 12)
+    maps = features.maps(range(12), [1] * 12)
     expected = extractor.predict_on_batch(np.stack(images)[:, :, ::-1])
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
     assert np.allclose(features.boxes[:, 1, 0], 1 - BOXES[:, 1])
@@ -138,7 +141,7 @@ def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
 def test_values_beyond_half_precision_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
-    (maps,) = compute(extractor, images).maps(range(12), [0] * 12)
+    maps = compute(extractor, images).maps(range(12), [0] * 12)
     assert maps.dtype == np.float32
     assert np.array_equal(maps, np.stack(images) * np.float32(1000))
 
@@ -146,7 +149,7 @@ def test_values_beyond_half_precision_are_kept_whole(images):
 def test_tiny_values_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1e-9)(pixels))
-    (maps,) = compute(extractor, images).maps(range(12), [0] * 12)
+    maps = compute(extractor, images).maps(range(12), [0] * 12)
     assert np.allclose(maps, np.stack(images) * 1e-9, rtol=1e-3)
 
 
@@ -189,8 +192,6 @@ def test_a_damaged_file_is_computed_again(extractor, images, tmp_path):
 
 
 def test_memory_takes_a_joblib_memory(extractor, images, tmp_path):
-    import joblib
-
     compute(extractor, images, memory=joblib.Memory(tmp_path, verbose=0))
     assert len(list(tmp_path.glob("*.npy"))) == 1
 
@@ -223,6 +224,38 @@ def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone
     alone, shared = search(), search(n_jobs=2, memory=tmp_path)
     for key in ("split0_test_score", "split1_test_score"):
         assert np.array_equal(alone.cv_results_[key], shared.cv_results_[key])
-    # 48 images of two views: with views of other boxes there would be more.
+    # 48 images of 20 views, each written once.
     records = sum(len(np.load(path, mmap_mode="r")) for path in tmp_path.glob("*.npy"))
-    assert records == len(room.views_of("standard", 20)) * 48
+    assert records == 960
+
+
+@pytest.mark.parametrize("memory", [5, ["folder"]])
+def test_a_memory_that_is_no_folder_is_refused(extractor, memory):
+    with pytest.raises(ValueError, match="memory must be a folder"):
+        FrozenBackbone(extractor, 4, memory)
+
+
+def test_a_joblib_memory_without_a_folder_keeps_features_in_the_process(extractor, images):
+    first, second = (
+        compute(extractor, images, memory=joblib.Memory(None, verbose=0)) for _ in range(2)
+    )
+    assert first.records[0][0].values is second.records[0][0].values
+
+
+def test_a_folder_that_is_deleted_is_filled_again(extractor, images, tmp_path):
+    expected = values(compute(extractor, images, memory=tmp_path / "kept"))
+    shutil.rmtree(tmp_path / "kept")
+    assert np.array_equal(values(compute(extractor, images, memory=tmp_path / "kept")), expected)
+    compute(extractor, [255 - image for image in images], memory=tmp_path / "kept")
+    assert list((tmp_path / "kept").glob("*.npy"))
+
+
+def test_predict_follows_a_change_of_the_backbones_weights(frozen_backbone, shapes):
+    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet").fit(*shapes)
+    before = localizer.predict_proba(shapes[0])
+    backbone = localizer.model_.get_layer("small_convnet")
+    backbone.set_weights([w + 0.1 for w in backbone.get_weights()])
+    after = localizer.predict_proba(shapes[0])
+    expected = localizer.model_.predict_on_batch(shapes[0])[0]
+    assert not np.allclose(before, expected, atol=0.01)
+    assert np.allclose(after, expected, atol=0.01)

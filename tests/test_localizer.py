@@ -26,6 +26,7 @@ from skbbox.exceptions import (
     SkbboxWarning,
     TrainingDivergedError,
 )
+from skbbox.features import forget_features
 from skbbox.model_selection import train_validation_rows
 from skbbox.network import small_convnet
 from skbbox.training import MINIMUM_STEPS
@@ -318,17 +319,33 @@ def test_a_frozen_backbone_keeps_its_weights(frozen_backbone, shapes):
     )
 
 
-def test_kept_features_train_the_same_heads_as_the_whole_network(frozen_backbone, shapes):
+def on_features_and_on_images(frozen_backbone, shapes):
     def unchanged(image, box, rng):
         return image, box
 
     options = {"backbone": frozen_backbone, "weights": "imagenet", "dropout": 0.0}
     on_features = small_localizer(**options, augment=None).fit(*shapes)
     on_images = small_localizer(**options, augment=unchanged).fit(*shapes)
-    # Features are kept to three digits.
+    return on_features, on_images
+
+
+def test_kept_features_train_the_same_heads_as_the_whole_network(
+    frozen_backbone, shapes, monkeypatch
+):
+    forget_features()
+    # All that was computed is kept.
+    monkeypatch.setattr("skbbox.features.PRECISION", 0)
+    on_features, on_images = on_features_and_on_images(frozen_backbone, shapes)
+    forget_features()
+    assert np.allclose(weights_of(on_features), weights_of(on_images), atol=1e-3)
+
+
+def test_features_kept_in_half_the_bytes_train_heads_that_give_the_same_boxes(
+    frozen_backbone, shapes
+):
     boxes = [
         localizer.predict(shapes[0])[list(COORDINATES)].to_numpy()
-        for localizer in (on_features, on_images)
+        for localizer in on_features_and_on_images(frozen_backbone, shapes)
     ]
     assert np.abs(boxes[0] - boxes[1]).max() < 0.01
 
