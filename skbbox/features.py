@@ -190,23 +190,12 @@ class FrozenBackbone:
         keys, records = iter(missing), {}
         while batch := list(islice(seen, self.batch_size)):
             pixels = np.stack([pixels for pixels, _ in batch])
-            for key, values, (_, box) in zip(
-                islice(keys, len(batch)),
-                self._values(network, pixels, bool(records)),
-                batch,
-                strict=True,
-            ):
-                records[key] = Record(values, np.array(box, dtype=np.float64))
+            # A single batch is not worth filling up.
+            maps = _in_graph(network, pixels, self.batch_size if records else len(pixels))
+            values = _compact(np.concatenate([x.reshape(len(x), -1) for x in maps], axis=1))
+            for key, row, (_, box) in zip(islice(keys, len(batch)), values, batch, strict=True):
+                records[key] = Record(row, np.array(box, dtype=np.float64))
         return records
-
-    def _values(self, network, pixels, padded):
-        """The features of each image of a batch, one map after another."""
-        n = len(pixels)
-        if padded:
-            # Batches of one size, so that one graph serves them all.
-            pixels = np.resize(pixels, (self.batch_size, *pixels.shape[1:]))
-        maps = keras.tree.flatten(network.predict_on_batch(pixels))
-        return _compact(np.concatenate([part[:n].reshape(n, -1) for part in maps], axis=1))
 
 
 class Features:
@@ -316,11 +305,19 @@ def _runner(model, n_images, batch_size):
     """What runs a model on a batch, the outputs in a list."""
     # Compiling a graph takes longer than running two batches without one.
     if n_images > 2 * batch_size:
-        return lambda batch: keras.tree.flatten(model.predict_on_batch(batch))
+        return lambda batch: _in_graph(model, batch, batch_size)
     return lambda batch: [
         keras.ops.convert_to_numpy(part)
         for part in keras.tree.flatten(model(batch, training=False))
     ]
+
+
+def _in_graph(model, batch, size):
+    """Outputs of a batch, which is filled up to a size so that one graph serves all batches."""
+    n = len(keras.tree.flatten(batch)[0])
+    if n < size:
+        batch = keras.tree.map_structure(lambda x: np.resize(x, (size, *x.shape[1:])), batch)
+    return [part[:n] for part in keras.tree.flatten(model.predict_on_batch(batch))]
 
 
 def _joined(outputs):
