@@ -4,7 +4,6 @@ import functools
 import hashlib
 import itertools
 import os
-import re
 import tempfile
 import time
 from collections import deque
@@ -18,6 +17,8 @@ import numpy as np
 from .augmentation import views as views_of
 from .engines import prepared
 from .images import load_row
+from .network import architecture
+from .pool import borrowed
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
 
 __all__ = [
@@ -272,22 +273,25 @@ def predict_images(model, items, batch_size, verbose=0):
     ImageError
         If an image cannot be read; names the row.
     """
-    run, outputs = _runner(model, len(items), batch_size), []
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size)
-    while batch := list(islice(images, batch_size)):
-        outputs.append(run(np.stack(batch)))
-        progress.add(len(batch))
+    with borrowed(model, "prediction") as (network, _):
+        outputs = []
+        while batch := list(islice(images, batch_size)):
+            outputs.append(_in_graph(network, np.stack(batch), min(batch_size, len(items))))
+            progress.add(len(batch))
     return _joined(outputs)
 
 
 def predict_features(model, blocks, n_images, batch_size):
     """Outputs of a model for features of images, a block at a time; as :func:`predict_images`."""
-    run, outputs = _runner(model, n_images, batch_size), []
-    for features in blocks:
-        for start in range(0, len(features), batch_size):
-            rows = range(start, min(start + batch_size, len(features)))
-            outputs.append(run(features.maps(rows, [0] * len(rows))))
+    with borrowed(model, "prediction") as (network, _):
+        outputs = []
+        for features in blocks:
+            for start in range(0, len(features), batch_size):
+                rows = range(start, min(start + batch_size, len(features)))
+                maps = features.maps(rows, [0] * len(rows))
+                outputs.append(_in_graph(network, maps, min(batch_size, n_images)))
     return _joined(outputs)
 
 
@@ -299,17 +303,6 @@ def decoded_images(items, image_size, verbose=0):
         pixels[row] = image
         progress.add(1)
     return pixels
-
-
-def _runner(model, n_images, batch_size):
-    """What runs a model on a batch, the outputs in a list."""
-    # Compiling a graph takes longer than running two batches without one.
-    if n_images > 2 * batch_size:
-        return lambda batch: _in_graph(model, batch, batch_size)
-    return lambda batch: [
-        keras.ops.convert_to_numpy(part)
-        for part in keras.tree.flatten(model(batch, training=False))
-    ]
 
 
 def _in_graph(model, batch, size):
@@ -387,14 +380,7 @@ def _digest(content):
 
 
 def _identity(extractor):
-    digest = hashlib.blake2b(_without_names(extractor.to_json()).encode(), digest_size=16)
+    digest = hashlib.blake2b(architecture(extractor).encode(), digest_size=16)
     for weights in extractor.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     return digest.digest()
-
-
-def _without_names(config):
-    """An architecture with its layers numbered as they come; Keras numbers all of a process."""
-    names = dict.fromkeys(re.findall(r'"name": "([^"]*)", "inbound_nodes"', config))
-    number = {name: f"#{i}" for i, name in enumerate(names)}
-    return re.sub(r'"([^"]*)"', lambda found: f'"{number.get(found[1], found[1])}"', config)

@@ -424,7 +424,7 @@ default="giou_l1"
                 seed + 1,
                 learning_rate=self.fine_tune_learning_rate,
             )
-        self._compile(model)
+        compile_model(model, **self._recipe())
 
         self.classes_ = classes
         self._set_model(model, is_frozen=self.weights is not None and not self.fine_tune_epochs)
@@ -718,9 +718,9 @@ default="giou_l1"
         return batches
 
     def _train_stage(
-        self, model, batches, epochs, seed, *, rows, callbacks, histories, learning_rate=None
+        self, network, batches, epochs, seed, *, rows, callbacks, histories, learning_rate=None
     ):
-        """Train a model and append its history to those of the stages before it."""
+        """Train a network and append its history to those of the stages before it."""
         train_rows, validation_rows = rows
         training = batches(train_rows, shuffle=True, seed=seed)
         validation, patience = None, None
@@ -728,32 +728,33 @@ default="giou_l1"
             validation = batches(validation_rows, shuffle=False, seed=seed)
             if self._stops_early(len(train_rows) + len(validation_rows)):
                 patience = self.patience
-        cosine = self.learning_rate_schedule == "cosine"
-        self._compile(model, learning_rate, epochs * len(training) if cosine else None)
+        recipe = self._recipe()
+        if learning_rate is not None:
+            recipe["learning_rate"] = learning_rate
         histories.append(
             train(
-                model,
+                network,
                 training,
                 validation,
+                recipe=recipe,
+                is_cosine=self.learning_rate_schedule == "cosine",
                 epochs=epochs,
                 callbacks=callbacks,
                 patience=patience,
                 verbose=self.verbose,
-                box_loss_weight=self.box_loss_weight,
                 is_trained=bool(histories),
             )
         )
 
-    def _compile(self, model, learning_rate=None, cosine_steps=None):
-        compile_model(
-            model,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate if learning_rate is None else learning_rate,
-            box_loss=self.box_loss,
-            class_loss_weight=self.class_loss_weight,
-            box_loss_weight=self.box_loss_weight,
-            cosine_steps=cosine_steps,
-        )
+    def _recipe(self):
+        """What :func:`compile_model` takes beside a model."""
+        return {
+            "optimizer": self.optimizer,
+            "learning_rate": self.learning_rate,
+            "box_loss": self.box_loss,
+            "class_loss_weight": self.class_loss_weight,
+            "box_loss_weight": self.box_loss_weight,
+        }
 
     def _frozen_backbone(self, model):
         return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory)
@@ -799,7 +800,7 @@ default="giou_l1"
         super().__setstate__(state)
         if "model_" in state:
             self._set_model(unpack_model(state["model_"]), state["_is_frozen"])
-            self._compile(self.model_)
+            compile_model(self.model_, **self._recipe())
 
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())

@@ -17,8 +17,10 @@ from .exceptions import WeightsError
 from .seeds import draw_seed, initializer, preserved_random_state
 
 __all__ = [
+    "architecture",
     "bare",
     "build_network",
+    "copied",
     "feature_extractor",
     "flattened",
     "heads",
@@ -203,7 +205,7 @@ def _build_backbone(backbone, weights, alpha, image_size, rng):
         return _reinitialised(model, rng), preprocess
     if model is backbone:
         # A copy, so that fitting leaves the user's model as it is.
-        model = _copied(backbone)
+        model = copied(backbone)
     if weights != "imagenet" and not _is_application(backbone):
         _load(model, weights)
     return model, preprocess
@@ -376,7 +378,7 @@ def flattened(model):
     flat = keras.models.clone_model(
         _with_unique_names(model), clone_function=lambda layer: layer, call_function=call
     )
-    return flattened(_copied(flat))
+    return flattened(copied(flat))
 
 
 def _with_unique_names(model):
@@ -392,10 +394,10 @@ def _with_unique_names(model):
         taken.add(config["name"])
         return type(layer).from_config(config)
 
-    return _copied(model, cloned)
+    return copied(model, cloned)
 
 
-def _copied(model, clone_function=None):
+def copied(model, clone_function=None):
     """A copy with layers of its own and equal weights."""
     copy = keras.models.clone_model(bare(model), clone_function=clone_function)
     set_weights(copy, model.get_weights())
@@ -409,6 +411,23 @@ def bare(model):
     if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     return keras.Model(model.input, model.output, name=model.name)
+
+
+def architecture(model):
+    """The layers of a model as text, whatever their weights, names and seeds are.
+
+    Keras numbers the layers of a process; here they are numbered as they come.
+    """
+    text = bare(model).to_json()
+    names = [model.name, *re.findall(r'"name": "([^"]*)", "inbound_nodes"', text)]
+    number = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(names))}
+    # A function may be called as a layer is, so only where a layer is named or referred to.
+    text = re.sub(
+        r'("name": |\[)"([^"]*)"(?=, [\d"]|})',
+        lambda found: f'{found[1]}"{number.get(found[2], found[2])}"',
+        text,
+    )
+    return re.sub(r'"seed": \d+', '"seed": 0', text)
 
 
 def set_weights(model, weights):

@@ -11,6 +11,7 @@ from .box_heads import EDGES, IOU_ESTIMATE
 from .exceptions import DivergenceWarning, TrainingDivergedError
 from .generator import ModelBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
+from .pool import borrowed, copy_state
 from .seeds import preserved_random_state
 
 __all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
@@ -47,16 +48,7 @@ def auto_epochs(n_images, batch_size):
     return max(MINIMUM_EPOCHS, math.ceil(MINIMUM_STEPS / steps))
 
 
-def compile_model(
-    model,
-    *,
-    optimizer,
-    learning_rate,
-    box_loss,
-    class_loss_weight,
-    box_loss_weight,
-    cosine_steps=None,
-):
+def compile_model(model, *, optimizer, learning_rate, box_loss, class_loss_weight, box_loss_weight):
     """Compile a model with fresh optimizer state.
 
     Parameters
@@ -66,31 +58,50 @@ def compile_model(
         other outputs of the spatial head after it.
     optimizer, learning_rate, box_loss, class_loss_weight, box_loss_weight
         As for :class:`SingleBoxLocalizer`.
-    cosine_steps : int, default=None
-        Steps in which the learning rate rises to `learning_rate` and falls to 0 along a
-        cosine (I. Loshchilov & F. Hutter, "SGDR", arXiv:1608.03983). None keeps it as it is.
     """
-    parts = {
-        "class_prediction": (
-            keras.losses.SparseCategoricalCrossentropy(),
-            float(class_loss_weight),
-            ["accuracy"],
-        ),
-        "bbox_prediction": (get_box_loss(box_loss), float(box_loss_weight), [MeanIoU()]),
+    optimizer_type, config = _optimizer(optimizer, learning_rate)
+    factors = _factors(class_loss_weight, box_loss_weight)
+    _compile(model, optimizer_type.from_config(config), box_loss, factors)
+
+
+def _factors(class_loss_weight, box_loss_weight):
+    """Factor of the loss of each output."""
+    return {
+        "class_prediction": float(class_loss_weight),
+        "bbox_prediction": float(box_loss_weight),
         # It trains weights that nothing else does, so its factor is of no consequence.
-        IOU_ESTIMATE: (iou_estimate_loss, 1.0, []),
-        EDGES[0]: (x_edges_loss, EDGES_WEIGHT * float(box_loss_weight), []),
-        EDGES[1]: (y_edges_loss, EDGES_WEIGHT * float(box_loss_weight), []),
+        IOU_ESTIMATE: 1.0,
+        EDGES[0]: EDGES_WEIGHT * float(box_loss_weight),
+        EDGES[1]: EDGES_WEIGHT * float(box_loss_weight),
     }
-    losses, loss_weights, metrics = (
-        {name: parts[name][i] for name in model.output_names} for i in range(3)
-    )
+
+
+def _compile(model, optimizer, box_loss, factors):
+    parts = {
+        "class_prediction": (keras.losses.SparseCategoricalCrossentropy(), ["accuracy"]),
+        "bbox_prediction": (get_box_loss(box_loss), [MeanIoU()]),
+        IOU_ESTIMATE: (iou_estimate_loss, []),
+        EDGES[0]: (x_edges_loss, []),
+        EDGES[1]: (y_edges_loss, []),
+    }
+    names = model.output_names
     model.compile(
-        optimizer=_fresh_optimizer(optimizer, learning_rate, cosine_steps),
-        loss=losses,
-        loss_weights=loss_weights,
-        metrics=metrics,
+        optimizer=optimizer,
+        loss={name: parts[name][0] for name in names},
+        loss_weights={name: factors[name] for name in names},
+        metrics={name: parts[name][1] for name in names},
     )
+
+
+def _optimizer(optimizer, learning_rate):
+    """Class and config of the optimizer that `optimizer` and `learning_rate` ask for."""
+    given = keras.optimizers.get(optimizer)
+    config = given.get_config()
+    if learning_rate is None and isinstance(optimizer, str):
+        learning_rate = DEFAULT_RATES.get(optimizer.lower())
+    if learning_rate is not None:
+        config["learning_rate"] = float(learning_rate)
+    return type(given), config
 
 
 def fresh_callbacks(callbacks):
@@ -105,23 +116,39 @@ def fresh_callbacks(callbacks):
 
 
 def train(
-    model, batches, validation, *, epochs, callbacks, patience, verbose, box_loss_weight, is_trained
+    network,
+    batches,
+    validation,
+    *,
+    recipe,
+    is_cosine,
+    epochs,
+    callbacks,
+    patience,
+    verbose,
+    is_trained,
 ):
-    """Fit a compiled model and keep its last good weights.
+    """Fit a network and keep its last good weights.
+
+    The network itself is not compiled, but one of the same architecture, which serves one
+    fit after another; unless the user has a part in it, who can do anything to it.
 
     Parameters
     ----------
-    model : keras.Model
+    network : keras.Model
     batches : Batches
     validation : Batches or None
+    recipe : dict
+        What :func:`compile_model` takes beside a model.
+    is_cosine : bool
+        Whether the learning rate rises to its value and falls to 0 along a cosine
+        (I. Loshchilov & F. Hutter, "SGDR", arXiv:1608.03983), where it is a number.
     epochs : int
     callbacks : list of keras.callbacks.Callback
     patience : int or None
         Epochs without a better validation loss after which to stop and go back
         to the best weights; None never stops early.
     verbose : {0, 1}
-    box_loss_weight : float
-        What the model was compiled with.
     is_trained : bool
         Whether the weights that it comes with are worth keeping.
 
@@ -140,18 +167,75 @@ def train(
     DivergenceWarning
         If the loss is not finite in another epoch; the weights are those before it.
     """
-    n_boxes = sum(name != "class_prediction" for name in model.output_names)
-    training = ModelBatches(batches, n_boxes, endless=True)
-    validating = None if validation is None else ModelBatches(validation, n_boxes, endless=False)
-    _create_state(model)
-    guard = _LossGuard(model.get_weights() if is_trained else None)
+    optimizer_type, config = _optimizer(recipe["optimizer"], recipe["learning_rate"])
+    rate, box_loss = config["learning_rate"], recipe["box_loss"]
+    has_rate = isinstance(rate, float)
+    settings = config | {"name": None} | ({"learning_rate": None} if has_rate else {})
     stopping = []
+    if has_rate and is_cosine:
+        stopping.append(_CosineRate(rate, epochs * len(batches)))
     if patience is not None:
-        stopping = [
+        stopping.append(
             keras.callbacks.EarlyStopping(
                 monitor="val_loss", patience=patience, restore_best_weights=True
             )
+        )
+    known = isinstance(box_loss, str) and optimizer_type.__module__.split(".")[0] == "keras"
+    with borrowed(
+        network,
+        ("training", optimizer_type, repr(settings), box_loss),
+        lambda model: _Trainable(model, optimizer_type.from_config(config), box_loss),
+        shared=known and not callbacks,
+    ) as (model, trainable):
+        trainable.start_over(
+            _factors(recipe["class_loss_weight"], recipe["box_loss_weight"]),
+            rate if has_rate else None,
+        )
+        guard = _LossGuard(model.get_weights() if is_trained else None)
+        history = _fit(model, batches, validation, epochs, [*stopping, *callbacks, guard], verbose)
+        if guard.diverged:
+            guard.restore()
+        copy_state(model, network)
+    history = _history(history.history, guard.good_epochs)
+    if len(network.outputs) == 1:
+        _name_the_only_output(history, recipe["box_loss_weight"])
+    return history
+
+
+class _Trainable:
+    """A compiled model that can be trained again and again, with other loss weights and rates."""
+
+    def __init__(self, model, optimizer, box_loss):
+        self.model = model
+        self.factors = {
+            name: keras.Variable(1.0, trainable=False, name=f"factor_of_{name}")
+            for name in model.output_names
+        }
+        # A part of the model, whose values are looked at in each step by all of Keras's backends.
+        model.loss_factors = list(self.factors.values())
+        _compile(model, optimizer, box_loss, self.factors)
+        _create_state(model)
+        self.optimizer_state = [
+            np.array(keras.ops.convert_to_numpy(variable)) for variable in optimizer.variables
         ]
+
+    def start_over(self, factors, learning_rate):
+        """Forget what the optimizer knows from the last training."""
+        for name, factor in self.factors.items():
+            factor.assign(factors[name])
+        for variable, value in zip(
+            self.model.optimizer.variables, self.optimizer_state, strict=True
+        ):
+            variable.assign(value)
+        if learning_rate is not None:
+            self.model.optimizer.learning_rate = learning_rate
+
+
+def _fit(model, batches, validation, epochs, callbacks, verbose):
+    """Keras's ``fit``: its History."""
+    n_boxes = sum(name != "class_prediction" for name in model.output_names)
+    training = ModelBatches(batches, n_boxes, endless=True)
+    validating = None if validation is None else ModelBatches(validation, n_boxes, endless=False)
     history = keras.callbacks.History()
     try:
         with preserved_random_state():
@@ -161,7 +245,7 @@ def train(
                 validation_data=None if validating is None else validating.for_backend(),
                 epochs=epochs,
                 shuffle=False,
-                callbacks=[*stopping, *callbacks, guard, history],
+                callbacks=[*callbacks, history],
                 verbose=verbose,
             )
     except Exception:
@@ -175,11 +259,6 @@ def train(
         training.close()
         if validating is not None:
             validating.close()
-    if guard.diverged:
-        guard.restore()
-    history = _history(history.history, guard.good_epochs)
-    if len(model.outputs) == 1:
-        _name_the_only_output(history, box_loss_weight)
     return history
 
 
@@ -201,6 +280,28 @@ def _create_state(model):
     model.compute_loss(None, targets, outputs)
     model.compute_metrics(None, targets, outputs)
     model.reset_metrics()
+
+
+class _CosineRate(keras.callbacks.Callback):
+    """The learning rate of each step: it rises to its peak and falls to 0 along a cosine."""
+
+    def __init__(self, peak, n_steps):
+        super().__init__()
+        self.peak, self.n_steps, self.step = peak, n_steps, 0
+        self.n_rising = round(WARM_UP * n_steps)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Keras's trainer for JAX has the variables elsewhere while it trains.
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        self.model.optimizer.learning_rate = self.peak * self._share()
+        self.step += 1
+
+    def _share(self):
+        if self.step < self.n_rising:
+            return self.step / self.n_rising
+        done = (self.step - self.n_rising) / (self.n_steps - self.n_rising)
+        return (1 + math.cos(math.pi * done)) / 2
 
 
 class _LossGuard(keras.callbacks.Callback):
@@ -254,22 +355,3 @@ def _name_the_only_output(history, box_loss_weight):
                 for value in history[prefix + "loss"]
             ]
             history[f"{prefix}bbox_prediction_mean_iou"] = history.pop(prefix + "mean_iou")
-
-
-def _fresh_optimizer(optimizer, learning_rate, cosine_steps):
-    given = keras.optimizers.get(optimizer)
-    config = given.get_config()
-    if learning_rate is None and isinstance(optimizer, str):
-        learning_rate = DEFAULT_RATES.get(optimizer.lower())
-    if learning_rate is not None:
-        config["learning_rate"] = learning_rate
-    # An optimizer that comes with a schedule of its own keeps it.
-    if cosine_steps is not None and not isinstance(config["learning_rate"], dict):
-        warm_up = round(WARM_UP * cosine_steps)
-        config["learning_rate"] = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            cosine_steps - warm_up,
-            warmup_target=float(config["learning_rate"]),
-            warmup_steps=warm_up,
-        )
-    return type(given).from_config(config)

@@ -498,9 +498,9 @@ def test_the_learning_rate_rises_and_falls_to_zero(shapes):
 
     # 48 images in batches of 16: 20 epochs are 60 steps, of which 6 lead up.
     small_localizer(epochs=20, learning_rate=0.01, callbacks=[Watch]).fit(*shapes)
-    assert np.argmax(rates) == 5
+    assert np.argmax(rates) == 6
     assert max(rates) == pytest.approx(0.01)
-    assert (np.diff(rates[5:]) < 0).all()
+    assert (np.diff(rates[6:]) < 0).all()
     assert rates[-1] < 1e-5
 
 

@@ -10,7 +10,7 @@ import pytest
 from skbbox.features import Features
 from skbbox.generator import FeatureBatches, ModelBatches
 from skbbox.store import Record
-from skbbox.training import compile_model, train
+from skbbox.training import train
 
 
 def two_batches():
@@ -31,24 +31,23 @@ def two_batches():
 def test_features_are_let_go_after_training(validates):
     features = keras.Input((3,))
     model = keras.Model(features, keras.layers.Dense(4, name="bbox_prediction")(features))
-    compile_model(
-        model,
-        optimizer="adam",
-        learning_rate=None,
-        box_loss="mse",
-        class_loss_weight=1.0,
-        box_loss_weight=1.0,
-    )
     batches = two_batches()
     train(
         model,
         batches,
         batches if validates else None,
+        recipe={
+            "optimizer": "adam",
+            "learning_rate": None,
+            "box_loss": "mse",
+            "class_loss_weight": 1.0,
+            "box_loss_weight": 1.0,
+        },
+        is_cosine=True,
         epochs=2,
         callbacks=[],
         patience=None,
         verbose=0,
-        box_loss_weight=1.0,
         is_trained=False,
     )
     kept = weakref.ref(batches)

@@ -1,0 +1,99 @@
+"""Networks that are ready to use, each of which serves all that have its architecture.
+
+Compiling one takes seconds, and tens of megabytes that TensorFlow never gives back
+(tensorflow#61791).
+"""
+
+import re
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+
+import keras
+
+from .network import architecture, bare, copied
+
+__all__ = ["borrowed", "copy_state"]
+
+#: Networks that wait for their next use.
+N_IDLE = 8
+_idle = OrderedDict()
+_lock = threading.Lock()
+
+#: Layers that hold a function, or what they measured on data, and not as variables.
+OPAQUE = ("Lambda", "Normalization")
+
+
+@contextmanager
+def borrowed(network, settings, prepare=None, shared=True):
+    """A network in the state of another, which may have served one of equal layers before.
+
+    Nobody else uses it as long as the context lasts.
+
+    Parameters
+    ----------
+    network : keras.Model
+    settings : hashable
+        What it is used for; equal for what does the same with it.
+    prepare : callable, default=None
+        Takes the keras.Model once, before its first use; what it returns is lent beside it.
+    shared : bool, default=True
+        False lends the layers of the network itself.
+
+    Yields
+    ------
+    model : keras.Model
+        It has the weights and seeds of the network, whose layers it may be made of.
+    prepared : object or None
+    """
+    layers = architecture(network) if shared and not _is_distributed() else None
+    if layers is None or not _is_known(layers):
+        yield _prepared(bare(network), prepare)
+        return
+    key = layers, tuple(network.output_names), settings
+    with _lock:
+        waiting = _idle.get(key)
+        lent = waiting.pop() if waiting else None
+    if lent is None:
+        lent = _prepared(copied(network), prepare)
+    copy_state(network, lent[0])
+    yield lent
+    # After an error its state is not known, and it is not lent again.
+    with _lock:
+        _idle.setdefault(key, []).append(lent)
+        _idle.move_to_end(key)
+        while sum(map(len, _idle.values())) > N_IDLE:
+            oldest = next(iter(_idle))
+            _idle[oldest].pop(0)
+            if not _idle[oldest]:
+                del _idle[oldest]
+
+
+def _prepared(model, prepare):
+    return model, None if prepare is None else prepare(model)
+
+
+def copy_state(source, target):
+    """Set all variables of a model's layers, seeds too, to those of one of equal layers."""
+    for ours, theirs in zip(_variables(target), _variables(source), strict=True):
+        ours.assign(theirs)
+
+
+def _variables(model):
+    return [variable for layer in model.layers for variable in layer.variables]
+
+
+def _is_known(layers):
+    """Whether an architecture shows all that its layers do; code of the user's own does not."""
+    modules = re.findall(r'"module": (?:"([^"]*)"|null)', layers)
+    known = all(module.split(".")[0] in ("keras", "skbbox") for module in modules)
+    return known and not any(f'"class_name": "{name}"' in layers for name in OPAQUE)
+
+
+def _is_distributed():
+    """Whether variables are made for several devices, by a strategy that ends with its scope."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.distribution.distribution() is not None
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()

@@ -1,0 +1,212 @@
+"""Networks that serve one fit after another."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+from conftest import small_localizer
+from keras import layers
+
+from skbbox import pool
+from skbbox.pool import borrowed
+
+
+def network(units=3, name=None, seed=None):
+    inputs = keras.Input((2,))
+    x = layers.Dropout(0.5, seed=seed)(inputs)
+    return keras.Model(inputs, layers.Dense(units, name=name or "dense")(x))
+
+
+@pytest.fixture
+def empty_pool(monkeypatch):
+    monkeypatch.setattr(pool, "_idle", type(pool._idle)())
+
+
+def lent(given, settings="test", **options):
+    with borrowed(given, settings, **options) as (model, _):
+        return model
+
+
+@pytest.mark.usefixtures("empty_pool")
+def test_equal_layers_share_a_network_whatever_their_weights_names_and_seeds():
+    assert lent(network(seed=1)) is lent(network(seed=2))
+
+
+@pytest.mark.usefixtures("empty_pool")
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: lent(network(units=4)),
+        lambda: lent(network(name="other")),
+        lambda: lent(network(), "another use"),
+        lambda: lent(network(), shared=False),
+    ],
+    ids=["layers", "names of outputs", "settings", "not shared"],
+)
+def test_what_differs_is_not_shared(other):
+    assert lent(network()) is not other()
+
+
+@pytest.mark.usefixtures("empty_pool")
+def test_a_lent_network_gives_what_the_one_that_asked_gives():
+    for seed in (0, 1):
+        asking = network(seed=seed)
+        ones = np.ones((4, 2), np.float32)
+        with borrowed(asking, "test") as (model, _):
+            # With dropout, so that its seeds count too.
+            outputs = np.asarray(model(ones, training=True))
+        assert np.array_equal(outputs, np.asarray(asking(ones, training=True)))
+
+
+@pytest.mark.usefixtures("empty_pool")
+def test_two_at_a_time_have_a_network_each():
+    with borrowed(network(), "test") as (first, _), borrowed(network(), "test") as (second, _):
+        assert first is not second
+
+
+@pytest.mark.usefixtures("empty_pool")
+def test_a_network_is_not_lent_again_after_an_error():
+    with pytest.raises(KeyError), borrowed(network(), "test") as (failed, _):
+        raise KeyError
+    assert lent(network()) is not failed
+
+
+@pytest.mark.usefixtures("empty_pool")
+def test_the_number_of_waiting_networks_is_bounded():
+    for units in range(1, pool.N_IDLE + 3):
+        lent(network(units))
+    assert sum(map(len, pool._idle.values())) == pool.N_IDLE
+
+
+@pytest.mark.usefixtures("empty_pool")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Lambda(lambda x: x * 2),
+        lambda: layers.Normalization(mean=0.0, variance=1.0),
+        lambda: type("Own", (layers.Dense,), {})(2),
+    ],
+    ids=["function", "measured", "class of the user's own"],
+)
+def test_layers_that_do_not_show_what_they_do_are_not_shared(layer):
+    inputs = keras.Input((2,))
+    first, second = (keras.Model(inputs, layer()(inputs)) for _ in range(2))
+    assert lent(first) is not lent(second)
+
+
+def assert_equal_fits(first, second):
+    assert first.history_ == second.history_
+    pairs = zip(first.model_.get_weights(), second.model_.get_weights(), strict=True)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+
+
+#: A callback makes a fit train a network of its own.
+OWN = {"callbacks": [keras.callbacks.Callback]}
+
+
+@pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
+def test_a_fit_after_others_equals_one_with_a_network_of_its_own(shapes, frozen_backbone, box_head):
+    X, y = shapes
+    frozen = {"backbone": frozen_backbone, "weights": "imagenet", "box_head": box_head}
+    for changes in (
+        {"box_loss_weight": 7.0, "random_state": 5},
+        {"learning_rate": 0.5, "class_loss_weight": 0.0},
+        {"epochs": 3, "validation_fraction": 0.25, "fine_tune_epochs": 1},
+    ):
+        small_localizer(**frozen, **changes).fit(X, y)
+    assert_equal_fits(
+        small_localizer(**frozen).fit(X, y), small_localizer(**frozen, **OWN).fit(X, y)
+    )
+
+
+def test_a_backbone_trained_from_the_start_equals_one_with_a_network_of_its_own(shapes):
+    small_localizer(random_state=5).fit(*shapes)
+    assert_equal_fits(small_localizer().fit(*shapes), small_localizer(**OWN).fit(*shapes))
+
+
+@pytest.mark.usefixtures("empty_pool")
+def test_loss_weights_learning_rates_and_lengths_share_a_compiled_network(shapes, frozen_backbone):
+    X, y = shapes
+    for changes in (
+        {},
+        {"box_loss_weight": 3.0, "class_loss_weight": 0.5},
+        {"class_weight": "balanced"},
+        {"learning_rate": 0.01, "epochs": 3},
+        {"learning_rate_schedule": "constant"},
+    ):
+        rows = slice(0, 48 if changes else 40)
+        small_localizer(backbone=frozen_backbone, weights="imagenet", **changes).fit(
+            X[rows], y[rows]
+        )
+    # Those with class weights have a third input, and Keras a second graph for it.
+    assert sum(map(len, pool._idle.values())) == 1
+
+
+def test_a_loss_of_the_users_own_counts_as_it_is_now(shapes):
+    factor = 1.0
+
+    def loss(y_true, y_pred):
+        return factor * keras.losses.mean_absolute_error(y_true, y_pred)
+
+    def first_loss():
+        localizer = small_localizer(box_loss=loss, epochs=1, box_head="dense")
+        return localizer.fit(*shapes).history_["bbox_prediction_loss"][0]
+
+    before = first_loss()
+    factor = 100.0
+    assert first_loss() > 50 * before
+
+
+def test_fits_in_threads_equal_those_after_one_another(shapes):
+    barrier = threading.Barrier(2)
+
+    def fit(weight):
+        barrier.wait()
+        return small_localizer(box_loss_weight=weight).fit(*shapes)
+
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(fit, (1.0, 5.0)))
+    for localizer, weight in zip(together, (1.0, 5.0), strict=True):
+        assert_equal_fits(localizer, small_localizer(box_loss_weight=weight).fit(*shapes))
+
+
+FIFTY_FITS = """
+    import gc
+    import psutil
+    from conftest import small_localizer
+    from skbbox.datasets import make_shapes
+    from skbbox.network import small_convnet
+
+    X, y = make_shapes(48, image_size=32, random_state=0)
+    backbone = {backbone}
+    resident = []
+    for number in range(50):
+        localizer = small_localizer(**backbone, epochs=1, box_loss_weight=1.0 + number)
+        localizer.fit(X, y).score(X, y)
+        gc.collect()
+        resident.append(psutil.Process().memory_info().rss / 2**20)
+    print((resident[-1] - resident[3]) / (len(resident) - 4))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "backbone",
+    ["{}", "{'backbone': small_convnet((32, 32, 3)), 'weights': 'imagenet'}"],
+    ids=["trained", "frozen"],
+)
+def test_memory_grows_by_less_than_a_mebibyte_a_fit(request, backbone):
+    script = textwrap.dedent(FIFTY_FITS.replace("{backbone}", backbone))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=request.path.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout.split()[-1]) <= 1
