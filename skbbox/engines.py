@@ -1,16 +1,31 @@
-"""What runs a network that is not trained."""
+"""What runs a network that is not trained: Keras, ONNX Runtime or OpenVINO."""
 
+import importlib.util
+import os
+import tempfile
 import threading
+import warnings
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
+from .exceptions import EngineError, SkbboxWarning
 from .network import bare, set_weights
 from .seeds import preserved_random_state
 
-__all__ = ["folded", "prepared"]
+__all__ = ["ENGINES", "folded", "get_engine", "in_graph", "prepared"]
+
+#: Engines, the fastest on a processor first, and the packages that each takes.
+ENGINES = {
+    "openvino": ("openvino",),
+    "onnxruntime": ("onnxruntime", "onnx", "tf2onnx"),
+    "keras": (),
+}
+EXTRAS = {"openvino": "skbbox[openvino]", "onnxruntime": "skbbox[onnx]"}
 
 #: Networks that are ready to run, by the identity of what they were made from.
 N_PREPARED = 4
@@ -18,27 +33,183 @@ _prepared = OrderedDict()
 _lock = threading.Lock()
 
 
-def prepared(model, identity):
+def get_engine(engine):
+    """The name of an engine; for ``"auto"`` that of the fastest one installed.
+
+    That is Keras where it has a graphics card, which the others leave alone.
+
+    Raises
+    ------
+    EngineError
+        If there is no such engine, or a package is missing that it takes.
+    """
+    if engine == "auto":
+        if _has_accelerator():
+            return "keras"
+        return next(name for name in ENGINES if not _missing(name))
+    if engine not in ENGINES:
+        raise EngineError(f"engine must be 'auto' or one of {list(ENGINES)}. Received: {engine!r}.")
+    if missing := _missing(engine):
+        raise EngineError(
+            f"engine={engine!r} needs {' and '.join(missing)}: pip install '{EXTRAS[engine]}', or "
+            "pass engine='auto', which takes the fastest one installed."
+        )
+    return engine
+
+
+def _missing(engine):
+    return [name for name in ENGINES[engine] if importlib.util.find_spec(name) is None]
+
+
+def _has_accelerator():
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return not keras.distribution.list_devices()[0].startswith("cpu")
+
+
+def prepared(model, identity, engine):
     """What runs a network whose weights do not change any more, made once in a process.
 
     Parameters
     ----------
     model : keras.Model
+        Takes pixels in 0..255 of shape (n, height, width, 3).
     identity : hashable
         Equal for models with equal architecture and weights.
+    engine : {"auto", "keras", "onnxruntime", "openvino"}
 
     Returns
     -------
-    keras.Model
-        See :func:`folded`; call its ``predict_on_batch``.
+    callable
+        Takes pixels and a number of images to compute at a time, and returns a list of arrays
+        of shape (n, ...), float32. What it gives for an image does not depend on the others.
+
+    Raises
+    ------
+    EngineError
+        If the engine cannot run the network; ``"auto"`` warns, and Keras runs it.
     """
+    key = identity, engine
     with _lock:
-        if identity not in _prepared:
-            _prepared[identity] = folded(model)
+        if key not in _prepared:
+            _prepared[key] = _made(folded(model), engine)
             while len(_prepared) > N_PREPARED:
                 _prepared.popitem(last=False)
-        _prepared.move_to_end(identity)
-        return _prepared[identity]
+        _prepared.move_to_end(key)
+        return _prepared[key]
+
+
+def _made(network, engine):
+    name = get_engine(engine)
+    if name == "keras":
+        return _Keras(network)
+    try:
+        return {"openvino": _OpenVINO, "onnxruntime": _OnnxRuntime}[name](network)
+    except Exception as error:
+        message = f"{name} cannot run this network: {error}"
+        if engine != "auto":
+            raise EngineError(f"{message}. Pass engine='keras' or another one.") from error
+        warnings.warn(
+            f"{message}. Keras runs it, more slowly; engine='keras' does so without a warning.",
+            SkbboxWarning,
+            stacklevel=2,
+        )
+        return _Keras(network)
+
+
+class _Keras:
+    def __init__(self, network):
+        self.network = network
+
+    def __call__(self, pixels, size):
+        return in_graph(self.network, pixels, size)
+
+
+def in_graph(model, batch, size):
+    """Outputs of a batch, which is filled up to a size so that one graph serves all batches."""
+    n = len(keras.tree.flatten(batch)[0])
+    if n < size:
+        batch = keras.tree.map_structure(lambda x: np.resize(x, (size, *x.shape[1:])), batch)
+    return [part[:n] for part in keras.tree.flatten(model.predict_on_batch(batch))]
+
+
+class _OpenVINO:
+    """Runs each image by itself, several at a time: that keeps what it computes near.
+
+    In float32, as bfloat16 changes the class of one image in fifty (``docs/speed.md``).
+    """
+
+    def __init__(self, network):
+        import openvino
+
+        core = openvino.Core()
+        # The file goes before the network does.
+        core.set_property({"ENABLE_MMAP": False})
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "network.xml")
+            _export(network, path, "openvino")
+            read = core.read_model(path)
+        read.reshape([1, *network.input_shape[1:]])
+        self.compiled = core.compile_model(
+            read, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        )
+        self.shapes = [tuple(output.shape)[1:] for output in self.compiled.outputs]
+
+    def __call__(self, pixels, size):
+        import openvino
+
+        outputs = [np.empty((len(pixels), *shape), np.float32) for shape in self.shapes]
+
+        def keep(request, row):
+            for number, output in enumerate(outputs):
+                output[row] = request.get_output_tensor(number).data[0]
+
+        # Those that are running belong to this call, as threads may be in others.
+        running = openvino.AsyncInferQueue(self.compiled)
+        running.set_callback(keep)
+        pixels = pixels.astype(np.float32)
+        for row in range(len(pixels)):
+            running.start_async({0: pixels[row : row + 1]}, row)
+        running.wait_all()
+        return outputs
+
+
+class _OnnxRuntime:
+    """Runs each image by itself on one core, and as many as there are cores."""
+
+    def __init__(self, network):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "network.onnx")
+            _export(network, path, "onnx")
+            self.session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        self.input_name = self.session.get_inputs()[0].name
+
+    def __call__(self, pixels, size):
+        pixels = pixels.astype(np.float32)
+
+        def run(row):
+            return self.session.run(None, {self.input_name: pixels[row : row + 1]})
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            outputs = list(pool.map(run, range(len(pixels))))
+        return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+def _export(network, path, form):
+    # Keras exports what was called before.
+    network(np.zeros((1, *network.input_shape[1:]), np.float32))
+    with warnings.catch_warnings():
+        # Of Keras and the converters, about their own code.
+        warnings.simplefilter("ignore")
+        network.export(path, format=form, verbose=False)
 
 
 def folded(model):

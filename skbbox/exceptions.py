@@ -6,6 +6,7 @@ __all__ = [
     "AnnotationError",
     "BoxError",
     "DivergenceWarning",
+    "EngineError",
     "FeatureStoreError",
     "ImageError",
     "SkbboxError",
@@ -25,6 +26,10 @@ class AnnotationError(SkbboxError):
 
 class BoxError(SkbboxError):
     """A box is missing, inverted, empty, outside the image or in pixels."""
+
+
+class EngineError(SkbboxError):
+    """An engine is not installed, or cannot run a network."""
 
 
 class FeatureStoreError(SkbboxError):

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import keras
 import numpy as np
 
 from .augmentation import views as views_of
-from .engines import prepared
+from .engines import get_engine, in_graph, prepared
 from .images import load_row
-from .network import architecture
+from .network import identity
 from .pool import borrowed
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
 
@@ -38,6 +39,9 @@ AHEAD = 2
 
 #: Views of images that are looked for, computed and kept at a time.
 BLOCK = 1024
+
+#: A network of which no features are kept is converted for another engine for so many images.
+WORTH_CONVERTING = 1000
 
 #: Features are kept in half the bytes where that changes them by less, as a share of the largest.
 PRECISION = 1e-3
@@ -80,23 +84,30 @@ class FrozenBackbone:
     memory : str, Path, joblib.Memory or None, default=None
         The folder. None keeps them in memory, up to ``KEPT_BYTES``; what a fit needs
         beyond that lies in files of its own until it ends.
+    engine : {"auto", "keras", "onnxruntime", "openvino"}, default="keras"
+        What runs the extractor.
     """
 
-    def __init__(self, extractor, batch_size, memory=None):
+    def __init__(self, extractor, batch_size, memory=None, engine="keras"):
         # joblib's knows its folder, which is None if it keeps nothing.
         self.folder = getattr(memory, "location", memory)
         if not isinstance(self.folder, (str, os.PathLike, type(None))):
             raise ValueError(
                 f"memory must be a folder, a joblib.Memory or None. Received: {memory!r}."
             )
-        self.extractor, self.batch_size = extractor, batch_size
+        self.extractor, self.batch_size, self.engine = extractor, batch_size, engine
         self.image_size = tuple(extractor.input_shape[1:3])
         self.shapes = [tuple(output.shape[1:]) for output in extractor.outputs]
 
     @functools.cached_property
     def identity(self):
         """Digest of architecture and weights."""
-        return _identity(self.extractor)
+        return identity(self.extractor)
+
+    @functools.cached_property
+    def engine_name(self):
+        """The engine that is used; its rounding is that of the features."""
+        return get_engine(self.engine)
 
     def features(self, items, boxes, views, verbose=0):
         """Features of several views of each image.
@@ -172,7 +183,8 @@ class FrozenBackbone:
     def _key(self, content, number, box):
         # The image as it is does not depend on a box, so predict can find it.
         shown = box.tobytes() if number else b""
-        parts = (self.identity, content, repr((self.image_size, number)).encode(), shown)
+        seen = repr((self.engine_name, self.image_size, number)).encode()
+        parts = (self.identity, content, seen, shown)
         return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
 
     def _computed(self, items, boxes, views, missing, pool):
@@ -185,14 +197,14 @@ class FrozenBackbone:
             image = load_row(items, row, self.image_size)
             return [views[number](image, boxes[row]) for number in numbers[row]]
 
-        network = prepared(self.extractor, self.identity)
+        run = prepared(self.extractor, self.identity, self.engine)
         n_rows = max(N_THREADS, AHEAD * self.batch_size // len(views))
         seen = itertools.chain.from_iterable(_ahead(pool, load, numbers, n_rows))
         keys, records = iter(missing), {}
         while batch := list(islice(seen, self.batch_size)):
             pixels = np.stack([pixels for pixels, _ in batch])
             # A single batch is not worth filling up.
-            maps = _in_graph(network, pixels, self.batch_size if records else len(pixels))
+            maps = run(pixels, self.batch_size if records else len(pixels))
             values = _compact(np.concatenate([x.reshape(len(x), -1) for x in maps], axis=1))
             for key, row, (_, box) in zip(islice(keys, len(batch)), values, batch, strict=True):
                 records[key] = Record(row, np.array(box, dtype=np.float64))
@@ -250,7 +262,7 @@ class Features:
         return maps if len(maps) > 1 else maps[0]
 
 
-def predict_images(model, items, batch_size, verbose=0):
+def predict_images(model, items, batch_size, verbose=0, engine="keras"):
     """Outputs of a model for images of any number, decoded while the model computes.
 
     Parameters
@@ -262,6 +274,8 @@ def predict_images(model, items, batch_size, verbose=0):
     batch_size : int
     verbose : {0, 1}, default=0
         1 shows a progress bar.
+    engine : {"auto", "keras", "onnxruntime", "openvino"}, default="keras"
+        ``"auto"`` is Keras for fewer than ``WORTH_CONVERTING`` images.
 
     Returns
     -------
@@ -275,10 +289,10 @@ def predict_images(model, items, batch_size, verbose=0):
     """
     progress = keras.utils.Progbar(len(items), verbose=verbose)
     images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size)
-    with borrowed(model, "prediction") as (network, _):
+    with _running(model, engine, len(items)) as run:
         outputs = []
         while batch := list(islice(images, batch_size)):
-            outputs.append(_in_graph(network, np.stack(batch), min(batch_size, len(items))))
+            outputs.append(run(np.stack(batch), min(batch_size, len(items))))
             progress.add(len(batch))
     return _joined(outputs)
 
@@ -291,7 +305,7 @@ def predict_features(model, blocks, n_images, batch_size):
             for start in range(0, len(features), batch_size):
                 rows = range(start, min(start + batch_size, len(features)))
                 maps = features.maps(rows, [0] * len(rows))
-                outputs.append(_in_graph(network, maps, min(batch_size, n_images)))
+                outputs.append(in_graph(network, maps, min(batch_size, n_images)))
     return _joined(outputs)
 
 
@@ -305,12 +319,16 @@ def decoded_images(items, image_size, verbose=0):
     return pixels
 
 
-def _in_graph(model, batch, size):
-    """Outputs of a batch, which is filled up to a size so that one graph serves all batches."""
-    n = len(keras.tree.flatten(batch)[0])
-    if n < size:
-        batch = keras.tree.map_structure(lambda x: np.resize(x, (size, *x.shape[1:])), batch)
-    return [part[:n] for part in keras.tree.flatten(model.predict_on_batch(batch))]
+@contextmanager
+def _running(model, engine, n_images):
+    """What runs a model: on pixels, and how many at a time."""
+    if engine == "auto" and n_images < WORTH_CONVERTING:
+        engine = "keras"
+    if get_engine(engine) != "keras":
+        yield prepared(model, identity(model), engine)
+        return
+    with borrowed(model, "prediction") as (network, _):
+        yield functools.partial(in_graph, network)
 
 
 def _joined(outputs):
@@ -377,10 +395,3 @@ def _file_digest(path, *state):
 
 def _digest(content):
     return hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _identity(extractor):
-    digest = hashlib.blake2b(architecture(extractor).encode(), digest_size=16)
-    for weights in extractor.get_weights():
-        digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.digest()

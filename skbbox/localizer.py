@@ -16,6 +16,7 @@ from .augmentation import get_augmentation, views
 from .box_heads import EDGES, IOU_ESTIMATE
 from .boxes import COORDINATES
 from .classifier import split_classifier
+from .engines import get_engine
 from .exceptions import SkbboxWarning
 from .features import FrozenBackbone, decoded_images, predict_features, predict_images
 from .generator import BoundingBoxGenerator, FeatureBatches, encode_classes, table_of
@@ -71,7 +72,6 @@ MANY_IMAGES = 10_000
 
 #: Parameter and the values that it takes.
 CHOICES = {
-    "engine": ("auto", "keras"),
     "learning_rate_schedule": ("cosine", "constant"),
     "early_stopping": ("auto", True, False),
 }
@@ -190,8 +190,10 @@ default="giou_l1"
     memory : str, Path, joblib.Memory or None, default=None
         A folder in which the features of a frozen backbone are kept, which any number of
         processes can share. None keeps them in memory.
-    engine : {"auto", "keras"}, default="auto"
-        What runs the network.
+    engine : {"auto", "keras", "onnxruntime", "openvino"}, default="auto"
+        What runs the frozen backbone, and the whole network in ``predict``. ``"auto"`` takes
+        the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``), which is Keras on a
+        graphics card. All give the same boxes but for the rounding of float32.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last one and extends ``history_``.
     verbose : {0, 1}, default=0
@@ -544,7 +546,9 @@ default="giou_l1"
         check_is_fitted(self)
         features = self.model_.get_layer("features").output
         pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
-        return predict_images(pooled, check_images(X).items, self.batch_size, self.verbose)[0]
+        return predict_images(
+            pooled, check_images(X).items, self.batch_size, self.verbose, self.engine
+        )[0]
 
     def _check_parameters(self):
         for name, kind, lowest, highest in PARAMETER_RANGES:
@@ -574,6 +578,7 @@ default="giou_l1"
                 "A classifier comes with its weights, so weights must be left at 'imagenet'. "
                 f"Received: {self.weights!r}."
             )
+        get_engine(self.engine)
         get_augmentation(self.augment)
         get_box_loss(self.box_loss)
         self._height_and_width()
@@ -757,7 +762,7 @@ default="giou_l1"
         }
 
     def _frozen_backbone(self, model):
-        return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory)
+        return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory, self.engine)
 
     def _set_model(self, model, is_frozen):
         """Keep a model and what runs it: the heads alone, where features are kept."""
@@ -771,7 +776,9 @@ default="giou_l1"
             blocks = self._frozen_backbone(self.model_).feature_blocks(images.items, self.verbose)
             outputs = predict_features(self._network, blocks, len(images), self.batch_size)
         else:
-            outputs = predict_images(self._network, images.items, self.batch_size, self.verbose)
+            outputs = predict_images(
+                self._network, images.items, self.batch_size, self.verbose, self.engine
+            )
         return dict(zip(self._network.output_names, outputs, strict=True))
 
     def _warn_of_unseen_classes(self, targets):

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import hashlib
 import inspect
 import os
 import re
@@ -10,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from .box_heads import BOX_HEADS, PROFILES
@@ -24,6 +26,7 @@ __all__ = [
     "feature_extractor",
     "flattened",
     "heads",
+    "identity",
     "set_weights",
     "small_convnet",
     "unfreeze",
@@ -428,6 +431,14 @@ def architecture(model):
         text,
     )
     return re.sub(r'"seed": \d+', '"seed": 0', text)
+
+
+def identity(model):
+    """Digest of a model's architecture and weights."""
+    digest = hashlib.blake2b(architecture(model).encode(), digest_size=16)
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.digest()
 
 
 def set_weights(model, weights):

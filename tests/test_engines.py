@@ -1,13 +1,21 @@
-"""Networks made ready for prediction."""
+"""Networks made ready for prediction, and the engines that run them."""
 
+import copy
 import random
 
 import keras
 import numpy as np
 import pytest
+from conftest import small_localizer
 from keras import layers
+from sklearn.base import clone
 
-from skbbox.engines import folded, prepared
+from skbbox import SingleBoxLocalizer, iou, one_box_per_image
+from skbbox.boxes import COORDINATES
+from skbbox.datasets import load_annotated_folder
+from skbbox.engines import ENGINES, folded, get_engine, prepared
+from skbbox.exceptions import EngineError, SkbboxWarning
+from skbbox.features import forget_features
 from skbbox.network import build_network, feature_extractor
 
 
@@ -144,12 +152,131 @@ def test_the_model_that_was_folded_stays_as_it_was():
 
 def test_a_network_is_made_ready_once():
     model = settled(extractor("mobilenet", 32))
-    assert prepared(model, "identity") is prepared(model, "identity")
+    assert prepared(model, "identity", "keras") is prepared(model, "identity", "keras")
 
 
 def test_the_networks_that_were_used_last_are_kept(monkeypatch):
     monkeypatch.setattr("skbbox.engines.N_PREPARED", 2)
     model = settled(extractor("mobilenet", 32))
-    first, _, again, _ = (prepared(model, identity) for identity in "abac")
+    first, _, again, _ = (prepared(model, identity, "keras") for identity in "abac")
     assert first is again
-    assert prepared(model, "a") is first
+    assert prepared(model, "a", "keras") is first
+
+
+def installed(engine):
+    """Skip what an engine is missing for."""
+    try:
+        return get_engine(engine)
+    except EngineError as error:
+        pytest.skip(str(error))
+
+
+CONVERTING = pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+
+
+@CONVERTING
+def test_an_engine_gives_the_features_that_keras_gives(engine):
+    model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
+    run = prepared(model, "features", installed(engine))
+    for expected, received in zip(model.predict_on_batch(images), run(images, 5), strict=True):
+        assert received.dtype == np.float32
+        assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
+    model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
+    run = prepared(model, "alone", installed(engine))
+    together, alone = run(images, 8), run(images[3:4], 8)
+    for several, one in zip(together, alone, strict=True):
+        assert np.array_equal(several[3], one[0])
+
+
+def trained(shapes, **changes):
+    return small_localizer(**changes).fit(*shapes)
+
+
+@CONVERTING
+@pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
+def test_a_whole_network_predicts_the_same_on_every_engine(shapes, engine, box_head):
+    localizer = trained(shapes, box_head=box_head, engine=installed(engine))
+    converted = localizer.predict(shapes[0])
+    by_keras = localizer.set_params(engine="keras").predict(shapes[0])
+    assert (converted["class_name"] == by_keras["class_name"]).all()
+    columns = [*COORDINATES, "confidence"]
+    assert np.abs(converted[columns] - by_keras[columns]).to_numpy().max() < 1e-4
+
+
+@pytest.mark.slow
+@CONVERTING
+def test_engines_agree_on_real_images(shared, engine):
+    X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "asl_letters"))
+    rows = np.random.default_rng(0).permutation(len(X))[:500]
+    X, y = X.iloc[rows], y.iloc[rows]
+    localizer = SingleBoxLocalizer(image_size=96, epochs=4, random_state=0, engine="keras")
+    localizer.fit(X[:300], y[:300])
+    predicted, scores = [], []
+    for name in ("keras", installed(engine)):
+        forget_features()
+        localizer.set_params(engine=name)
+        predicted.append(localizer.predict(X[300:]))
+        scores.append(localizer.score(X[300:], y[300:]))
+    boxes, others = (table[list(COORDINATES)].to_numpy() for table in predicted)
+    assert np.abs(boxes - others).mean() < 0.005
+    assert iou(boxes, others).mean() > 0.98
+    assert (predicted[0]["class_name"] == predicted[1]["class_name"]).mean() >= 0.995
+    assert scores[0] == pytest.approx(scores[1], abs=0.002)
+
+
+def test_auto_takes_the_fastest_engine_that_is_installed(monkeypatch):
+    for missing, expected in (
+        ((), "openvino"),
+        (("openvino",), "onnxruntime"),
+        # Without the converter ONNX Runtime has nothing to run.
+        (("openvino", "tf2onnx"), "keras"),
+    ):
+        monkeypatch.setattr(
+            "importlib.util.find_spec", lambda name, missing=missing: name not in missing or None
+        )
+        assert get_engine("auto") == expected
+
+
+def test_a_missing_engine_is_named_with_the_way_to_have_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"needs openvino: pip install 'skbbox\[openvino\]'"):
+        get_engine("openvino")
+
+
+def test_an_unknown_engine_is_refused_by_predict_too(shapes, fitted):
+    with pytest.raises(EngineError, match="engine must be 'auto' or one of"):
+        clone(fitted).set_params(engine="magic").fit(*shapes)
+    with pytest.raises(EngineError, match="engine must be"):
+        copy.copy(fitted).set_params(engine="magic").predict(shapes[0])
+
+
+@CONVERTING
+def test_a_network_that_an_engine_cannot_run_is_named(engine, monkeypatch):
+    installed(engine)
+
+    def fails(self, *args, **options):
+        raise NotImplementedError("no such layer")
+
+    monkeypatch.setattr(keras.Model, "export", fails)
+    model = extractor("mobilenet", 32)
+    with pytest.raises(EngineError, match=f"{engine} cannot run this network: no such layer"):
+        prepared(model, "refused", engine)
+
+
+def test_auto_says_when_keras_runs_what_an_engine_cannot(monkeypatch):
+    if get_engine("auto") == "keras":
+        pytest.skip("no other engine is installed")
+
+    def fails(self, *args, **options):
+        raise NotImplementedError("no such layer")
+
+    monkeypatch.setattr(keras.Model, "export", fails)
+    model, images = settled(extractor("mobilenet", 32)), pixels(2, 32)
+    with pytest.warns(SkbboxWarning, match="no such layer. Keras runs it"):
+        run = prepared(model, "not for auto", "auto")
+    expected = folded(model).predict_on_batch(images)
+    assert all(map(np.array_equal, run(images, 2), expected))
