@@ -60,6 +60,9 @@ def _quarter_of_memory():
 #: Features that are kept in a process, for all its fits together, take up to so many bytes.
 KEPT_BYTES = _quarter_of_memory()
 
+#: Those of a ``predict``, so that one of many images takes no more memory than one of few.
+PREDICTED_BYTES = 2**29
+
 _kept = MemoryStore(KEPT_BYTES)
 
 
@@ -143,11 +146,12 @@ class FrozenBackbone:
     def feature_blocks(self, items, verbose=0):
         """Features of each image as it is, a block of images at a time: iterator of Features.
 
-        They are kept where there is room for all of them.
+        They are kept if all of them take no more than ``PREDICTED_BYTES``.
         """
-        store = self._store() if self._n_bytes(len(items)) <= KEPT_BYTES else MemoryStore(0)
+        keeps = self._n_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         boxes = np.full((len(items), 4), np.nan)
-        for block in self._blocks(items, boxes, views_of(None, 1), store, verbose):
+        blocks = self._blocks(items, boxes, views_of(None, 1), self._store(), verbose, keeps)
+        for block in blocks:
             yield Features(block, boxes[: len(block)], self.shapes)
 
     def _n_bytes(self, n_views):
@@ -156,7 +160,7 @@ class FrozenBackbone:
     def _store(self):
         return _kept if self.folder is None else _file_store(os.path.abspath(self.folder))
 
-    def _blocks(self, items, boxes, views, store, verbose):
+    def _blocks(self, items, boxes, views, store, verbose, keeps=True):
         """Lists of the records of each row's views, block by block."""
         progress = keras.utils.Progbar(len(items) * len(views), verbose=verbose)
         rows_at_once = max(1, BLOCK // len(views))
@@ -176,7 +180,8 @@ class FrozenBackbone:
                         if key not in records:
                             missing.setdefault(key, at)
                     if missing:
-                        records |= store.add(self._computed(items, boxes, views, missing, pool))
+                        computed = self._computed(items, boxes, views, missing, pool)
+                        records |= store.add(computed) if keeps else computed
                 progress.add(len(keys))
                 yield [[records[keys[row, number]] for number in range(len(views))] for row in rows]
 
@@ -388,7 +393,7 @@ def _content(items, row):
         raise
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=20_000)
 def _file_digest(path, *state):
     return _digest(Path(path).read_bytes())
 

@@ -4,13 +4,11 @@ import itertools
 
 import keras
 import numpy as np
-import pandas as pd
 
 from .augmentation import AUGMENTATIONS, get_augmentation
-from .boxes import COORDINATES, TARGET_COLUMNS
 from .exceptions import BoxError
 from .images import load_row
-from .inputs import check_images, check_targets
+from .inputs import check_images, check_targets, encode_classes
 
 __all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches"]
 
@@ -304,45 +302,3 @@ class BoundingBoxGenerator(Batches):
             raise BoxError(f"Row {row}: augment returned the box {changed_box}.")
         # Batches are of one type, whatever it returned for the first image.
         return np.asarray(changed, self.dtype), changed_box
-
-
-def encode_classes(class_names, classes=None):
-    """Class names as codes 0..n_classes-1.
-
-    Parameters
-    ----------
-    class_names : ndarray of shape (n,), or None
-    classes : sequence, default=None
-        Names in the order of their codes; None takes the sorted ones.
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,), or None
-    codes : ndarray of shape (n,), int32, or None
-
-    Raises
-    ------
-    ValueError
-        If a name is not among `classes`.
-    """
-    if class_names is None:
-        return None, None
-    if classes is None:
-        classes = np.unique(class_names)
-    codes = pd.Index(classes).get_indexer(class_names)
-    if (codes < 0).any():
-        row = np.flatnonzero(codes < 0)[0]
-        raise ValueError(
-            f"Row {row}: the class {class_names[row]!r} is not among the known ones "
-            f"{list(classes)}."
-        )
-    return np.asarray(classes), codes.astype(np.int32)
-
-
-def table_of(images, targets):
-    """The table that BoundingBoxGenerator takes, from checked images and targets."""
-    table = pd.DataFrame(targets.boxes, columns=COORDINATES)
-    if targets.class_names is not None:
-        table.insert(0, TARGET_COLUMNS[0], targets.class_names)
-    table["image"] = pd.Series(images, dtype=object)
-    return table

@@ -16,7 +16,9 @@ __all__ = [
     "check_images",
     "check_sample_weight",
     "check_targets",
+    "encode_classes",
     "image_tags",
+    "table_of",
 ]
 
 PIXELS = (np.ndarray, Image.Image)
@@ -239,3 +241,45 @@ def image_tags(tags):
     tags.input_tags.one_d_array = True
     tags.input_tags.string = True
     return tags
+
+
+def encode_classes(class_names, classes=None):
+    """Class names as codes 0..n_classes-1.
+
+    Parameters
+    ----------
+    class_names : ndarray of shape (n,), or None
+    classes : sequence, default=None
+        Names in the order of their codes; None takes the sorted ones.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,), or None
+    codes : ndarray of shape (n,), int32, or None
+
+    Raises
+    ------
+    ValueError
+        If a name is not among `classes`.
+    """
+    if class_names is None:
+        return None, None
+    if classes is None:
+        classes = np.unique(class_names)
+    codes = pd.Index(classes).get_indexer(class_names)
+    if (codes < 0).any():
+        row = np.flatnonzero(codes < 0)[0]
+        raise ValueError(
+            f"Row {row}: the class {class_names[row]!r} is not among the known ones "
+            f"{list(classes)}."
+        )
+    return np.asarray(classes), codes.astype(np.int32)
+
+
+def table_of(images, targets):
+    """The table that BoundingBoxGenerator takes, from checked images and targets."""
+    table = pd.DataFrame(targets.boxes, columns=COORDINATES)
+    if targets.class_names is not None:
+        table.insert(0, TARGET_COLUMNS[0], targets.class_names)
+    table["image"] = pd.Series(images, dtype=object)
+    return table

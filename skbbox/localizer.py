@@ -4,7 +4,6 @@ import functools
 import warnings
 from numbers import Integral, Real
 
-import keras
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
@@ -13,28 +12,22 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from .augmentation import get_augmentation, views
-from .box_heads import EDGES, IOU_ESTIMATE
 from .boxes import COORDINATES
-from .classifier import split_classifier
-from .engines import get_engine
 from .exceptions import SkbboxWarning
-from .features import FrozenBackbone, decoded_images, predict_features, predict_images
-from .generator import BoundingBoxGenerator, FeatureBatches, encode_classes, table_of
 from .history import combine_histories
-from .inputs import check_images, check_sample_weight, check_targets, image_tags
-from .losses import get_box_loss
+from .inputs import (
+    check_images,
+    check_sample_weight,
+    check_targets,
+    encode_classes,
+    image_tags,
+    table_of,
+)
 from .metrics import IoUScore
 from .model_selection import train_validation_rows
-from .network import (
-    build_network,
-    feature_extractor,
-    heads,
-    set_weights,
-    unfreeze,
-    with_outputs,
-)
-from .persistence import pack_model, unpack_model
-from .training import auto_epochs, compile_model, fresh_callbacks, train
+
+# What is made with Keras is imported where it is used, as Keras alone takes seconds; an
+# estimator that is not fitted yet gets along without it.
 
 __all__ = ["TUTORIAL_PARAMS", "SingleBoxLocalizer"]
 
@@ -378,6 +371,10 @@ default="giou_l1"
         DivergenceWarning
             If the loss became NaN or infinite; the last good weights are kept.
         """
+        from .box_heads import EDGES, IOU_ESTIMATE
+        from .network import heads, unfreeze, with_outputs
+        from .training import auto_epochs, compile_model, fresh_callbacks
+
         self._check_parameters()
         images = check_images(X)
         targets = check_targets(y, len(images))
@@ -459,6 +456,8 @@ default="giou_l1"
         NotFittedError
             Before ``fit``.
         """
+        from .box_heads import IOU_ESTIMATE
+
         check_is_fitted(self)
         images = check_images(X)
         outputs = self._outputs(images)
@@ -543,6 +542,10 @@ default="giou_l1"
         -------
         ndarray of shape (n, n_channels), float32
         """
+        import keras
+
+        from .features import predict_images
+
         check_is_fitted(self)
         features = self.model_.get_layer("features").output
         pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
@@ -551,6 +554,9 @@ default="giou_l1"
         )[0]
 
     def _check_parameters(self):
+        from .engines import get_engine
+        from .losses import get_box_loss
+
         for name, kind, lowest, highest in PARAMETER_RANGES:
             value = getattr(self, name)
             if value is None and name in OPTIONAL_PARAMETERS:
@@ -639,6 +645,9 @@ default="giou_l1"
         return self.warm_start and hasattr(self, "model_")
 
     def _build(self, classes, rng):
+        from .classifier import split_classifier
+        from .network import build_network, set_weights
+
         backbone, last_layer = self.backbone, None
         if self.classifier is not None:
             backbone, *last_layer = split_classifier(self.classifier)
@@ -683,6 +692,8 @@ default="giou_l1"
         return kernel[:, order], bias[order]
 
     def _feature_batches(self, model, images, targets, codes, weights):
+        from .generator import FeatureBatches
+
         n_views = int(np.clip(VIEWS_IN_ALL // len(images), *VIEWS_OF_AN_IMAGE))
         features = self._frozen_backbone(model).features(
             images.items, targets.boxes, views(self.augment, n_views), self.verbose
@@ -702,6 +713,9 @@ default="giou_l1"
         return batches
 
     def _image_batches(self, images, targets, classes, weights):
+        from .features import decoded_images
+        from .generator import BoundingBoxGenerator
+
         size, items = self._height_and_width(), images.items
         if len(items) * size[0] * size[1] * 3 <= DECODED_BYTES:
             items = list(decoded_images(items, size, self.verbose))
@@ -726,6 +740,8 @@ default="giou_l1"
         self, network, batches, epochs, seed, *, rows, callbacks, histories, learning_rate=None
     ):
         """Train a network and append its history to those of the stages before it."""
+        from .training import train
+
         train_rows, validation_rows = rows
         training = batches(train_rows, shuffle=True, seed=seed)
         validation, patience = None, None
@@ -762,16 +778,24 @@ default="giou_l1"
         }
 
     def _frozen_backbone(self, model):
+        from .features import FrozenBackbone
+        from .network import feature_extractor
+
         return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory, self.engine)
 
     def _set_model(self, model, is_frozen):
         """Keep a model and what runs it: the heads alone, where features are kept."""
+        from .box_heads import IOU_ESTIMATE
+        from .network import heads, with_outputs
+
         network = with_outputs(model, (IOU_ESTIMATE,))
         self.model_, self._is_frozen = model, is_frozen
         self._network = heads(network) if is_frozen else network
 
     def _outputs(self, images):
         """Outputs of the network by name."""
+        from .features import predict_features, predict_images
+
         if self._is_frozen:
             blocks = self._frozen_backbone(self.model_).feature_blocks(images.items, self.verbose)
             outputs = predict_features(self._network, blocks, len(images), self.batch_size)
@@ -797,6 +821,8 @@ default="giou_l1"
     def __getstate__(self):
         state = super().__getstate__()
         if "model_" in state:
+            from .persistence import pack_model
+
             # Callbacks hold the model that they were trained with.
             state = {key: value for key, value in state.items() if key != "callbacks_"}
             state["model_"] = pack_model(self.model_)
@@ -806,6 +832,9 @@ default="giou_l1"
     def __setstate__(self, state):
         super().__setstate__(state)
         if "model_" in state:
+            from .persistence import unpack_model
+            from .training import compile_model
+
             self._set_model(unpack_model(state["model_"]), state["_is_frozen"])
             compile_model(self.model_, **self._recipe())
 

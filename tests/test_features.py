@@ -169,12 +169,15 @@ def test_a_fit_beyond_the_bound_keeps_its_features_in_files_until_it_ends(
     assert room._kept.used_bytes == 0
 
 
-def test_predict_keeps_nothing_of_more_images_than_there_is_room_for(
+def test_predict_keeps_nothing_of_many_images_but_finds_what_is_kept(
     extractor, images, monkeypatch
 ):
-    monkeypatch.setattr(room, "KEPT_BYTES", 1000)
-    list(FrozenBackbone(extractor, 4).feature_blocks(images))
-    assert room._kept.used_bytes == 0
+    features = compute(extractor, images[:6], n_views=1)
+    used = room._kept.used_bytes
+    monkeypatch.setattr(room, "PREDICTED_BYTES", 1000)
+    (block,) = FrozenBackbone(extractor, 4).feature_blocks(images)
+    assert block.records[5][0].values is features.records[5][0].values
+    assert room._kept.used_bytes == used
 
 
 def test_a_damaged_file_is_computed_again(extractor, images, tmp_path):

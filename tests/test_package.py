@@ -23,6 +23,17 @@ def test_reading_annotations_and_measuring_import_no_tensorflow():
     assert imported_by(statement) == ["False", "False"]
 
 
+def test_an_estimator_that_is_not_fitted_imports_no_tensorflow():
+    statement = """
+import pickle
+from sklearn.base import clone
+from skbbox import SingleBoxLocalizer, StratifiedBoxKFold
+localizer = clone(SingleBoxLocalizer(random_state=0)).set_params(epochs=3)
+pickle.loads(pickle.dumps(localizer)).get_params()
+""".strip().replace("\n", "; ")
+    assert imported_by(statement) == ["False", "False"]
+
+
 def test_every_public_name_is_there():
     assert all(getattr(skbbox, name) is not None for name in skbbox.__all__)
 
