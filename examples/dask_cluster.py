@@ -1,0 +1,73 @@
+"""A search and a prediction on the workers of a Dask cluster, which share one folder of features.
+
+Here the cluster is two processes of this machine. For one of several machines give ``Client``
+the address of its scheduler, and put images and features on a disk that all of them see.
+
+    pip install "skbbox[dask]"
+    python examples/dask_cluster.py
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import dask.dataframe
+import joblib
+import numpy as np
+import pandas as pd
+from dask.distributed import Client, LocalCluster
+from PIL import Image
+from sklearn.model_selection import GridSearchCV
+
+from skbbox import SingleBoxLocalizer, StratifiedBoxKFold
+from skbbox.datasets import make_shapes
+from skbbox.network import small_convnet
+
+
+def main():
+    """Draw pictures, search the loss weights on the cluster, and predict there."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster),
+    ):
+        paths, y = draw_pictures(Path(folder))
+        localizer = SingleBoxLocalizer(
+            # The name of a network of keras.applications is the usual way.
+            small_convnet((32, 32, 3)),
+            image_size=32,
+            epochs=40,
+            memory=Path(folder) / "features",
+            random_state=0,
+        )
+        search = GridSearchCV(
+            localizer, {"box_loss_weight": [1.0, 5.0]}, cv=StratifiedBoxKFold(2), n_jobs=-1
+        )
+        with joblib.parallel_config("dask"):
+            search.fit(paths, y)
+        print(pd.DataFrame(search.cv_results_)[["param_box_loss_weight", "mean_test_score"]])
+
+        best = search.best_estimator_
+        images = dask.dataframe.from_pandas(pd.DataFrame({"image": paths}), npartitions=4)
+        # Dask asks for the columns beforehand.
+        columns = best.predict(images.head(1)).iloc[:0]
+        predicted = images.map_partitions(best.predict, meta=columns).compute()
+        print(predicted.head())
+        here = best.predict(paths)
+        same = np.array_equal(predicted, here.set_axis(predicted.index))
+        print("The workers predict what this process does:", same)
+
+
+def draw_pictures(folder):
+    """Files of pictures, and their boxes."""
+    X, y = make_shapes(80, image_size=32, random_state=0)
+    paths = [str(folder / f"{number}.png") for number in range(len(X))]
+    for path, picture in zip(paths, X, strict=True):
+        Image.fromarray(picture).save(path)
+    return paths, y
+
+
+if __name__ == "__main__":
+    main()

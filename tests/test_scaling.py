@@ -1,0 +1,110 @@
+"""Beyond one process: Dask workers, several devices."""
+
+import subprocess
+import sys
+import textwrap
+
+import joblib
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_localizer
+from PIL import Image
+from sklearn.model_selection import GridSearchCV
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def cluster():
+    distributed = pytest.importorskip("distributed", reason="skbbox[dask] is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        yield cluster
+
+
+@pytest.fixture
+def paths(shapes, tmp_path):
+    paths = [str(tmp_path / f"{row}.png") for row in range(len(shapes[0]))]
+    for path, image in zip(paths, shapes[0], strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+@pytest.mark.usefixtures("cluster")
+def test_dask_workers_that_share_a_folder_find_what_one_process_finds(
+    frozen_backbone, paths, shapes, tmp_path
+):
+    def search(**changes):
+        localizer = small_localizer(backbone=frozen_backbone, weights="imagenet", **changes)
+        grid = {"box_loss_weight": [1.0, 5.0], "class_loss_weight": [0.5, 1.0]}
+        return GridSearchCV(localizer, grid, cv=2, n_jobs=2, refit=False)
+
+    alone = search().set_params(n_jobs=None).fit(paths, shapes[1]).cv_results_
+    with joblib.parallel_config("dask"):
+        on_cluster = search(memory=tmp_path / "kept").fit(paths, shapes[1]).cv_results_
+    assert alone["params"] == on_cluster["params"]
+    for key in alone:
+        if "score" in key and "time" not in key:
+            assert np.array_equal(alone[key], on_cluster[key]), key
+    # 48 images of 20 views, each computed by one of the workers.
+    files = (tmp_path / "kept").glob("*.npy")
+    assert sum(len(np.load(path, mmap_mode="r")) for path in files) == 960
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_dask_data_frame_of_paths_is_predicted_by_its_partitions(fitted, paths):
+    dataframe = pytest.importorskip("dask.dataframe", reason="skbbox[dask] is not installed")
+    table = pd.DataFrame({"image": paths}, index=[f"row {row}" for row in range(len(paths))])
+    columns = fitted.predict(table[:1])[:0]
+    partitions = dataframe.from_pandas(table, npartitions=3)
+    predicted = partitions.map_partitions(fitted.predict, meta=columns).compute()
+    expected = fitted.predict(table)
+    assert list(predicted.index) == sorted(table.index)
+    assert np.array_equal(predicted, expected.loc[predicted.index])
+
+
+TWO_DEVICES = """
+    import sys
+    import numpy as np
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+    from conftest import small_localizer
+    from skbbox.datasets import make_shapes
+    from skbbox.network import small_convnet
+
+    X, y = make_shapes(48, image_size=32, random_state=0)
+    # Nothing that is drawn or normalised for each part of a batch by itself.
+    localizer = small_localizer(
+        backbone=small_convnet((32, 32, 3)), weights="imagenet", box_head="dense", dropout=0.0
+    )
+    alone = localizer.fit(X, y).history_
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        together = localizer.fit(X, y).history_
+    assert alone.keys() == together.keys()
+    for name, values in alone.items():
+        np.testing.assert_allclose(together[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    localizer.predict(X)
+"""
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its strategies")
+def test_a_fit_on_two_devices_learns_what_one_on_one_device_learns(request):
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(TWO_DEVICES)], cwd=request.path.parent, check=True
+    )
+
+
+def test_the_dask_example_runs(request):
+    pytest.importorskip("distributed", reason="skbbox[dask] is not installed")
+    example = request.path.parents[1] / "examples" / "dask_cluster.py"
+    done = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True)
+    assert "The workers predict what this process does: True" in done.stdout
