@@ -359,16 +359,17 @@ def _ahead(pool, function, values, n_ahead):
 
 
 def _compact(values):
-    """Rows of values in half the bytes, or as they are where PRECISION asks for it.
+    """Rows of values in half the bytes, or as they are where that could change them too much.
 
-    It does for rows beyond the range of float16, 6e-5 to 65,504.
+    float16 keeps values up to 65,504 to 11 binary digits, and changes those near 0 by 2**-25.
     """
-    with np.errstate(over="ignore"):
-        halves = values.astype(np.float16)
-    largest = np.abs(values).max(axis=1)
-    good = np.abs(halves - values).max(axis=1) <= PRECISION * largest
+    largest = np.maximum(values.max(axis=1), -values.min(axis=1))
+    good = (largest == 0) | ((PRECISION * largest >= 2**-25) & (largest < 65504))
     # Copies, so that one can be let go of without the others.
-    return [(halves if is_good else values)[i].copy() for i, is_good in enumerate(good)]
+    return [
+        row.astype(np.float16) if is_good else row.copy()
+        for row, is_good in zip(values, good, strict=True)
+    ]
 
 
 @functools.lru_cache
