@@ -149,7 +149,7 @@ def jobs_of(part, n_train, n_val, arguments):
         jobs.append(dict(zip(JOB, values, strict=True)))
 
     if part == "a":
-        for size, way in itertools.product(arguments.sizes, ("plain", "skbbox", "short")):
+        for size, way in itertools.product(arguments.sizes, ("plain", "short", "skbbox")):
             measured = arguments.plain_candidates if way == "plain" else len(GRID)
             add("grid", way, size, n_train, len(GRID), measured)
     if part == "b":
