@@ -26,6 +26,15 @@ def shared():
     return Path(folder)
 
 
+@pytest.fixture
+def tensorflow_only():
+    """Skips a test of what is TensorFlow's own on other backends of Keras."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip(f"tests what is TensorFlow's own; KERAS_BACKEND is {keras.backend.backend()}")
+
+
 def small_localizer(**changes):
     """An estimator that fits in about two seconds: a small network, trained from the start."""
     from skbbox import SingleBoxLocalizer

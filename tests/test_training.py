@@ -56,7 +56,7 @@ def test_features_are_let_go_after_training(validates):
     assert kept() is None
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's")
+@pytest.mark.usefixtures("tensorflow_only")
 @pytest.mark.parametrize(("endless", "length"), [(True, -1), (False, 2)])
 def test_tensorflow_does_not_tune_the_dataset(endless, length):
     dataset = ModelBatches(two_batches(), 1, endless).for_backend()
