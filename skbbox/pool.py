@@ -76,7 +76,8 @@ def _prepared(model, prepare):
 def copy_state(source, target):
     """Set all variables of a model's layers, seeds too, to those of one of equal layers."""
     for ours, theirs in zip(_variables(target), _variables(source), strict=True):
-        ours.assign(theirs)
+        # On JAX a variable takes an array as it is, and training deletes the arrays that it uses.
+        ours.assign(keras.ops.copy(theirs))
 
 
 def _variables(model):
