@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -31,6 +32,9 @@ EXTRAS = {"openvino": "skbbox[openvino]", "onnxruntime": "skbbox[onnx]"}
 N_PREPARED = 4
 _prepared = OrderedDict()
 _lock = threading.Lock()
+
+#: On JAX Keras takes the weights from a model while it predicts; another thread finds none.
+_jax_lock = threading.Lock()
 
 
 def get_engine(engine):
@@ -132,7 +136,9 @@ def in_graph(model, batch, size):
     n = len(keras.tree.flatten(batch)[0])
     if n < size:
         batch = keras.tree.map_structure(lambda x: np.resize(x, (size, *x.shape[1:])), batch)
-    return [part[:n] for part in keras.tree.flatten(model.predict_on_batch(batch))]
+    with _jax_lock if keras.backend.backend() == "jax" else nullcontext():
+        outputs = model.predict_on_batch(batch)
+    return [part[:n] for part in keras.tree.flatten(outputs)]
 
 
 class _OpenVINO:

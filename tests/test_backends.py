@@ -1,0 +1,97 @@
+"""TensorFlow, JAX and PyTorch: what must be the same on all, and what is different on one."""
+
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_localizer
+
+from skbbox.boxes import COORDINATES
+from skbbox.features import forget_features
+
+BACKENDS = ("jax", "tensorflow", "torch")
+
+PREDICT = """
+import pickle, sys
+import keras
+with open(sys.argv[1], "rb") as file:
+    localizers, X = pickle.load(file)
+predicted = {name: (localizer.predict(X), localizer.predict_proba(X))
+             for name, localizer in localizers.items()}
+with open(sys.argv[2], "wb") as file:
+    pickle.dump((keras.backend.backend(), predicted), file)
+"""
+
+
+@pytest.fixture(scope="module")
+def localizers(shapes):
+    return {
+        head: small_localizer(box_head=head).fit(*shapes) for head in ("spatial", "dense", "pooled")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", [b for b in BACKENDS if b != keras.backend.backend()])
+def test_another_backend_predicts_the_same_from_the_same_weights(
+    backend, localizers, shapes, tmp_path
+):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    given, received = tmp_path / "given.pkl", tmp_path / "received.pkl"
+    given.write_bytes(pickle.dumps((localizers, shapes[0])))
+    subprocess.run(
+        [sys.executable, "-c", PREDICT, str(given), str(received)],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        check=True,
+    )
+    used, predicted = pickle.loads(received.read_bytes())
+    assert used == backend
+    columns = [*COORDINATES, "confidence"]
+    for name, localizer in localizers.items():
+        table, probabilities = predicted[name]
+        pd.testing.assert_frame_equal(
+            table[columns], localizer.predict(shapes[0])[columns], rtol=0, atol=1e-4
+        )
+        assert np.allclose(probabilities, localizer.predict_proba(shapes[0]), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_threads_with_one_estimator_predict_what_one_thread_does(
+    shapes, frozen_backbone, is_frozen
+):
+    changes = {"backbone": frozen_backbone, "weights": "imagenet"} if is_frozen else {}
+    localizer = small_localizer(**changes, epochs=1).fit(*shapes)
+    expected = localizer.predict(shapes[0])
+
+    def predict(_):
+        forget_features()
+        return localizer.predict(shapes[0])
+
+    with ThreadPoolExecutor(4) as threads:
+        for predicted in threads.map(predict, range(12)):
+            pd.testing.assert_frame_equal(predicted, expected, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch alone keeps gradients")
+@pytest.mark.parametrize("n_images", [3, 48])
+def test_torch_predicts_without_gradients(fitted, shapes, n_images, monkeypatch):
+    import torch
+
+    original, keeps = keras.layers.Activation.call, []
+
+    def call(self, inputs):
+        keeps.append(torch.is_grad_enabled())
+        return original(self, inputs)
+
+    monkeypatch.setattr(keras.layers.Activation, "call", call)
+    fitted.predict(shapes[0][:n_images])
+    assert keeps
+    assert not any(keeps)
+    assert torch.is_grad_enabled()
