@@ -40,7 +40,8 @@ _jax_lock = threading.Lock()
 def get_engine(engine):
     """The name of an engine; for ``"auto"`` that of the fastest one installed.
 
-    That is Keras where it has a graphics card, which the others leave alone.
+    That is Keras where it has a graphics card, which the others leave alone, and on JAX, whose
+    networks they cannot take.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def get_engine(engine):
         If there is no such engine, or a package is missing that it takes.
     """
     if engine == "auto":
-        if _has_accelerator():
+        if keras.backend.backend() == "jax" or _has_accelerator():
             return "keras"
         return next(name for name in ENGINES if not _missing(name))
     if engine not in ENGINES:
