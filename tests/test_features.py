@@ -46,6 +46,13 @@ def values(features):
     return np.array([[record.values for record in row] for row in features.records])
 
 
+def equal_but_for_rounding(first, second):
+    """Whether halves are equal or neighbours: batches of other sizes may be added up otherwise."""
+    first, second = first.astype(np.float32), second.astype(np.float32)
+    # A step of half precision is a share of 1/1024 at most.
+    return np.allclose(first, second, rtol=2**-10, atol=1e-6)
+
+
 def as_files(images, folder):
     paths = [folder / f"{row}.png" for row in range(len(images))]
     for path, image in zip(paths, images, strict=True):
@@ -135,7 +142,7 @@ def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
     forget_features()
     monkeypatch.undo()
     together = np.concatenate([values(block) for block in blocks])
-    assert np.array_equal(together, values(compute(extractor, images, n_views=2))[:, :1])
+    assert equal_but_for_rounding(together, values(compute(extractor, images, n_views=2))[:, :1])
 
 
 def test_values_beyond_half_precision_are_kept_whole(images):
@@ -187,7 +194,8 @@ def test_a_damaged_file_is_computed_again(extractor, images, tmp_path):
     content[-5] ^= 255
     path.write_bytes(content)
     room._file_store.cache_clear()
-    assert np.array_equal(values(compute(extractor, images, memory=tmp_path)), expected)
+    again = values(compute(extractor, images, memory=tmp_path))
+    assert equal_but_for_rounding(again, expected)
     # The last record alone was written anew.
     sizes = sorted(path.stat().st_size for path in tmp_path.glob("*.npy"))
     assert len(sizes) == 2
