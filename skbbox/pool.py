@@ -46,8 +46,8 @@ def borrowed(network, settings, prepare=None, shared=True):
         It has the weights and seeds of the network, whose layers it may be made of.
     prepared : object or None
     """
-    layers = architecture(network) if shared and not _is_distributed() else None
-    if layers is None or not _is_known(layers):
+    layers = _shown(network) if shared and not _is_distributed() else None
+    if layers is None:
         yield _prepared(bare(network), prepare)
         return
     key = layers, tuple(network.output_names), settings
@@ -84,11 +84,28 @@ def _variables(model):
     return [variable for layer in model.layers for variable in layer.variables]
 
 
-def _is_known(layers):
-    """Whether an architecture shows all that its layers do; code of the user's own does not."""
-    modules = re.findall(r'"module": (?:"([^"]*)"|null)', layers)
-    known = all(module.split(".")[0] in ("keras", "skbbox") for module in modules)
-    return known and not any(f'"class_name": "{name}"' in layers for name in OPAQUE)
+def _shown(network):
+    """The architecture of a network if that is all there is to know; None with code of the user's.
+
+    Such a layer, or an activation, can mean something else in the next fit.
+    """
+    if not all(_is_known(type(layer).__module__) for layer in _all_layers(network)):
+        return None
+    text = architecture(network)
+    modules = re.findall(r'"module": (?:"([^"]*)"|null)', text)
+    opaque = any(f'"class_name": "{name}"' in text for name in OPAQUE)
+    return text if all(map(_is_known, modules)) and not opaque else None
+
+
+def _is_known(module):
+    return module.split(".")[0] in ("keras", "skbbox")
+
+
+def _all_layers(model):
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
 
 
 def _is_distributed():

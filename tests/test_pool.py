@@ -108,6 +108,28 @@ def test_layers_that_do_not_show_what_they_do_are_not_shared(layer):
     assert lent(first) is not lent(second)
 
 
+class Unnamed(layers.Layer):
+    """A layer whose class does not say how to make another one."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+def test_a_layer_that_cannot_be_copied_is_trained_and_predicts(shapes):
+    def backbone(input_shape):
+        pixels = keras.Input(input_shape)
+        x = Unnamed(lambda x: x / 255)(pixels)
+        return keras.Model(pixels, layers.Conv2D(4, 8, strides=8)(x))
+
+    localizer = small_localizer(backbone=backbone, weights="imagenet", epochs=0, fine_tune_epochs=1)
+    boxes = localizer.fit(*shapes).predict(shapes[0])
+    assert len(boxes) == len(shapes[0])
+
+
 def assert_equal_fits(first, second):
     assert first.history_ == second.history_
     pairs = zip(first.model_.get_weights(), second.model_.get_weights(), strict=True)
