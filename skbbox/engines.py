@@ -159,6 +159,11 @@ class _OpenVINO:
             _export(network, path, "openvino")
             read = core.read_model(path)
         read.reshape([1, *network.input_shape[1:]])
+        n_outputs = len(network.outputs)
+        if len(read.outputs) > n_outputs:
+            # It takes whatever is not used for outputs too; TensorFlow names those of a function.
+            names = ["Identity:0", *(f"Identity_{number}:0" for number in range(1, n_outputs))]
+            read = openvino.Model([read.output(name) for name in names], read.get_parameters())
         self.compiled = core.compile_model(
             read, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
         )
@@ -211,12 +216,15 @@ class _OnnxRuntime:
 
 
 def _export(network, path, form):
+    pixels = keras.Input(network.input_shape[1:], name="image")
+    # Layers that augment images do so in what Keras exports, unless they are told otherwise.
+    fixed = keras.Model(pixels, network(pixels, training=False))
     # Keras exports what was called before.
-    network(np.zeros((1, *network.input_shape[1:]), np.float32))
+    fixed(np.zeros((1, *network.input_shape[1:]), np.float32))
     with warnings.catch_warnings():
         # Of Keras and the converters, about their own code.
         warnings.simplefilter("ignore")
-        network.export(path, format=form, verbose=False)
+        fixed.export(path, format=form, verbose=False)
 
 
 def folded(model):

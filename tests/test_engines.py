@@ -185,6 +185,16 @@ def test_an_engine_gives_the_features_that_keras_gives(engine):
         assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+@CONVERTING
+def test_an_engine_does_not_augment_images(engine):
+    image = keras.Input((8, 8, 3))
+    x = layers.RandomFlip("horizontal", seed=0)(image)
+    model = keras.Model(image, layers.Conv2D(4, 3)(layers.GaussianNoise(1.0, seed=0)(x)))
+    run, images = prepared(model, "augments", installed(engine)), pixels(8, 8)
+    (received,) = run(images, 8)
+    assert np.allclose(received, model.predict_on_batch(images), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
