@@ -159,6 +159,14 @@ def compiled():
     return model
 
 
+def assert_same_classes(predicted, names, probabilities):
+    """Equal but where two classes are as good as equally likely: features are kept in halves."""
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    clear = first - second > 1e-4
+    assert clear.mean() > 0.8
+    assert (predicted == names[probabilities.argmax(axis=1)])[clear].all()
+
+
 @pytest.mark.parametrize("build", [sequential, functional, measured, compiled])
 def test_class_accuracy_before_training_is_the_classifiers_own(build, shapes):
     X, y = shapes
@@ -167,9 +175,9 @@ def test_class_accuracy_before_training_is_the_classifiers_own(build, shapes):
     localizer = SingleBoxLocalizer.from_classifier(
         model, image_size=32, epochs=0, preprocessing=None, random_state=0
     ).fit(X, y)
-    own = names[model.predict(X.astype("float32"), verbose=0).argmax(axis=1)]
-    assert (localizer.predict(X)["class_name"] == own).all()
-    assert len(set(own)) > 1
+    own = model.predict(X.astype("float32"), verbose=0)
+    assert_same_classes(localizer.predict(X)["class_name"], names, own)
+    assert len(set(own.argmax(axis=1))) > 1
 
 
 def test_classes_in_the_classifiers_order_are_sorted_with_their_weights(shapes):
@@ -179,9 +187,9 @@ def test_classes_in_the_classifiers_order_are_sorted_with_their_weights(shapes):
     localizer = SingleBoxLocalizer.from_classifier(
         model, classifier_classes=names, image_size=32, epochs=0, preprocessing=None
     ).fit(X, y)
-    own = names[model.predict(X.astype("float32"), verbose=0).argmax(axis=1)]
+    own = model.predict(X.astype("float32"), verbose=0)
     assert list(localizer.classes_) == sorted(names)
-    assert (localizer.predict(X)["class_name"] == own).all()
+    assert_same_classes(localizer.predict(X)["class_name"], names, own)
 
 
 def test_other_classes_than_the_classifiers_are_refused(shapes):
