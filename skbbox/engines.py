@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers
 
 from .exceptions import EngineError, SkbboxWarning
-from .network import bare, set_weights
+from .network import bare, in_turn, set_weights
 from .seeds import preserved_random_state
 
 __all__ = ["ENGINES", "folded", "get_engine", "in_graph", "prepared"]
@@ -227,6 +227,7 @@ def _export(network, path, form):
         fixed.export(path, format=form, verbose=False)
 
 
+@in_turn
 def folded(model):
     """A copy for prediction alone, each BatchNorm a part of the convolution before it.
 

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -27,6 +28,7 @@ __all__ = [
     "flattened",
     "heads",
     "identity",
+    "in_turn",
     "set_weights",
     "small_convnet",
     "unfreeze",
@@ -44,6 +46,19 @@ ARITHMETIC = ("Add", "Divide", "Multiply", "Subtract", "TrueDivide")
 
 #: Sides in pixels below which a backbone of keras.applications has no feature map left.
 MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
+
+_walking = threading.RLock()
+
+
+def in_turn(function):
+    """Threads take turns in what walks a graph: Keras changes it while it writes it as text."""
+
+    @functools.wraps(function)
+    def call(*values, **options):
+        with _walking:
+            return function(*values, **options)
+
+    return call
 
 
 def build_network(
@@ -98,11 +113,13 @@ def build_network(
         return keras.Model(pixels, outputs, name="single_box_localizer")
 
 
+@in_turn
 def feature_extractor(model):
     """The part of a model from pixels to its features, the coarsest map last."""
     return keras.Model(model.input, _features(model), name="feature_extractor")
 
 
+@in_turn
 def heads(model):
     """The part of a model from the features to the outputs, with the same weights."""
     return keras.Model(_features(model), model.outputs, name="heads")
@@ -400,6 +417,7 @@ def _with_unique_names(model):
     return copied(model, cloned)
 
 
+@in_turn
 def copied(model, clone_function=None):
     """A copy with layers of its own and equal weights."""
     copy = keras.models.clone_model(bare(model), clone_function=clone_function)
@@ -407,6 +425,7 @@ def copied(model, clone_function=None):
     return copy
 
 
+@in_turn
 def bare(model):
     """The graph of a model without what it was compiled with, which may have no name to copy."""
     if getattr(model, "inputs", None) is None:
@@ -416,6 +435,7 @@ def bare(model):
     return keras.Model(model.input, model.output, name=model.name)
 
 
+@in_turn
 def architecture(model):
     """The layers of a model as text, whatever their weights, names and seeds are.
 

@@ -2,6 +2,8 @@
 
 import os
 import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from skbbox.datasets import make_shapes
 from skbbox.exceptions import WeightsError
 from skbbox.network import (
     KERAS_MODELS,
+    architecture,
     build_network,
     feature_extractor,
     heads,
@@ -366,3 +369,16 @@ def test_what_a_backbone_measured_of_its_images_stays_with_it(weights):
     images = pixels(2, (32, 32))
     features = feature_extractor(model).predict_on_batch(images)
     assert np.allclose(features, backbone.predict_on_batch(images), atol=1e-5)
+
+
+def test_threads_read_a_network_in_turn(fitted):
+    network = heads(fitted.model_)
+    interval = sys.getswitchinterval()
+    # So that they are interrupted in the midst of it.
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            texts = list(threads.map(lambda _: architecture(network), range(200)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert set(texts) == {architecture(network)}
