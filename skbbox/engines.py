@@ -88,8 +88,9 @@ def prepared(model, identity, engine):
     Returns
     -------
     callable
-        Takes pixels and a number of images to compute at a time, and returns a list of arrays
-        of shape (n, ...), float32. What it gives for an image does not depend on the others.
+        Takes a list of n images, uint8 of shape (height, width, 3), and a number of them to
+        compute at a time; returns a list of arrays of shape (n, ...), float32. What it gives for
+        an image does not depend on the others.
 
     Raises
     ------
@@ -128,8 +129,8 @@ class _Keras:
     def __init__(self, network):
         self.network = network
 
-    def __call__(self, pixels, size):
-        return in_graph(self.network, pixels, size)
+    def __call__(self, images, size):
+        return in_graph(self.network, np.stack(images), size)
 
 
 def in_graph(model, batch, size):
@@ -169,10 +170,10 @@ class _OpenVINO:
         )
         self.shapes = [tuple(output.shape)[1:] for output in self.compiled.outputs]
 
-    def __call__(self, pixels, size):
+    def __call__(self, images, size):
         import openvino
 
-        outputs = [np.empty((len(pixels), *shape), np.float32) for shape in self.shapes]
+        outputs = [np.empty((len(images), *shape), np.float32) for shape in self.shapes]
 
         def keep(request, row):
             for number, output in enumerate(outputs):
@@ -181,9 +182,8 @@ class _OpenVINO:
         # Those that are running belong to this call, as threads may be in others.
         running = openvino.AsyncInferQueue(self.compiled)
         running.set_callback(keep)
-        pixels = pixels.astype(np.float32)
-        for row in range(len(pixels)):
-            running.start_async({0: pixels[row : row + 1]}, row)
+        for row, pixels in enumerate(images):
+            running.start_async({0: pixels[None]}, row)
         running.wait_all()
         return outputs
 
@@ -204,23 +204,21 @@ class _OnnxRuntime:
             )
         self.input_name = self.session.get_inputs()[0].name
 
-    def __call__(self, pixels, size):
-        pixels = pixels.astype(np.float32)
-
-        def run(row):
-            return self.session.run(None, {self.input_name: pixels[row : row + 1]})
+    def __call__(self, images, size):
+        def run(pixels):
+            return self.session.run(None, {self.input_name: pixels[None]})
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            outputs = list(pool.map(run, range(len(pixels))))
+            outputs = list(pool.map(run, images))
         return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
 def _export(network, path, form):
-    pixels = keras.Input(network.input_shape[1:], name="image")
+    pixels = keras.Input(network.input_shape[1:], name="image", dtype="uint8")
     # Layers that augment images do so in what Keras exports, unless they are told otherwise.
-    fixed = keras.Model(pixels, network(pixels, training=False))
+    fixed = keras.Model(pixels, network(keras.ops.cast(pixels, "float32"), training=False))
     # Keras exports what was called before.
-    fixed(np.zeros((1, *network.input_shape[1:]), np.float32))
+    fixed(np.zeros((1, *network.input_shape[1:]), np.uint8))
     with warnings.catch_warnings():
         # Of Keras and the converters, about their own code.
         warnings.simplefilter("ignore")

@@ -180,7 +180,9 @@ CONVERTING = pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_an_engine_gives_the_features_that_keras_gives(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
     run = prepared(model, "features", installed(engine))
-    for expected, received in zip(model.predict_on_batch(images), run(images, 5), strict=True):
+    for expected, received in zip(
+        model.predict_on_batch(images), run(images.astype(np.uint8), 5), strict=True
+    ):
         assert received.dtype == np.float32
         assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
 
@@ -191,7 +193,7 @@ def test_an_engine_does_not_augment_images(engine):
     x = layers.RandomFlip("horizontal", seed=0)(image)
     model = keras.Model(image, layers.Conv2D(4, 3)(layers.GaussianNoise(1.0, seed=0)(x)))
     run, images = prepared(model, "augments", installed(engine)), pixels(8, 8)
-    (received,) = run(images, 8)
+    (received,) = run(images.astype(np.uint8), 8)
     assert np.allclose(received, model.predict_on_batch(images), rtol=1e-4, atol=1e-3)
 
 
@@ -199,7 +201,7 @@ def test_an_engine_does_not_augment_images(engine):
 def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
     run = prepared(model, "alone", installed(engine))
-    together, alone = run(images, 8), run(images[3:4], 8)
+    together, alone = (run(some.astype(np.uint8), 8) for some in (images, images[3:4]))
     for several, one in zip(together, alone, strict=True):
         assert np.array_equal(several[3], one[0])
 
@@ -300,4 +302,4 @@ def test_auto_says_when_keras_runs_what_an_engine_cannot(monkeypatch):
     with pytest.warns(SkbboxWarning, match="no such layer. Keras runs it"):
         run = prepared(model, "not for auto", "auto")
     expected = folded(model).predict_on_batch(images)
-    assert all(map(np.array_equal, run(images, 2), expected))
+    assert all(map(np.array_equal, run(images.astype(np.uint8), 2), expected))
