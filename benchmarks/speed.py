@@ -11,8 +11,8 @@ stopped goes on; delete it to start over. The folder is one that
     python benchmarks/speed.py folder --sizes 128 --images 60 --most 200 --candidates 10 --runs 1
 
 The parts: a, a grid search over loss weights; b, one fit; c, predict; d, cost against the numbers
-of images and of candidates; e, memory of what the other parts ran; profile, where the time of a
-goes. Writes ``docs/speed.md`` and ``docs/images/speed.png``.
+of images and of candidates; e, memory of what the other parts ran. Writes ``docs/speed.md`` and
+``docs/images/speed.png``.
 """
 
 import argparse
@@ -76,11 +76,14 @@ WAYS = {
     "one by one": "plain Keras, image by image",
     "bare": "the bare backbone",
 }
-PARTS = ["a", "b", "c", "d", "e", "profile"]
+PARTS = ["a", "b", "c", "d", "e"]
 
 #: What tells one job from another, and what it gives.
 JOB = ["data", "job", "way", "engine", "source", "size", "images", "candidates", "measured"]
 VALUES = ["seconds", "score", "start seconds", "feature seconds", "peak MB", "growth MB a fit"]
+
+#: A step of a search, whose time is in those of others.
+DECODING = "decoding, in threads beside the network"
 
 #: Digits of numbers in the tables, where they are not 1.
 DIGITS = {"score": 3, "ms an image": 2, "peak GB": 2, "share %": 0}
@@ -96,7 +99,6 @@ def main():
     parser.add_argument("--images", type=int, help="use so many of train and of val at most")
     parser.add_argument("--most", type=int, default=N_IMAGES[-1], help="most images in part d")
     parser.add_argument("--candidates", type=int, default=N_CANDIDATES[-1], help="most in part d")
-    parser.add_argument("--plain-candidates", type=int, default=1, help="measured, in part a")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/speed.csv"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -106,7 +108,7 @@ def main():
         job = json.loads(arguments.job)
         # Bytes on a Mac, kilobytes elsewhere.
         unit = 2**20 if sys.platform == "darwin" else 2**10
-        functions = {"grid": grid, "fit": fit, "predict": predict, "profile": profile}
+        functions = {"grid": grid, "fit": fit, "predict": predict}
         result = functions[job["job"]](job, arguments)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         print(json.dumps(result | {"peak MB": peak}))
@@ -117,9 +119,6 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.runs):
             for job in jobs:
-                # Shares hardly change from run to run.
-                if job["job"] == "profile" and number:
-                    continue
                 if not is_done(job | {"run": number}, arguments.results):
                     failed |= run(job, number, Path(folder), arguments)
     wanted = [job for part in PARTS for job in jobs_of(part, n_train, n_val, arguments)]
@@ -150,7 +149,7 @@ def jobs_of(part, n_train, n_val, arguments):
 
     if part == "a":
         for size, way in itertools.product(arguments.sizes, ("plain", "short", "skbbox")):
-            measured = arguments.plain_candidates if way == "plain" else len(GRID)
+            measured = 1 if way == "plain" else N_FOLDS * len(GRID)
             add("grid", way, size, n_train, len(GRID), measured)
     if part == "b":
         for size, way in itertools.product(arguments.sizes, ("plain", "skbbox")):
@@ -174,12 +173,9 @@ def jobs_of(part, n_train, n_val, arguments):
                 engine = "auto" if way == "skbbox" else "-"
                 add("predict", way, size, n, engine=engine, source="copies")
         images = min(CANDIDATE_IMAGES, n_train)
-        add("grid", "plain", size, images, 1, 1)
+        add("grid", "plain", size, images, 1, N_FOLDS)
         for n in sorted({min(n, arguments.candidates) for n in N_CANDIDATES}):
-            add("grid", "short", size, images, n, n)
-    if part == "profile":
-        for size in arguments.sizes:
-            add("profile", "skbbox", size, n_train, len(GRID), len(GRID))
+            add("grid", "short", size, images, n, N_FOLDS * n)
     return jobs
 
 
@@ -199,7 +195,7 @@ def run(job, number, folder, arguments):
         if (job["job"], job["way"]) == ("predict", "skbbox") and not model.exists():
             fitted = {"job": "fit", "way": "short", "images": None, "save": str(model)}
             in_process(job | fitted, arguments)
-        result = in_process(job | {"model": str(model)}, arguments)
+        result = in_process(job | {"run": number, "model": str(model)}, arguments)
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.strip().splitlines() or ["no message"])[-1]
         name = " ".join(map(str, job.values()))
@@ -221,13 +217,20 @@ def in_process(job, arguments):
 
 
 def grid(job, arguments):
-    """A search over loss weights; if not all candidates are measured, by their share."""
+    """A search over loss weights; of a way of which one fit is measured, as many times its time.
+
+    That fit is of another fold in each run.
+    """
     X, y = drawn(arguments, "train", job["images"])
     n, measured, memory = job["candidates"], job["measured"], []
+    folds = list(StratifiedBoxKFold(N_FOLDS, shuffle=True, random_state=0).split(X, y))
+    if measured == 1:
+        folds = [folds[job["run"] % N_FOLDS]]
     # The optimizer takes no NumPy numbers for the weights.
     pairs = GRID if n == len(GRID) else [(1.0, w) for w in np.geomspace(10, 1, n).tolist()]
+    pairs = pairs[: measured // len(folds)]
     names = ("class_loss_weight", "box_loss_weight")
-    values = [{name: [v] for name, v in zip(names, p, strict=True)} for p in pairs[:measured]]
+    values = [{name: [v] for name, v in zip(names, pair, strict=True)} for pair in pairs]
 
     def score(estimator, X, y):
         result = float(estimator.score(X, y))
@@ -238,17 +241,50 @@ def grid(job, arguments):
         new_estimator(job["way"], job["size"]),
         values,
         scoring=score,
-        cv=StratifiedBoxKFold(N_FOLDS, shuffle=True, random_state=0),
+        cv=folds,
         refit=False,
         error_score="raise",
     )
+    steps = {} if job["way"] == "plain" else watched_steps()
     seconds, _ = timed(search.fit, X, y)
-    result = {"seconds": seconds * n / measured, "score": search.best_score_}
+    result = {"seconds": seconds * n * N_FOLDS / measured, "score": search.best_score_}
+    if steps:
+        beside = steps.pop(DECODING)
+        steps["everything else"] = seconds - sum(steps.values())
+        result["detail"] = json.dumps(steps | {DECODING: beside})
     times = search.cv_results_["mean_fit_time"] + search.cv_results_["mean_score_time"]
-    if job["way"] != "plain" and measured > 1:
+    if len(times) > 1:
         result["feature seconds"] = float(N_FOLDS * (times[0] - times[1]))
     late = memory[len(memory) // 2 :]
-    return result | {"growth MB a fit": float(np.polyfit(range(len(late)), late, 1)[0])}
+    if len(late) > 1:
+        result["growth MB a fit"] = float(np.polyfit(range(len(late)), late, 1)[0])
+    return result
+
+
+def watched_steps():
+    """Seconds of the steps of what is fitted from now on, by functions of skbbox."""
+    seconds, lock = {}, threading.Lock()
+
+    def watch(owner, name, step):
+        function = getattr(owner, name)
+        seconds[step] = 0.0
+
+        def watched(*values, **options):
+            begun = time.perf_counter()
+            try:
+                return function(*values, **options)
+            finally:
+                with lock:
+                    seconds[step] += time.perf_counter() - begun
+
+        setattr(owner, name, watched)
+
+    watch(SingleBoxLocalizer, "_build", "building the network")
+    watch(features.FrozenBackbone, "features", "features")
+    watch(keras.Model, "fit", "training steps")
+    watch(SingleBoxLocalizer, "score", "scoring")
+    watch(features, "load_row", DECODING)
+    return seconds
 
 
 def new_estimator(way, size):
@@ -455,36 +491,6 @@ def bare_backbone(engine, size):
         return lambda batch: session.run(None, {name: batch})[0]
 
 
-def profile(job, arguments):
-    """Seconds of the steps of a search, which the functions of skbbox are timed for."""
-    seconds, lock = {}, threading.Lock()
-
-    def watch(owner, name, step):
-        function = getattr(owner, name)
-        seconds[step] = 0.0
-
-        def watched(*values, **options):
-            begun = time.perf_counter()
-            try:
-                return function(*values, **options)
-            finally:
-                with lock:
-                    seconds[step] += time.perf_counter() - begun
-
-        setattr(owner, name, watched)
-
-    watch(SingleBoxLocalizer, "_build", "building the network")
-    watch(features.FrozenBackbone, "features", "features")
-    watch(keras.Model, "fit", "training steps")
-    watch(SingleBoxLocalizer, "score", "scoring")
-    decoding = "decoding, in threads beside the network"
-    watch(features, "load_row", decoding)
-    result = grid(job, arguments)
-    beside = seconds.pop(decoding)
-    seconds["everything else"] = result["seconds"] - sum(seconds.values())
-    return result | {"detail": json.dumps(seconds | {decoding: beside})}
-
-
 def write_page(wanted, failed, numbers, arguments):
     """Tables as a page of the documentation, which is also printed."""
     rows = wanted.drop_duplicates().merge(pd.read_csv(arguments.results), on=JOB)
@@ -492,7 +498,7 @@ def write_page(wanted, failed, numbers, arguments):
         return
     packages = ["tensorflow", "keras", "numpy", "scikit-learn", *INSTALLED]
     versions = [f"{name} {metadata.version(name)}" for name in dict.fromkeys(packages)]
-    n_runs = rows[rows["job"] != "profile"].groupby(JOB).size()
+    n_runs = rows.groupby(JOB).size()
     absent = [engine for engine in ENGINES if engine not in INSTALLED]
     lines = [
         "# Speed",
@@ -529,8 +535,8 @@ def tables(rows, numbers, plot):
     medians["ms an image"] = 1000 * spent / medians["images"] / n
     medians["features share %"] = 100 * medians["feature seconds"] / spent
     medians["peak GB"] = medians["peak MB"] / 1024
-    pairs = zip(N_FOLDS * medians["measured"], N_FOLDS * n, strict=True)
-    medians["fits measured"] = [f"{some}, times {whole}/{some}" for some, whole in pairs]
+    pairs = zip(medians["measured"], N_FOLDS * n, strict=True)
+    medians["fits measured"] = [f"{some} of {whole}" for some, whole in pairs]
     grids, fits, calls = (medians[medians["job"] == job] for job in ("grid", "fit", "predict"))
     in_a, is_copy = grids["candidates"] == len(GRID), calls["source"] == "copies"
     searches, copies = (against(x, "plain", "images") for x in (grids[~in_a], calls[is_copy]))
@@ -542,23 +548,26 @@ def tables(rows, numbers, plot):
     short = searches[searches["way"] == "short"].set_index("candidates")["seconds"]
     many = short.get(100, np.nan) / short.get(10, np.nan)
     steps = [
-        {"size": row.size, "step": step, "share %": 100 * value / row.seconds, "seconds": value}
-        for row in rows[rows["job"] == "profile"].itertuples()
+        {"size": row.size, "way": row.way, "step": step, "share %": 100 * value / row.seconds}
+        for row in rows[rows["candidates"] == len(GRID)].dropna(subset="detail").itertuples()
         for step, value in json.loads(row.detail).items()
     ]
+    steps = pd.DataFrame(steps, columns=["size", "way", "step", "share %"])
+    steps = steps.groupby(["size", "way", "step"], sort=False, as_index=False).median()
     lines = section(
         f"Grid search, {len(GRID)} pairs of loss weights, {N_FOLDS} folds",
-        "Candidates of plain Keras take the same time each, so few are measured; the score is the "
-        "best of those. Feature seconds: what the first candidate takes longer than the second, "
-        "graphs too.",
+        "Fits of plain Keras take the same time each, so one is measured, of another fold in each "
+        "run; the score is its own. Of skbbox all are measured; the score is the best mean of the "
+        "folds. Feature seconds: what the first candidate takes longer than the second, graphs "
+        "too.",
         against(grids[in_a], "plain", "size"),
         "size, way, times faster, seconds, score, fits measured, feature seconds",
     )
     lines += section(
         "Where the time of the grid search goes",
         "Decoding is the time of all its threads together, a part of features.",
-        pd.DataFrame(steps),
-        "size, step, share %, seconds",
+        steps,
+        "size, way, step, share %",
     )
     lines += section(
         "One fit",
