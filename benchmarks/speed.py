@@ -54,7 +54,7 @@ GRID = sorted(itertools.product((0.5, 1.0, 2.0), (1.0, 5.0, 10.0)), key=lambda x
 N_FOLDS = 3
 
 #: Epochs of a fit that is to tell candidates apart.
-SHORT_EPOCHS = 4
+SHORT_EPOCHS = 2
 
 #: Numbers of images and candidates of part d; fits go up to FIT_MOST, plain ones to PLAIN_MOST.
 N_IMAGES = (100, 1000, 10_000, 100_000)
