@@ -375,7 +375,7 @@ def _compact(values):
     float16 keeps values up to 65,504 to 11 binary digits, and changes those near 0 by 2**-25.
     """
     largest = max(values.max(), -values.min())
-    if largest and not 2**-25 / PRECISION <= largest < 65504:
+    if largest and not (PRECISION * largest >= 2**-25 and largest < 65504):
         return values.copy()
     # NumPy takes three times as long.
     return keras.ops.convert_to_numpy(keras.ops.cast(values, "float16"))
