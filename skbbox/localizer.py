@@ -838,5 +838,18 @@ default="giou_l1"
             self._set_model(unpack_model(state["model_"]), state["_is_frozen"])
             compile_model(self.model_, **self._recipe())
 
+    def __dask_tokenize__(self):
+        """What Dask tells this estimator by: a pickled network holds the time of its pickling."""
+        import keras
+
+        from .network import identity
+
+        return type(self).__name__, [
+            (name, identity(value) if isinstance(value, keras.Model) else value)
+            for name, value in sorted(vars(self).items())
+            # The first is a part of the model; the second hold it.
+            if name not in ("_network", "callbacks_")
+        ]
+
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())

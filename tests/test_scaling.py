@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import time
 
 import joblib
 import keras
@@ -67,6 +68,21 @@ def test_a_dask_data_frame_of_paths_is_predicted_by_its_partitions(fitted, paths
     expected = fitted.predict(table)
     assert list(predicted.index) == sorted(table.index)
     assert np.array_equal(predicted, expected.loc[predicted.index])
+
+
+def test_dask_tells_an_estimator_by_what_it_was_given_and_what_it_learnt(shapes, frozen_backbone):
+    tokenize = pytest.importorskip("dask.tokenize", reason="skbbox[dask] is not installed").tokenize
+    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet", epochs=1)
+
+    def token():
+        return tokenize(localizer.fit(*shapes).predict, ensure_deterministic=True)
+
+    first = token()
+    # Keras's files tell two seconds apart.
+    time.sleep(2.1)
+    assert token() == first
+    localizer.set_params(random_state=1)
+    assert token() != first
 
 
 TWO_DEVICES = """
