@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from .exceptions import WeightsError
-from .network import flattened
+from .network import flattened, in_turn
 from .seeds import preserved_random_state
 
 __all__ = ["split_classifier"]
@@ -19,6 +19,7 @@ FORM = "A classifier has a backbone, GlobalAveragePooling2D, perhaps Dropout, De
 NOTHING_IN_PREDICTION = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise)
 
 
+@in_turn
 def split_classifier(classifier):
     """The feature extractor of a classifier, and the weights of its last layer.
 

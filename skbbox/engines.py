@@ -18,7 +18,7 @@ from .exceptions import EngineError, SkbboxWarning
 from .network import bare, in_turn, set_weights
 from .seeds import preserved_random_state
 
-__all__ = ["ENGINES", "folded", "get_engine", "in_graph", "prepared"]
+__all__ = ["ENGINES", "KerasEngine", "folded", "get_engine", "in_graph", "prepared"]
 
 #: Engines, the fastest on a processor first, and the packages that each takes.
 ENGINES = {
@@ -110,7 +110,7 @@ def prepared(model, identity, engine):
 def _made(network, engine):
     name = get_engine(engine)
     if name == "keras":
-        return _Keras(network)
+        return KerasEngine(network)
     try:
         return {"openvino": _OpenVINO, "onnxruntime": _OnnxRuntime}[name](network)
     except Exception as error:
@@ -122,10 +122,12 @@ def _made(network, engine):
             SkbboxWarning,
             stacklevel=2,
         )
-        return _Keras(network)
+        return KerasEngine(network)
 
 
-class _Keras:
+class KerasEngine:
+    """Runs a network as Keras does, what :func:`prepared` returns where it is that."""
+
     def __init__(self, network):
         self.network = network
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from .augmentation import views as views_of
-from .engines import get_engine, in_graph, prepared
+from .engines import KerasEngine, get_engine, in_graph, prepared
 from .images import load_row
 from .network import identity
 from .pool import borrowed
@@ -344,7 +344,7 @@ def _running(model, engine, n_images):
         yield prepared(model, identity(model), engine)
         return
     with borrowed(model, "prediction") as (network, _):
-        yield lambda images, size: in_graph(network, np.stack(images), size)
+        yield KerasEngine(network)
 
 
 def _joined(outputs):

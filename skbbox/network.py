@@ -125,6 +125,7 @@ def heads(model):
     return keras.Model(_features(model), model.outputs, name="heads")
 
 
+@in_turn
 def with_outputs(model, names):
     """The same model with outputs more, of those layers of these names that it has."""
     known = {layer.name for layer in model.layers}
@@ -522,6 +523,7 @@ def _as_layer(preprocess, image_size):
     return keras.Model(pixels, prepared, name="preprocessing")
 
 
+@in_turn
 def _reinitialised(model, rng):
     """A copy of a model with new weights, drawn from `rng` alone."""
     copy = keras.models.clone_model(
