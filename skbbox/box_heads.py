@@ -127,6 +127,21 @@ class OrderedBox(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("skbbox")
+class ChannelDropout(layers.Dropout):
+    """Dropout of whole channels, as the layers SpatialDropout1D and 2D do, in one product.
+
+    Their own way takes twice as long on a processor.
+    """
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        # One for each channel of each image.
+        ones = ops.ones_like(inputs[(slice(None), *[slice(1)] * (len(inputs.shape) - 2))])
+        return inputs * super().call(ones, training=True)
+
+
+@keras.saving.register_keras_serializable("skbbox")
 class ProfileConvolution(layers.Layer):
     """A convolution of stride 1 along profiles that lie side by side.
 
@@ -175,32 +190,41 @@ class ProfileConvolution(layers.Layer):
 
     def call(self, profiles):
         length = profiles[-1].shape[1]
-        parts, first = 0, 0
+        total, first = 0, 0
         for profile in profiles:
             last = first + profile.shape[-1]
-            parts += self._parts(profile, self.kernel[:, first:last], length)
+            total += self._convolved(profile, self.kernel[:, first:last], length)
             first = last
-        width = self.kernel_size
-        parts = ops.split(parts, width, axis=-1)
-        # Position i takes from its neighbour i + k - (width - 1) // 2.
-        total = sum(
-            ops.pad(part, ((0, 0), (width - 1 - k, k), (0, 0))) for k, part in enumerate(parts)
-        )
-        total = total[:, width // 2 : width // 2 + length]
         return total if self.bias is None else total + self.bias
 
-    def _parts(self, profile, kernel, length):
-        """What each position gives to its neighbours: (n, length, width * filters)."""
+    def _convolved(self, profile, kernel, length):
         width, channels, filters = kernel.shape
         old = profile.shape[1]
         kernel = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (channels, width * filters))
+        # What each position gives to each of its neighbours, and then where that goes.
         parts = ops.matmul(ops.reshape(profile, (-1, channels)), kernel)
-        parts = ops.reshape(parts, (-1, old, width * filters))
-        if old == length:
-            return parts
-        # Position i of the new ones has its middle at (i + 1/2) / length.
-        nearest = (2 * np.arange(length) + 1) * old // (2 * length)
-        return ops.take(parts, nearest, axis=1)
+        parts = ops.reshape(parts, (-1, old * width, filters))
+        return ops.matmul(ops.cast(_neighbours(old, length, width), parts.dtype), parts)
+
+
+def _neighbours(old, length, width):
+    """For each new position, which offsets of which old positions add up to it.
+
+    Position i takes from its neighbour i + k - (width - 1) // 2 at offset k.
+
+    Returns
+    -------
+    ndarray of shape (length, old * width)
+        Of 0 and 1.
+    """
+    positions, offsets = np.arange(length)[:, None], np.arange(width)
+    neighbours = positions + offsets - (width - 1) // 2
+    inside = (neighbours >= 0) & (neighbours < length)
+    # Position i of the new ones has its middle at (i + 1/2) / length.
+    nearest = (2 * neighbours + 1) * old // (2 * length)
+    result = np.zeros((length, old, width))
+    result[positions, nearest.clip(0, old - 1), offsets] = inside
+    return result.reshape(length, old * width)
 
 
 def _fused(maps, rng):
@@ -209,9 +233,7 @@ def _fused(maps, rng):
     parts = []
     for number, x in enumerate(maps, start=1):
         # Whole channels, as neighbours tell what one position held.
-        x = layers.SpatialDropout2D(DROPOUT, seed=draw_seed(rng), name=f"bbox_map{number}_dropout")(
-            x
-        )
+        x = ChannelDropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_map{number}_dropout")(x)
         # At each position, as a 1x1 convolution does, whose gradient takes longer.
         x = layers.Dense(
             FUSED_CHANNELS,
@@ -256,9 +278,9 @@ def _profile(features, over):
 def _edges(profile, finer, name, rng):
     """The two edges along one axis, and how sharp their distributions are."""
     if finer is not None:
-        finer = layers.SpatialDropout1D(
-            DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout"
-        )(finer)
+        finer = ChannelDropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout")(
+            finer
+        )
         finer = _convolved([finer], 1, f"bbox_{name}_finer", rng)
     profiles = [profile] if finer is None else [profile, finer]
     profile = _convolved(profiles, 5, f"bbox_{name}_profile1", rng)

@@ -252,7 +252,8 @@ class Features:
         self.boxes = np.array([[record.box for record in row] for row in records])
         self.boxes[:, 0] = boxes
         self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
-        self._ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+        self._ends = np.cumsum([np.prod(shape) for shape in shapes])
+        self._starts = [0, *self._ends[:-1]]
 
     def __len__(self):
         return len(self.records)
@@ -269,11 +270,12 @@ class Features:
         tuple of ndarray of shape (n, ...), or the one of a single map
         """
         pairs = zip(rows, views, strict=True)
-        values = np.stack([self.records[row][view].values for row, view in pairs])
-        parts = np.split(values.astype(self.dtype, copy=False), self._ends, axis=1)
+        records = [self.records[row][view].values for row, view in pairs]
         maps = tuple(
-            part.reshape(len(values), *shape)
-            for part, shape in zip(parts, self.shapes, strict=True)
+            np.stack([values[first:last] for values in records], dtype=self.dtype).reshape(
+                len(records), *shape
+            )
+            for first, last, shape in zip(self._starts, self._ends, self.shapes, strict=True)
         )
         return maps if len(maps) > 1 else maps[0]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from skbbox import TUTORIAL_PARAMS, SingleBoxLocalizer
-from skbbox.box_heads import ProfileConvolution
+from skbbox.box_heads import ChannelDropout, ProfileConvolution
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import WeightsError
 from skbbox.network import (
@@ -332,6 +332,24 @@ def test_a_profile_convolution_is_that_of_the_stretched_profiles_side_by_side():
     plain.set_weights(layer.get_weights())
     received, expected = layer([coarse, fine]), plain(together)
     assert np.allclose(*map(keras.ops.convert_to_numpy, (received, expected)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "plain"),
+    [
+        ((3, 5, 6), keras.layers.SpatialDropout1D),
+        ((3, 4, 5, 6), keras.layers.SpatialDropout2D),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_channel_dropout_is_that_of_keras(shape, plain, training):
+    values = np.random.default_rng(0).normal(size=shape).astype("float32")
+    received, expected = (
+        keras.ops.convert_to_numpy(layer(0.4, seed=3)(values, training=training))
+        for layer in (ChannelDropout, plain)
+    )
+    assert np.array_equal(received, expected)
+    assert (received == 0).any() == training
 
 
 def test_the_dense_head_does_not_end_at_one_box_for_all_images(tmp_path):
