@@ -95,6 +95,7 @@ def main():
     parser.add_argument("folder", type=Path, help="data set with annotations.csv and groups.csv")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--sizes", nargs="+", type=int, default=[128, 224])
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--images", type=int, help="use so many of train and of val at most")
     parser.add_argument("--most", type=int, default=N_IMAGES[-1], help="most images in part d")
@@ -115,6 +116,7 @@ def main():
         return
     n_train, n_val = (len(drawn(arguments, part)[0]) for part in ("train", "val"))
     jobs = [job for part in arguments.parts for job in jobs_of(part, n_train, n_val, arguments)]
+    jobs = [job for job in jobs if job["way"] in arguments.ways]
     failed = {}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.runs):
@@ -498,14 +500,13 @@ def write_page(wanted, failed, numbers, arguments):
         return
     packages = ["tensorflow", "keras", "numpy", "scikit-learn", *INSTALLED]
     versions = [f"{name} {metadata.version(name)}" for name in dict.fromkeys(packages)]
-    n_runs = rows.groupby(JOB).size()
     absent = [engine for engine in ENGINES if engine not in INSTALLED]
     lines = [
         "# Speed",
         "",
-        f"Written by `python benchmarks/speed.py folder`: medians of runs ({n_runs.min()} to "
-        f"{n_runs.max()} of each), each job in a process of its own; {processor()}, "
-        f"{os.cpu_count()} cores; skbbox {skbbox.__version__}, {', '.join(versions)}.",
+        "Written by `python benchmarks/speed.py folder`: medians of runs, each job in a process of "
+        f"its own; {processor()}, {os.cpu_count()} cores; skbbox {skbbox.__version__}, "
+        f"{', '.join(versions)}.",
         f"Data: `{arguments.folder.resolve().name}`, {numbers[0]} images to train on and "
         f"{numbers[1]} to score on. Both sides: MobileNet, alpha 0.75, ImageNet weights, frozen.",
         "Plain Keras is the chapter's generator, model and 5 epochs, written out in the benchmark; "
@@ -530,7 +531,8 @@ def processor():
 
 def tables(rows, numbers, plot):
     """The tables of all parts; draws part d."""
-    medians = rows.groupby(JOB, sort=False)[VALUES].median().reset_index()
+    groups = rows.groupby(JOB, sort=False)
+    medians = groups[VALUES].median().assign(runs=groups.size()).reset_index()
     n, spent = medians["candidates"].clip(lower=1), medians["seconds"]
     medians["ms an image"] = 1000 * spent / medians["images"] / n
     medians["features share %"] = 100 * medians["feature seconds"] / spent
@@ -561,7 +563,7 @@ def tables(rows, numbers, plot):
         "folds. Feature seconds: what the first candidate takes longer than the second, graphs "
         "too.",
         against(grids[in_a], "plain", "size"),
-        "size, way, times faster, seconds, score, fits measured, feature seconds",
+        "size, way, times faster, seconds, score, fits measured, feature seconds, runs",
     )
     lines += section(
         "Where the time of the grid search goes",
@@ -573,7 +575,7 @@ def tables(rows, numbers, plot):
         "One fit",
         f"{numbers[0]} images.",
         against(fits[fits["images"] == numbers[0]], "plain", "size"),
-        "size, way, times faster, seconds, score",
+        "size, way, times faster, seconds, score, runs",
     )
     lines += section(
         "Predict",
@@ -582,20 +584,21 @@ def tables(rows, numbers, plot):
         "network is not trained here, its score is that of a fit.",
         calls,
         "size, way, engine, source, than one by one, times faster, ms an image, score, images, "
-        "start seconds",
+        "start seconds, runs",
     )
     lines += section(
         "Cost against the number of images",
         f"Beyond {sum(numbers)} images simulated, with copies that differ in their last bytes.",
         pd.concat([by_images, copies]).sort_values(["job", "images"], kind="stable"),
-        "job, images, way, times faster, seconds, score, ms an image",
+        "job, images, way, times faster, seconds, score, ms an image, runs",
     )
     lines += section(
         "Cost against the number of candidates",
         f"100 candidates take {cell(many, 1)} times as long as 10. Plain Keras is measured for one "
         "and multiplied. Features: what the first candidate takes longer than the second.",
         searches,
-        "candidates, images, way, times faster, seconds, seconds of plain, score, features share %",
+        "candidates, images, way, times faster, seconds, seconds of plain, score, "
+        "features share %, runs",
     )
     if not (copies.empty and searches.empty):
         lines += ["", "![Time against images and candidates](images/speed.png)"]
