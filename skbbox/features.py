@@ -20,6 +20,7 @@ from .engines import KerasEngine, get_engine, in_graph, prepared
 from .images import load_row
 from .network import identity
 from .pool import borrowed
+from .reused import ReusedMemory
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
 
 __all__ = [
@@ -254,6 +255,7 @@ class Features:
         self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
         self._ends = np.cumsum([np.prod(shape) for shape in shapes])
         self._starts = [0, *self._ends[:-1]]
+        self._memory = ReusedMemory()
 
     def __len__(self):
         return len(self.records)
@@ -271,13 +273,12 @@ class Features:
         """
         pairs = zip(rows, views, strict=True)
         records = [self.records[row][view].values for row, view in pairs]
-        maps = tuple(
-            np.stack([values[first:last] for values in records], dtype=self.dtype).reshape(
-                len(records), *shape
-            )
-            for first, last, shape in zip(self._starts, self._ends, self.shapes, strict=True)
-        )
-        return maps if len(maps) > 1 else maps[0]
+        maps = []
+        for first, last, shape in zip(self._starts, self._ends, self.shapes, strict=True):
+            values = self._memory.empty((len(records), last - first), self.dtype)
+            np.stack([record[first:last] for record in records], out=values)
+            maps.append(values.reshape(len(records), *shape))
+        return tuple(maps) if len(maps) > 1 else maps[0]
 
 
 def predict_images(model, items, batch_size, verbose=0, engine="keras"):
