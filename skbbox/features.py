@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import itertools
+import math
 import os
 import tempfile
 import time
@@ -253,7 +254,7 @@ class Features:
         self.boxes = np.array([[record.box for record in row] for row in records])
         self.boxes[:, 0] = boxes
         self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
-        self._ends = np.cumsum([np.prod(shape) for shape in shapes])
+        self._ends = list(itertools.accumulate(map(math.prod, shapes)))
         self._starts = [0, *self._ends[:-1]]
         self._memory = ReusedMemory()
 
