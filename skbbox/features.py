@@ -254,8 +254,8 @@ class Features:
         self.boxes = np.array([[record.box for record in row] for row in records])
         self.boxes[:, 0] = boxes
         self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
-        self._ends = list(itertools.accumulate(map(math.prod, shapes)))
-        self._starts = [0, *self._ends[:-1]]
+        ends = [0, *itertools.accumulate(map(math.prod, shapes))]
+        self._parts = [slice(*pair) for pair in itertools.pairwise(ends)]
         self._memory = ReusedMemory()
 
     def __len__(self):
@@ -275,9 +275,9 @@ class Features:
         pairs = zip(rows, views, strict=True)
         records = [self.records[row][view].values for row, view in pairs]
         maps = []
-        for first, last, shape in zip(self._starts, self._ends, self.shapes, strict=True):
-            values = self._memory.empty((len(records), last - first), self.dtype)
-            np.stack([record[first:last] for record in records], out=values)
+        for part, shape in zip(self._parts, self.shapes, strict=True):
+            values = self._memory.empty((len(records), part.stop - part.start), self.dtype)
+            np.stack([record[part] for record in records], out=values)
             maps.append(values.reshape(len(records), *shape))
         return tuple(maps) if len(maps) > 1 else maps[0]
 
