@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from sphinx.util import logging
 
 import skbbox
+from skbbox.annotations.reading import FORMATS
 
 project = "skbbox"
 author = "The skbbox developers"
@@ -18,7 +19,7 @@ version = release = skbbox.__version__
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated"]
 
 myst_heading_anchors = 3
 
@@ -40,5 +41,17 @@ def check_every_public_name_is_listed(app):
         logging.getLogger(__name__).warning("api.md does not list skbbox.%s", name)
 
 
+def write_table_of_formats(app):
+    head = ["format", "files", "coordinates", "size of the image", "image without an object"]
+    rows = [head, ["---"] * len(head)]
+    for name, reader in FORMATS.items():
+        words = (reader.FILES, reader.COORDINATES, reader.SIZE, reader.EMPTY)
+        rows.append([f"`{name}`", *words])
+    page = Path(app.srcdir, "generated", "formats.md")
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("".join(f"| {' | '.join(row)} |\n" for row in rows), encoding="utf-8")
+
+
 def setup(app):
     app.connect("builder-inited", check_every_public_name_is_listed)
+    app.connect("builder-inited", write_table_of_formats)

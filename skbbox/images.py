@@ -8,7 +8,11 @@ from PIL import Image, ImageOps
 
 from .exceptions import ImageError
 
-__all__ = ["load_image", "load_row"]
+__all__ = ["load_image", "load_row", "upright_size"]
+
+#: EXIF's tag of the orientation, and its values that exchange width and height.
+ORIENTATION = 0x0112
+TURNED = (5, 6, 7, 8)
 
 
 def load_image(image, size=None):
@@ -60,6 +64,33 @@ def load_image(image, size=None):
             # Orientation may exchange the sides, so both must stay large enough.
             opened.draft(None, (2 * max(size), 2 * max(size)))
         return _pixels(opened, size, str(image))
+
+
+def upright_size(path):
+    """Width and height in pixels of an image file, turned upright; its pixels are not decoded.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    (int, int)
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, empty, not an image, a directory or too large.
+    """
+    with _opened(Path(path)) as opened:
+        try:
+            orientation = opened.getexif().get(ORIENTATION)
+        except Exception as error:  # Pillow raises many kinds on damaged tags.
+            raise ImageError(
+                f"the EXIF tags of {path} cannot be read: {error}. Restore the file."
+            ) from error
+        return opened.size[::-1] if orientation in TURNED else opened.size
 
 
 def load_row(items, row, size):

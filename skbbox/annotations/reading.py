@@ -1,48 +1,138 @@
 """One function for every format: recognise it, then hand over to the tool's own module."""
 
+import glob
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from ..exceptions import AnnotationError
-from . import snacks
+from ..exceptions import AnnotationError, SkbboxWarning
+from . import (
+    coco,
+    createml,
+    cvat,
+    labelbox,
+    labelimg,
+    open_images,
+    pascal_voc,
+    rectlabel,
+    simple_image_annotator,
+    sloth,
+    snacks,
+    tfod_csv,
+    via,
+    yolo,
+)
+from .class_names import read_class_names
+from .documents import Document
+from .image_files import ImageFiles
+from .options import CORNERS, SHAPES, Y_ORIGINS, Options, check_choice
 from .record import to_frame
 
 __all__ = ["FORMATS", "read_annotations"]
 
-#: Readers by the name of their format. A reader has ``recognises(source)`` and
-#: ``read(source, images_dir)``.
-FORMATS = {"snacks": snacks}
+#: Readers by the name of their format. A reader has ``recognises(document)`` and
+#: ``read(document, options)``, and says of itself what the table of formats in the
+#: documentation shows: ``FILES``, ``COORDINATES``, ``SIZE``, ``EMPTY``.
+FORMATS = {
+    "snacks": snacks,
+    "rectlabel": rectlabel,
+    "labelbox": labelbox,
+    "simple_image_annotator": simple_image_annotator,
+    "sloth": sloth,
+    "cvat": cvat,
+    "labelimg": labelimg,
+    "pascal_voc": pascal_voc,
+    "coco": coco,
+    "yolo": yolo,
+    "createml": createml,
+    "tfod_csv": tfod_csv,
+    "via": via,
+    "open_images": open_images,
+}
+
+#: Formats of the tools that write XML in Pascal VOC's form.
+VOC_TOOLS = ("rectlabel", "cvat", "labelimg", "pascal_voc")
+
+#: Ends of names of annotation files in a folder.
+ENDINGS = (".csv", ".json", ".jsonl", ".ndjson", ".txt", ".xml")
+#: Beginnings of names of texts in a folder that are about the files, not annotations.
+ABOUT = ("readme", "license", "licence", "changelog")
 
 
-def read_annotations(source, *, images_dir=None, format=None):
+def read_annotations(
+    source,
+    *,
+    images_dir=None,
+    format=None,
+    corners=None,
+    y_origin=None,
+    shapes="hull",
+    sizes=None,
+    class_attribute=None,
+    class_names=None,
+):
     r"""Read the boxes that an annotation tool wrote.
 
     Parameters
     ----------
     source : str or Path
-        The annotation file.
+        An annotation file, a folder with files of one format (searched with the folders in
+        it), or a pattern such as ``"labels/*.xml"``.
     images_dir : str or Path, default=None
-        Folder that the image names in the file are relative to. None takes the
-        folder of the annotation file.
+        Folder that the image names in the files are relative to. None takes the folder of
+        each annotation file. With ``"yolo"``, images in it without a file of boxes become
+        rows without an object.
     format : str, default=None
-        Name of the format; None recognises it from the content. Known:
-
-        * ``"snacks"``: CSV with the columns ``image_id, x_min, x_max, y_min, y_max,
-          class_name, folder``, normalised, the image at ``folder/image_id.jpg``.
+        Name of the format, a key of the table of formats in the documentation; None recognises
+        it from the content. A tool's name means that tool's conventions in each kind of file
+        that it writes.
+    corners : {"edges", "voc"}, default=None
+        What corners in pixels are: edges between pixels, or numbers of the first and last pixel
+        inside, counted from 1, as in Pascal VOC. None is what the tool writes.
+    y_origin : {"top", "bottom"}, default=None
+        Where y is measured from. None is the top, and has to be said for exports of Labelbox
+        of 2018 and 2019, which do not say it.
+    shapes : {"hull", "skip", "error"}, default="hull"
+        Polygons, ellipses, masks and turned boxes are replaced by the box around them, left
+        out, or refused.
+    sizes : dict of str to (width, height), default=None
+        Sizes of images in pixels, for those of which neither the file nor the image itself
+        (upright, that is after EXIF orientation) says it. By the image's name.
+    class_attribute : str, default=None
+        Name of the attribute that holds the class, where a file has several (``"via"``,
+        ``"sloth"``).
+    class_names : list, dict, str or Path, default=None
+        Names of classes where the file has numbers or codes (``"yolo"``, ``"open_images"``):
+        in the order of the numbers, by number or code, or in a file: a name in each line,
+        YAML with ``names``, or CSV with code and name. None looks for ``classes.txt``,
+        ``obj.names`` and YAML beside the files of YOLO, and leaves numbers and codes as they
+        are, as text, where there is none.
 
     Returns
     -------
     DataFrame
         One row per box, with the columns ``image`` (path as str), ``class_name``,
-        ``x_min, x_max, y_min, y_max`` (normalised, half-open) and what the format
-        adds: ``image_id`` and ``folder`` for ``"snacks"``. Boxes are given as the
-        file has them; ``fit`` refuses those that cannot be.
+        ``x_min, x_max, y_min, y_max`` (normalised, half-open) and what the format adds, such
+        as ``image_id``, ``folder``, ``difficult``, ``truncated``, ``occluded``, ``iscrowd``.
+        An image without an object is a row in which class and coordinates are missing. Boxes
+        are given as the file has them, also outside of the image; ``fit`` refuses those that
+        cannot be.
+
+    Warns
+    -----
+    SkbboxWarning
+        If nothing in XML of Pascal VOC's form shows which tool wrote it, so that its corners
+        are taken for edges; if shapes have no box around them, such as points, and are left out.
 
     Raises
     ------
     FileNotFoundError
         If `source` does not exist.
     AnnotationError
-        If the format is not recognised, or a line cannot be read; a ValueError.
+        If the format is not recognised, or a record cannot be read: names file, record and
+        field; a ValueError.
 
     Examples
     --------
@@ -56,24 +146,141 @@ def read_annotations(source, *, images_dir=None, format=None):
     >>> boxes[["class_name", "x_min", "x_max", "image_id"]].values.tolist()
     [['cake', 0.1, 0.5, '007']]
     """
-    source = Path(source)
-    if not source.exists():
-        raise FileNotFoundError(
-            f"{source} does not exist (working directory: {Path.cwd()}); give the path of the "
-            "annotation file."
+    check_choice("format", format, (None, *FORMATS))
+    check_choice("corners", corners, (None, *CORNERS))
+    check_choice("y_origin", y_origin, (None, *Y_ORIGINS))
+    check_choice("shapes", shapes, SHAPES)
+    options = Options(corners, y_origin, shapes, class_attribute, _names(class_names))
+    images = ImageFiles(images_dir, sizes)
+    documents = _documents(Path(source))
+    if format is None:
+        readers, options = _readers(documents, options)
+    else:
+        readers = [FORMATS[format]] * len(documents)
+    frame = to_frame(_rows(documents, readers, options, images))
+    if options.left_out:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in options.left_out.items())
+        warnings.warn(
+            f"Shapes without a box around them were left out: {kinds}.",
+            SkbboxWarning,
+            stacklevel=2,
         )
-    return to_frame(_reader(source, format).read(source, images_dir))
+    return frame
 
 
-def _reader(source, format):
-    if format is not None:
-        if format not in FORMATS:
-            raise AnnotationError(f"format must be one of {list(FORMATS)}. Received: {format!r}.")
-        return FORMATS[format]
-    for reader in FORMATS.values():
-        if reader.recognises(source):
-            return reader
+def _names(class_names):
+    if isinstance(class_names, (str, os.PathLike)):
+        path = Path(class_names)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"class_names: {path} does not exist (working directory: {Path.cwd()})."
+            )
+        return read_class_names(path)
+    if class_names is None or isinstance(class_names, Mapping):
+        return class_names
+    return list(class_names)
+
+
+def _documents(source):
+    """The annotation files of a file, a folder or a pattern, in order of their names."""
+    if source.is_dir():
+        paths = [path for path in sorted(source.rglob("*")) if _may_hold_boxes(path)]
+        if not paths:
+            raise AnnotationError(
+                f"{source} holds no annotation file, that is none which ends in "
+                f"{', '.join(ENDINGS)}."
+            )
+    elif source.exists():
+        paths = [source]
+    else:
+        paths = [Path(path) for path in sorted(glob.glob(str(source), recursive=True))]
+        paths = [path for path in paths if path.is_file()]
+        if not paths:
+            raise FileNotFoundError(
+                f"{source} does not exist (working directory: {Path.cwd()}); give the path of "
+                "the annotation file, of a folder of them, or a pattern."
+            )
+    return [Document(path) for path in paths]
+
+
+def _may_hold_boxes(path):
+    name = path.name.lower()
+    about = name.startswith(ABOUT) or yolo.is_side_file(path)
+    return name.endswith(ENDINGS) and not about and path.is_file()
+
+
+def _readers(documents, options):
+    """The reader of each document, by what they hold; and options, with corners where told."""
+    names = []
+    for document in documents:
+        names.append(_recognised(document))
+        if len(documents) > 1:
+            document.forget()
+    shown = {name: str(documents[names.index(name)].path) for name in names if name is not None}
+    if None in names and set(shown) <= set(VOC_TOOLS):
+        # Files that do not show their tool go with those beside them that do.
+        shown = shown or {"pascal_voc": ""}
+        if set(shown.values()) == {""} and options.corners is None:
+            options = replace(options, corners="edges")
+            warnings.warn(
+                f"{documents[names.index(None)].path} does not show which tool wrote it; its "
+                f"corners are taken for edges between pixels. Say format=, one of "
+                f"{list(VOC_TOOLS)}, or corners='voc' if they are numbers of pixels.",
+                SkbboxWarning,
+                stacklevel=3,
+            )
+        names = [next(iter(shown)) if name is None else name for name in names]
+    if len(shown) > 1 or None in names:
+        shown |= (
+            {"Pascal VOC's form": str(documents[names.index(None)].path)} if None in names else {}
+        )
+        raise AnnotationError(
+            f"There are files of several formats, such as {shown}; name the one that counts with "
+            "format=, or give a pattern such as 'folder/*.xml'."
+        )
+    return [FORMATS[name] for name in names], options
+
+
+def _recognised(document):
+    """Name of the format of a document; None of one in VOC's form that does not show its tool."""
+    if document.is_empty and document.path.suffix.lower() != ".txt":
+        document.fail("this file is empty, which is in none of the known formats.")
+    for name, reader in FORMATS.items():
+        if reader.recognises(document):
+            return name
+    if pascal_voc.is_voc(document):
+        return None
     raise AnnotationError(
-        f"{source} is in none of the known formats {list(FORMATS)}; a snacks file is a CSV "
-        f"with the columns {', '.join(snacks.COLUMNS)}. If it is one of them, name it with format=."
+        f"{document.path} is in none of the known formats {list(FORMATS)}. If it is in one of "
+        "them, name it with format=."
     )
+
+
+def _rows(documents, readers, options, images):
+    """Path of the image, class, normalised box and further columns of each record."""
+    paths = []
+    for document, reader in zip(documents, readers, strict=True):
+        for record in reader.read(document, options):
+            path = images.path(record, document.path)
+            yield (
+                path,
+                record.class_name,
+                _normalised(record, path, document, options, images),
+                (record.extra),
+            )
+            if reader is yolo:
+                paths.append(path)
+        document.forget()
+    if yolo in readers and images.images_dir is not None:
+        yield from ((path, None, None, {}) for path in images.others(paths))
+
+
+def _normalised(record, path, document, options, images):
+    if record.box is None:
+        return None
+    size = record.size or images.size(record, path, document.path)
+    x_min, x_max, y_min, y_max = record.box
+    width, height = size
+    if options.y_origin == "bottom":
+        y_min, y_max = height - y_max, height - y_min
+    return x_min / width, x_max / width, y_min / height, y_max / height

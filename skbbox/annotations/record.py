@@ -1,47 +1,103 @@
 """What every reader produces: one record per box."""
 
-from dataclasses import dataclass, field
+from array import array
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..boxes import COORDINATES, TARGET_COLUMNS
+from ..boxes import COORDINATES
 
-__all__ = ["BoxRecord", "to_frame"]
+__all__ = ["AnyEnding", "BoxRecord", "of_image", "to_frame"]
 
 
-@dataclass(frozen=True)
-class BoxRecord:
-    """One box of one image, or an image without an object.
+class AnyEnding(NamedTuple):
+    """Name of an image of which a file does not know the end.
 
     Attributes
     ----------
-    image : str
-        Path of the image.
+    stem : str
+        The name without an end.
+    otherwise : str
+        The end where there is no such image.
+    """
+
+    stem: str
+    otherwise: str = ".jpg"
+
+
+class BoxRecord(NamedTuple):
+    """One box of one image, or an image without an object, as a file has it.
+
+    Attributes
+    ----------
+    place : Node or Element
+        Where in the file, for messages.
+    image : str or AnyEnding
+        Name of the image, relative to the folder of images.
     class_name : str or None
         None for an image without an object.
-    box : tuple of 4 floats
-        ``x_min, x_max, y_min, y_max``, normalised; NaN for an image without an object.
+    box : tuple of 4 floats, or None
+        ``x_min, x_max, y_min, y_max``; None for an image without an object.
+    size : (float, float) or None
+        Width and height that the box is divided by: (1, 1) where it is normalised, those of the
+        image where it is in pixels, None where the file does not say them.
     extra : dict
         What the format says beyond that, by column name.
     """
 
-    image: str
+    place: object
+    image: str | AnyEnding
     class_name: str | None = None
-    box: tuple[float, float, float, float] = (np.nan,) * 4
-    extra: dict = field(default_factory=dict)
+    box: tuple[float, float, float, float] | None = None
+    size: tuple[float, float] | None = (1.0, 1.0)
+    extra: dict = {}
 
 
-def to_frame(records):
-    """Table of records with the columns ``image``, ``TARGET_COLUMNS`` and the extra ones."""
-    frame = pd.DataFrame(
-        [
-            {"image": record.image, "class_name": record.class_name}
-            | dict(zip(COORDINATES, record.box, strict=True))
-            | record.extra
-            for record in records
-        ]
-    )
-    if frame.empty:
-        frame = pd.DataFrame(columns=["image", *TARGET_COLUMNS])
-    return frame.astype(dict.fromkeys(COORDINATES, np.float64))
+def of_image(place, image, found, size=(1.0, 1.0), extra=None):
+    """Records of one image.
+
+    Parameters
+    ----------
+    place, image, size
+        As of a :class:`BoxRecord`.
+    found : iterable of (place, class_name, box or None, dict)
+        Objects; those without a box are left out.
+    extra : dict, default=None
+        What is said of the image.
+
+    Yields
+    ------
+    BoxRecord
+        One for each object, or one without an object.
+    """
+    extra = extra or {}
+    empty = True
+    for place_of_box, class_name, box, more in found:
+        if box is not None:
+            empty = False
+            yield BoxRecord(place_of_box, image, class_name, box, size, extra | more)
+    if empty:
+        yield BoxRecord(place, image, extra=extra)
+
+
+def to_frame(rows):
+    """Table of rows ``(image, class_name, box, extra)``, which are taken one after another."""
+    columns = {"image": [], "class_name": []}
+    coordinates = array("d")
+    nothing = (np.nan,) * len(COORDINATES)
+    extra_columns = {}
+    for number, (image, class_name, box, extra) in enumerate(rows):
+        columns["image"].append(image)
+        columns["class_name"].append(class_name)
+        coordinates.extend(nothing if box is None else box)
+        for name, value in extra.items():
+            column = extra_columns.setdefault(name, [])
+            column.extend([None] * (number - len(column)))
+            column.append(value)
+    n = len(columns["image"])
+    boxes = np.frombuffer(coordinates).reshape(n, len(COORDINATES)) if n else np.empty((0, 4))
+    columns |= dict(zip(COORDINATES, boxes.T.copy(), strict=True))
+    for name, column in extra_columns.items():
+        columns[name] = column + [None] * (n - len(column))
+    return pd.DataFrame(columns)

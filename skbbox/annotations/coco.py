@@ -1,0 +1,96 @@
+"""COCO: one JSON file with images, categories and boxes as x, y, width, height."""
+
+from .record import of_image
+from .shapes import rotated
+
+__all__ = ["read", "recognises"]
+
+FILES = "JSON"
+COORDINATES = "pixels, edges, `[x, y, width, height]`"
+SIZE = "in `images`"
+EMPTY = "image without annotations"
+
+
+def recognises(document):
+    """Whether `document` is an object with images and annotations."""
+    if document.kind != "json" or not document.json().is_object:
+        return False
+    root = document.json()
+    return "images" in root and "annotations" in root
+
+
+def read(document, options):
+    """Records of a JSON file in COCO's form."""
+    if document.kind != "json":
+        document.fail("this is not JSON, which is the form of COCO.")
+    root = document.json()
+    names = {
+        _id(category): category["name"].text()
+        for category in (root["categories"].list() if "categories" in root else [])
+    }
+    images = {_id(image): image for image in root["images"].list()}
+    of_images = {key: [] for key in images}
+    for annotation in root["annotations"].list():
+        key = _id(annotation, "image_id")
+        if key not in images:
+            annotation.fail(f"image_id {key!r} is not among the {len(images)} images.")
+        of_images[key].append(annotation)
+    for key, image in images.items():
+        found = (_object(annotation, names, options) for annotation in of_images[key])
+        extra = {"image_id": str(key)}
+        yield from of_image(image, image["file_name"].text(), found, _size(image), extra)
+
+
+def _object(annotation, names, options):
+    key = _id(annotation, "category_id")
+    if key not in names:
+        annotation.fail(f"category_id {key!r} is not among the {len(names)} categories.")
+    extra = {}
+    if "iscrowd" in annotation:
+        extra["iscrowd"] = int(annotation["iscrowd"].number())
+    return annotation, names[key], _box(annotation, options), extra
+
+
+def _box(annotation, options):
+    values = annotation["bbox"].list() if "bbox" in annotation else []
+    if values:
+        if len(values) != 4:
+            annotation["bbox"].fail(f"four numbers are wanted. Received {len(values)}.")
+        x, y, width, height = (value.number() for value in values)
+        box = x, x + width, y, y + height
+        # CVAT gives the corners of a turned box as they were before the turn.
+        attributes = annotation.get("attributes")
+        turned = attributes is not None and attributes.is_object and attributes.get("rotation")
+        if turned and (degrees := turned.number()):
+            return options.around(annotation, "rotated box", rotated(box, degrees))
+        return box
+    outlines = annotation.get("segmentation")
+    if outlines is None or not outlines.is_list:
+        return options.around(annotation, "mask", [])
+    points = []
+    for outline in outlines:
+        values = [value.number() for value in outline.list()]
+        if len(values) % 2:
+            outline.fail(f"pairs of x and y are wanted. Received {len(values)} numbers.")
+        points += zip(values[::2], values[1::2], strict=True)
+    return options.around(annotation, "polygon", points)
+
+
+def _size(image):
+    """Width and height of an image, or None where one is missing or 0."""
+    if "width" not in image or "height" not in image:
+        return None
+    width, height = image["width"].number(), image["height"].number()
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def _id(node, name="id"):
+    """An identifier, which is a number or a text."""
+    key = node[name]
+    return (
+        key.value
+        if key.is_text
+        else key.number()
+        if isinstance(key.value, float)
+        else (int(key.text()))
+    )

@@ -1,0 +1,132 @@
+"""CVAT: its XML for images and for video, and its exports as VOC, COCO and YOLO."""
+
+from . import coco, pascal_voc, yolo
+from .record import AnyEnding, BoxRecord, of_image
+from .shapes import around_circle, rotated, split_pairs
+
+__all__ = ["read", "recognises"]
+
+FILES = "XML for images or video; exports as VOC, COCO, YOLO"
+COORDINATES = "pixels, edges"
+SIZE = "in the file"
+EMPTY = "`<image>` without shapes"
+
+
+def recognises(document):
+    """Whether `document` is CVAT's XML, or VOC's that shows it is CVAT's."""
+    if document.kind != "xml":
+        return False
+    if pascal_voc.is_voc(document):
+        return pascal_voc.writer(document) == "cvat"
+    return document.xml().tag == "annotations"
+
+
+def read(document, options):
+    """Records of a file that CVAT wrote."""
+    if document.kind == "json":
+        return coco.read(document, options)
+    if document.kind != "xml":
+        return yolo.read(document, options)
+    if pascal_voc.is_voc(document):
+        return pascal_voc.read_voc(document, options, "edges")
+    if document.xml().tag != "annotations":
+        document.fail("this is not XML with the root <annotations>, which is CVAT's.")
+    return _read_xml(document, options)
+
+
+def _read_xml(document, options):
+    root = document.xml()
+    for image in root.children("image"):
+        found = (_object(shape, options) for shape in image.children() if shape.tag in SHAPES)
+        extra = {"image_id": image.element.get("id"), "subset": image.element.get("subset")}
+        extra = {name: value for name, value in extra.items() if value is not None}
+        yield from of_image(image, image.attribute("name"), found, _size(image), extra)
+    yield from _read_tracks(root, options)
+
+
+def _read_tracks(root, options):
+    """Records of a video, frame by frame; boxes that have left the picture are none."""
+    size = None
+    for element in root.element.iter("original_size"):
+        size = type(root)(element, root.path, "original_size").size()
+    records = []
+    for track in root.children("track"):
+        extra = {"track_id": track.attribute("id")} if track.element.get("id") else {}
+        for shape in track.children():
+            if shape.tag not in SHAPES or shape.element.get("outside") == "1":
+                continue
+            frame = shape.attribute("frame")
+            if not (frame.isascii() and frame.isdigit()):
+                shape.fail(f"frame is not a whole number. Received: {frame!r}.")
+            place, _, box, more = _object(shape, options, track.attribute("label"))
+            if box is not None:
+                name = AnyEnding(f"frame_{frame.zfill(6)}", otherwise="")
+                label = track.attribute("label")
+                record = BoxRecord(place, name, label, box, size, extra | more)
+                records.append((int(frame), record))
+    return [record for _, record in sorted(records, key=lambda found: found[0])]
+
+
+def _object(shape, options, label=None):
+    extra = {}
+    if shape.element.get("occluded") in ("0", "1"):
+        extra["occluded"] = int(shape.element.get("occluded"))
+    label = shape.attribute("label") if label is None else label
+    return shape, label, SHAPES[shape.tag](shape, options), extra
+
+
+def _box(shape, options):
+    box = tuple(shape.attribute_number(side) for side in ("xtl", "xbr", "ytl", "ybr"))
+    degrees = _degrees(shape)
+    return options.around(shape, "rotated box", rotated(box, degrees)) if degrees else box
+
+
+def _ellipse(shape, options):
+    x, y, radius_x, radius_y = map(shape.attribute_number, ("cx", "cy", "rx", "ry"))
+    box = around_circle(x, y, radius_x, radius_y, _degrees(shape))
+    return options.around(shape, "ellipse", box)
+
+
+def _points(shape, options):
+    points = split_pairs(shape.attribute("points"), shape)
+    return options.around(shape, shape.tag, points)
+
+
+def _mask(shape, options):
+    left, top, width, height = map(shape.attribute_number, ("left", "top", "width", "height"))
+    return options.around(shape, "mask", (left, left + width, top, top + height))
+
+
+def _cuboid(shape, options):
+    corners = [(f"x{side}{n}", f"y{side}{n}") for n in (1, 2) for side in ("tl", "bl", "tr", "br")]
+    points = [tuple(map(shape.attribute_number, corner)) for corner in corners]
+    return options.around(shape, "cuboid", points)
+
+
+def _skeleton(shape, options):
+    points = []
+    for child in shape.children("points"):
+        points += split_pairs(child.attribute("points"), child)
+    return options.around(shape, "skeleton", points)
+
+
+def _degrees(shape):
+    return shape.attribute_number("rotation") if shape.element.get("rotation") else 0.0
+
+
+def _size(image):
+    width, height = image.attribute_number("width"), image.attribute_number("height")
+    return (width, height) if width > 0 and height > 0 else None
+
+
+#: The box of each kind of shape. Tags are said of an image and have no place in it.
+SHAPES = {
+    "box": _box,
+    "ellipse": _ellipse,
+    "polygon": _points,
+    "polyline": _points,
+    "points": _points,
+    "mask": _mask,
+    "cuboid": _cuboid,
+    "skeleton": _skeleton,
+}

@@ -1,0 +1,108 @@
+"""Pascal VOC: one XML file for each image; RectLabel, LabelImg and CVAT write it as well."""
+
+from .record import of_image
+
+__all__ = ["is_voc", "read", "read_voc", "recognises", "writer"]
+
+FILES = "XML for each image"
+COORDINATES = "pixels, 1-based inclusive"
+SIZE = "in the file"
+EMPTY = "XML without objects"
+
+#: What an object may hold beside its box, and the column it becomes.
+FLAGS = ("pose", "truncated", "difficult", "occluded")
+#: Shapes that RectLabel writes in place of a box.
+SHAPES = ("polygon", "cubic_bezier", "line", "keypoints", "pixels")
+
+
+def recognises(document):
+    """Whether `document` is XML that shows that it is of the challenge."""
+    return is_voc(document) and writer(document) == "pascal_voc"
+
+
+def read(document, options):
+    """Records of an XML file of the Pascal VOC challenge."""
+    return read_voc(document, options, "voc")
+
+
+def is_voc(document):
+    """Whether `document` is XML in the form of Pascal VOC, whoever wrote it."""
+    return document.kind == "xml" and document.xml().tag == "annotation"
+
+
+def writer(document):
+    """The tool that wrote an XML file in this form, by its format's name; None if none shows."""
+    root = document.xml()
+    source = root.child("source")
+    texts = [child.element.text or "" for child in source.children()] if source else []
+    if any("VOC2" in text or "PASCAL" in text for text in texts):
+        return "pascal_voc"
+    if texts == ["Unknown"] * 3:
+        return "cvat"
+    if root.child("path") is not None and source is not None:
+        return "labelimg"
+    if source is None and any(
+        thing.child("occluded") is not None or _shape(thing) is not None
+        for thing in root.children("object")
+    ):
+        return "rectlabel"
+    return None
+
+
+def read_voc(document, options, tool_corners):
+    """Records of an XML file in the form of Pascal VOC.
+
+    Parameters
+    ----------
+    document : Document
+    options : Options
+    tool_corners : {"edges", "voc"}
+        What the tool that wrote it means by a corner.
+    """
+    if not is_voc(document):
+        document.fail("this is not XML with the root <annotation>, which is the form of VOC.")
+    root = document.xml()
+    size = root.child("size")
+    folder = root.text("folder", default="")
+    found = (_object(child, options, tool_corners) for child in root.children("object"))
+    return of_image(
+        root,
+        root.text("filename"),
+        found,
+        size.size() if size is not None else None,
+        {"folder": folder} if folder else {},
+    )
+
+
+def _object(thing, options, tool_corners):
+    name = thing.text("name")
+    extra = {flag: _flag(thing.text(flag)) for flag in FLAGS if thing.child(flag) is not None}
+    corners = thing.child("bndbox")
+    if corners is not None:
+        box = tuple(corners.number(side) for side in ("xmin", "xmax", "ymin", "ymax"))
+    elif (shape := _shape(thing)) is not None:
+        box = options.around(shape, shape.tag, _points(shape))
+    else:
+        box = options.around(thing, "object without <bndbox>", [])
+    return thing, name, None if box is None else options.edges(box, tool_corners), extra
+
+
+def _shape(thing):
+    return next(thing.children(*SHAPES), None)
+
+
+def _points(shape):
+    """Corners of a shape; the control points of curves, as in ``x1_c1``, are none."""
+    points = {}
+    for child in shape.children():
+        axis, number = child.tag[:1], child.tag[1:]
+        if axis in ("x", "y") and number.isascii() and number.isdigit():
+            points.setdefault(int(number), {})[axis] = shape.number(child.tag)
+    for number, point in points.items():
+        if len(point) < 2:
+            shape.fail(f"point {number} has no {'xy'.strip(next(iter(point)))}.")
+    return [(point["x"], point["y"]) for point in points.values()]
+
+
+def _flag(text):
+    return int(text) if text in ("0", "1") else text

@@ -1,0 +1,47 @@
+"""Simple Image Annotator: CSV without quotes, in which names may hold commas."""
+
+from .documents import Line, parse_numbers
+from .record import BoxRecord
+
+__all__ = ["read", "recognises"]
+
+FILES = "CSV, also without a header"
+COORDINATES = "pixels, edges"
+SIZE = "of the image"
+EMPTY = "no row"
+
+HEADER = "image,id,name,xMin,xMax,yMin,yMax"
+
+
+def recognises(document):
+    """Whether the first line of `document` is the tool's header, or one of its rows."""
+    if document.kind != "csv":
+        return False
+    line = document.first_line
+    return line.strip() == HEADER or _is_row(line.split(","))
+
+
+def read(document, options):
+    """Records of the CSV; with ``--out``, the tool writes no header, and appends."""
+    for number, text in enumerate(document.text().splitlines(), start=1):
+        if not text.strip() or text.strip() == HEADER:
+            continue
+        fields = text.split(",")
+        place = Line(document.path, number)
+        if len(fields) < 7:
+            place.fail(f"7 fields or more are wanted. Received {len(fields)}.")
+        # Names of images and of classes may hold commas; the number between them has none.
+        of_id = next((i for i in range(1, len(fields) - 5) if fields[i].isdigit()), None)
+        if of_id is None:
+            place.fail(f"the number of the box, {HEADER.split(',')[1]}, is missing.")
+        image, name = ",".join(fields[:of_id]), ",".join(fields[of_id + 1 : -4])
+        box = parse_numbers(fields[-4:], place, HEADER.split(",")[-4:])
+        yield BoxRecord(place, image, name, box, None)
+
+
+def _is_row(fields):
+    return (
+        len(fields) >= 7
+        and all(text.strip().lstrip("-").isdigit() for text in fields[-4:])
+        and any(text.isdigit() for text in fields[1:-5])
+    )

@@ -1,0 +1,78 @@
+"""YOLO: a text file for each image, with normalised centres; classes are in a file beside it."""
+
+import re
+
+from .class_names import find_class_names
+from .documents import Line, Node, parse_numbers
+from .record import AnyEnding, BoxRecord
+
+__all__ = ["is_side_file", "read", "recognises"]
+
+FILES = "txt for each image; `classes.txt`, `obj.names` or YAML"
+COORDINATES = "normalised, the centre"
+SIZE = "not needed"
+EMPTY = "empty or missing txt"
+
+#: Files beside those with boxes, which hold names or lists.
+SIDE_FILES = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "notes.txt")
+_ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4,}\s*$")
+
+
+def recognises(document):
+    """Whether `document` is text with a class and four numbers or more, or an empty txt."""
+    if document.path.suffix.lower() != ".txt" or is_side_file(document.path):
+        return False
+    if document.is_empty:
+        return True
+    return document.kind == "text" and bool(_ROW.match(document.first_line))
+
+
+def is_side_file(path):
+    """Whether a file holds names of classes or of files."""
+    return path.name.lower() in SIDE_FILES
+
+
+def read(document, options):
+    """Records of the boxes of one image."""
+    if document.kind != "text":
+        document.fail("this is not text with one box in a line, which is the form of YOLO.")
+    image = AnyEnding(document.path.stem)
+    folder = document.path.absolute().parent
+    if folder not in options.names_beside:
+        options.names_beside[folder] = find_class_names(folder)
+    names = options.names_beside[folder]
+    empty = True
+    for line, text in enumerate(document.text().splitlines(), start=1):
+        fields = text.split()
+        if fields:
+            place = Line(document.path, line)
+            box = _box(fields, place, options)
+            if box is not None:
+                empty = False
+                yield BoxRecord(place, image, _class_name(fields[0], place, options, names), box)
+    if empty:
+        yield BoxRecord(Node(None, document.path), image)
+
+
+def _class_name(text, place, options, names):
+    if not (text.isascii() and text.isdigit()):
+        place.fail(f"the class is not a whole number. Received: {text!r}.")
+    return options.class_name(text, place, names)
+
+
+def _box(fields, place, options):
+    numbers = parse_numbers(fields[1:], place, [f"field {i}" for i in range(2, len(fields) + 1)])
+    if len(numbers) == 4 or len(numbers) % 2 or _has_keypoints(fields):
+        if len(numbers) < 4:
+            place.fail(f"a class and four numbers are wanted. Received {len(fields)} fields.")
+        x, y, width, height = numbers[:4]
+        return x - width / 2, x + width / 2, y - height / 2, y + height / 2
+    if len(numbers) < 6:
+        place.fail(f"a class and four numbers are wanted. Received {len(fields)} fields.")
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    return options.around(place, "polygon", points)
+
+
+def _has_keypoints(fields):
+    """Whether a box is followed by keypoints, each with a whole number that says if it is seen."""
+    return len(fields) > 5 and (len(fields) - 5) % 3 == 0 and {*fields[7::3]} <= {"0", "1", "2"}

@@ -1,0 +1,95 @@
+"""Damaged annotation files: a table or an AnnotationError, soon."""
+
+import random
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_formats import FILES, SIZED
+
+from skbbox import TARGET_COLUMNS, read_annotations
+from skbbox.exceptions import AnnotationError
+
+pytestmark = pytest.mark.filterwarnings("ignore::skbbox.exceptions.SkbboxWarning")
+
+#: What is put in place of a part of a file.
+PIECES = [
+    *(b'"', b"'", b"<", b">", b"{", b"}", b"[", b"]", b",", b":", b"/", b"\\", b"\n", b"\0"),
+    *(b"-1", b"0", b"1e999", b"nan", b"null", b"true", b"[]", b"{}", b'""', b"9" * 5000),
+    *(b"../", b"\xff", b"\xef\xbb\xbf", b"\xfe\xff", "é".encode("latin-1"), "٣".encode()),
+    *(b"<!DOCTYPE a>", b"&amp;", b"&b;", b"<a>", b"</a>", b"{" * 200, b"[" * 2000, b"\\u0000"),
+]
+
+
+def mutated(content, generator):
+    """The bytes of a file with one to four parts changed, left out, repeated or cut off."""
+    content = bytearray(content)
+    for _ in range(generator.randint(1, 4)):
+        start = generator.randrange(len(content) + 1)
+        end = min(len(content), start + generator.choice((0, 1, 1, 2, 5, 20, 200)))
+        kind = generator.randrange(6)
+        if kind == 0:
+            content[start:end] = generator.choice(PIECES)
+        elif kind == 1:
+            del content[start:end]
+        elif kind == 2:
+            content[start:start] = content[start:end]
+        elif kind == 3:
+            del content[start:]
+        elif kind == 4 and content:
+            content[start % len(content)] = generator.randrange(256)
+        else:
+            # A value of another kind, where a number or a text is.
+            values = list(re.finditer(rb'-?\d[\d.]*|"[^"]*"', bytes(content)))
+            if values:
+                value = generator.choice(values)
+                content[value.start() : value.end()] = generator.choice(PIECES)
+    return bytes(content)
+
+
+def check_outcome(path, **options):
+    """Read a file, which has to give a table or an AnnotationError that names the file."""
+    begun = time.process_time()
+    try:
+        table = read_annotations(path, **options)
+    except AnnotationError as error:
+        assert str(path) in str(error)
+    else:
+        assert list(table.columns[:6]) == ["image", *TARGET_COLUMNS]
+        boxes = table[list(TARGET_COLUMNS[1:])].to_numpy()
+        assert boxes.dtype == np.float64
+        whole = np.isfinite(boxes).all(axis=1)
+        assert (whole | (np.isnan(boxes).all(axis=1) & pd.isna(table["class_name"]))).all()
+        assert all(".." not in str(image).split("/") for image in table["image"])
+    # A second for each 100 kB, and each file is far smaller.
+    assert time.process_time() - begun < 1 + path.stat().st_size / 100_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FILES)
+def test_damaged_file_gives_a_table_or_an_error_that_names_it(tmp_path, kind):
+    (name, format, text), _ = FILES[kind]
+    generator = random.Random(kind)
+    path = tmp_path / name
+    for number in range(2000):
+        path.write_bytes(mutated(text.encode() or b" ", generator))
+        named = format if number % 2 else None
+        check_outcome(path, format=named, sizes=SIZED, y_origin="top")
+
+
+@pytest.mark.slow
+def test_damaged_samples_of_the_tools_give_a_table_or_an_error_that_names_it(shared, tmp_path):
+    folder = shared / "formats"
+    samples = [path for path in sorted(folder.glob("*/sample-*")) if path.is_file()]
+    assert len(samples) > 25
+    sizes = {name: (1000, 1000) for name in SIZED}
+    for sample in samples:
+        generator = random.Random(sample.name)
+        content = sample.read_bytes()
+        path = tmp_path / sample.name
+        for number in range(2000):
+            path.write_bytes(mutated(content, generator))
+            named = sample.parent.name if number % 2 else None
+            check_outcome(path, format=named, sizes=sizes, y_origin="top", shapes="hull")
