@@ -7,7 +7,8 @@ __version__ = "0.1.0"
 #: Public names and the module that each is in. They are imported when first
 #: used, because Keras alone takes seconds.
 _PUBLIC = {
-    "annotations": "one_box_per_image read_annotations",
+    "annotations": "check_annotations clean_annotations one_box_per_image read_annotations "
+    "write_annotations",
     "boxes": "TARGET_COLUMNS giou iou iou_at iou_matrix localization_accuracy mean_iou",
     "dummy": "DummyLocalizer",
     "generator": "BoundingBoxGenerator",

@@ -1,6 +1,14 @@
 """Boxes from the files that annotation tools write, one module per tool."""
 
+from .checking import check_annotations, clean_annotations
 from .reading import read_annotations
 from .selection import one_box_per_image
+from .writing import write_annotations
 
-__all__ = ["one_box_per_image", "read_annotations"]
+__all__ = [
+    "check_annotations",
+    "clean_annotations",
+    "one_box_per_image",
+    "read_annotations",
+    "write_annotations",
+]

@@ -1,14 +1,17 @@
 """COCO: one JSON file with images, categories and boxes as x, y, width, height."""
 
+import json
+
 from .record import of_image
 from .shapes import rotated
 
-__all__ = ["read", "recognises"]
+__all__ = ["read", "recognises", "write"]
 
 FILES = "JSON"
 COORDINATES = "pixels, edges, `[x, y, width, height]`"
 SIZE = "in `images`"
 EMPTY = "image without annotations"
+NEEDS_SIZES = True
 
 
 def recognises(document):
@@ -48,6 +51,8 @@ def _object(annotation, names, options):
     extra = {}
     if "iscrowd" in annotation:
         extra["iscrowd"] = int(annotation["iscrowd"].number())
+    if "score" in annotation:
+        extra["confidence"] = annotation["score"].number()
     return annotation, names[key], _box(annotation, options), extra
 
 
@@ -74,6 +79,34 @@ def _box(annotation, options):
             outline.fail(f"pairs of x and y are wanted. Received {len(values)} numbers.")
         points += zip(values[::2], values[1::2], strict=True)
     return options.around(annotation, "polygon", points)
+
+
+def write(images):
+    """Text of the JSON; boxes with a confidence have a score, as results have."""
+    names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
+    categories = {name: number for number, name in enumerate(names, start=1)}
+    root = {"images": [], "annotations": [], "categories": []}
+    for number, image in enumerate(images, start=1):
+        width, height = map(round, image.size)
+        root["images"].append(
+            {"id": number, "file_name": image.name, "width": width, "height": height}
+        )
+        for class_name, (x_min, x_max, y_min, y_max), confidence in image.in_pixels():
+            sides = x_max - x_min, y_max - y_min
+            annotation = {
+                "id": len(root["annotations"]) + 1,
+                "image_id": number,
+                "category_id": categories[class_name],
+                "bbox": [x_min, y_min, *sides],
+                "area": sides[0] * sides[1],
+                "iscrowd": 0,
+                "segmentation": [],
+            }
+            if confidence is not None:
+                annotation["score"] = float(confidence)
+            root["annotations"].append(annotation)
+    root["categories"] = [{"id": number, "name": name} for name, number in categories.items()]
+    return {"": json.dumps(root, ensure_ascii=False)}
 
 
 def _size(image):

@@ -1,15 +1,18 @@
 """CVAT: its XML for images and for video, and its exports as VOC, COCO and YOLO."""
 
+from xml.etree import ElementTree
+
 from . import coco, pascal_voc, yolo
 from .record import AnyEnding, BoxRecord, of_image
 from .shapes import around_circle, rotated, split_pairs
 
-__all__ = ["read", "recognises"]
+__all__ = ["read", "recognises", "write"]
 
 FILES = "XML for images or video; exports as VOC, COCO, YOLO"
 COORDINATES = "pixels, edges"
 SIZE = "in the file"
 EMPTY = "`<image>` without shapes"
+NEEDS_SIZES = True
 
 
 def recognises(document):
@@ -32,6 +35,24 @@ def read(document, options):
     if document.xml().tag != "annotations":
         document.fail("this is not XML with the root <annotations>, which is CVAT's.")
     return _read_xml(document, options)
+
+
+def write(images):
+    """Text of CVAT's XML for images."""
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    for number, image in enumerate(images):
+        width, height = (str(round(side)) for side in image.size)
+        attributes = {"id": str(number), "name": image.name, "width": width, "height": height}
+        element = ElementTree.SubElement(root, "image", attributes)
+        for class_name, (x_min, x_max, y_min, y_max), _ in image.in_pixels():
+            corners = {"xtl": x_min, "ytl": y_min, "xbr": x_max, "ybr": y_max}
+            attributes = {"label": class_name, "occluded": "0", "source": "manual"}
+            attributes |= {name: repr(value) for name, value in corners.items()}
+            ElementTree.SubElement(element, "box", attributes | {"z_order": "0"})
+    ElementTree.indent(root)
+    declaration = '<?xml version="1.0" encoding="utf-8"?>\n'
+    return {"": declaration + ElementTree.tostring(root, encoding="unicode") + "\n"}
 
 
 def _read_xml(document, options):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from itertools import takewhile
 from numbers import Real
 from pathlib import Path, PurePosixPath
 
@@ -61,6 +62,29 @@ class ImageFiles:
             self._known_sizes[path] = self._found_size(record, path, file)
         return self._known_sizes[path]
 
+    def size_in_pixels(self, path, name):
+        """Width and height of an image that is to be written, by its path and name."""
+        for key in (name, path, os.path.basename(path)):
+            if key in self.sizes:
+                return self.sizes[key]
+        try:
+            return upright_size(path)
+        except ImageError as error:
+            raise AnnotationError(
+                f"the size of {name!r} in pixels is needed and cannot be had: {error} "
+                f"Pass sizes={{{name!r}: (width, height)}}."
+            ) from error
+
+    def name(self, path):
+        """Name of an image by its path, relative to the folder of images."""
+        name = os.path.relpath(path, self.images_dir)
+        if name.split(os.sep)[0] == os.pardir:
+            raise AnnotationError(
+                f"{path} lies outside of {self.images_dir}; pass images_dir= with the folder of "
+                "all images."
+            )
+        return name.replace(os.sep, "/")
+
     def others(self, paths):
         """Images in the folder that are not among paths, in order of their names."""
         known = set(paths)
@@ -78,23 +102,16 @@ class ImageFiles:
 
     def _found_size(self, record, path, file):
         name = record.image if isinstance(record.image, str) else os.path.basename(path)
-        for key in (name, path, os.path.basename(path)):
-            if key in self.sizes:
-                return self.sizes[key]
         try:
-            return upright_size(path)
-        except ImageError as error:
-            _fail(
-                file,
-                record,
-                f"the size of {name!r} in pixels is not in the file, and the image does not say "
-                f"it: {error} Pass images_dir= with the folder of the images, or "
-                f"sizes={{{os.path.basename(path)!r}: (width, height)}}.",
-            )
+            return self.size_in_pixels(path, name)
+        except AnnotationError as error:
+            _fail(file, record, f"{error} Or pass images_dir= with the folder of the images.")
 
     def _with_ending(self, name, folder):
-        stems = self._stems(folder)
-        found = stems.get(name.stem, [])
+        found = self._stems(folder).get(name.stem, [])
+        if len(found) > 1 and name.beside is not None:
+            alike = [_n_folders_alike(path, name.beside) for path in found]
+            found = [path for path, n in zip(found, alike, strict=True) if n == max(alike)]
         if len(found) > 1:
             raise AnnotationError(
                 f"{folder}: several images may be {name.stem}: {found[:5]}; name the folder of "
@@ -130,6 +147,12 @@ class ImageFiles:
     @staticmethod
     def _path_in(folder, name):
         return name if str(folder) == "." else f"{folder}/{name}"
+
+
+def _n_folders_alike(path, beside):
+    """How many folders of two paths are called the same, counted from the files upwards."""
+    pairs = zip(PurePosixPath(path).parts[-2::-1], beside.parts[-2::-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _walked(folder):

@@ -1,18 +1,21 @@
 """Labelbox: lines of JSON (version 2), JSON and CSV of version 1, and exports of 2018 and 2019."""
 
 import json
+import uuid
 from urllib.parse import unquote, urlsplit
 
+from ..exceptions import AnnotationError
 from .documents import Node
 from .record import of_image
 from .shapes import wkt_polygons
 
-__all__ = ["read", "recognises"]
+__all__ = ["read", "recognises", "write"]
 
-FILES = "NDJSON v2, JSON v1, CSV; WKT and points of 2018-19"
+FILES = "NDJSON v2 and of imports, JSON v1, CSV; WKT and points of 2018-19"
 COORDINATES = "pixels, edges, top, left, height, width"
 SIZE = "in NDJSON; else of the image"
 EMPTY = '`objects: []`, `{}`, `"Skip"`'
+NEEDS_SIZES = True
 
 #: Columns that tell the CSV.
 COLUMNS = ("Labeled Data", "Label", "External ID")
@@ -28,6 +31,7 @@ def recognises(document):
     return first is not None and (
         ("data_row" in first and "projects" in first)
         or ("Labeled Data" in first and "Label" in first)
+        or "dataRow" in first
     )
 
 
@@ -40,7 +44,41 @@ def read(document, options):
     else:
         document.fail("this is neither JSON nor CSV, which are the forms of Labelbox.")
     for row in rows:
-        yield from _version_2(row, options) if "data_row" in row else _version_1(row, options)
+        if "dataRow" in row:
+            yield from _import(row, options)
+        else:
+            yield from _version_2(row, options) if "data_row" in row else _version_1(row, options)
+
+
+def write(images):
+    """Text of the lines of JSON that Labelbox imports as labels or predictions."""
+    lines = []
+    for image in images:
+        if not image.boxes:
+            raise AnnotationError(
+                f"Labelbox imports no image without an object, as {image.name} is; leave it out."
+            )
+        for number, (name, (x_min, x_max, y_min, y_max), confidence) in enumerate(
+            image.in_pixels()
+        ):
+            box = {"top": y_min, "left": x_min, "height": y_max - y_min, "width": x_max - x_min}
+            # The same box has the same identifier, however often it is written.
+            key = uuid.uuid5(uuid.NAMESPACE_URL, f"{image.name}#{number}#{name}#{box}")
+            line = {"uuid": str(key), "dataRow": {"globalKey": image.name}, "name": name}
+            line["bbox"] = box
+            if confidence is not None:
+                line["confidence"] = float(confidence)
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    return {"": "".join(lines)}
+
+
+def _import(row, options):
+    """Records of a line that Labelbox imports, which holds one box."""
+    data_row = row["dataRow"]
+    extra = {"confidence": row["confidence"].number()} if "confidence" in row else {}
+    found = [(row, row["name"].text(), _box(row, "bbox", options), extra)]
+    name = _first(data_row, "globalKey", "id").text()
+    return of_image(row, name, found, None)
 
 
 def _rows(document):

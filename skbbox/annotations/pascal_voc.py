@@ -1,13 +1,18 @@
 """Pascal VOC: one XML file for each image; RectLabel, LabelImg and CVAT write it as well."""
 
+from pathlib import PurePosixPath
+from xml.etree import ElementTree
+
+from ..exceptions import AnnotationError
 from .record import of_image
 
-__all__ = ["is_voc", "read", "read_voc", "recognises", "writer"]
+__all__ = ["is_voc", "read", "read_voc", "recognises", "write", "writer"]
 
 FILES = "XML for each image"
 COORDINATES = "pixels, 1-based inclusive"
 SIZE = "in the file"
 EMPTY = "XML without objects"
+NEEDS_SIZES = True
 
 #: What an object may hold beside its box, and the column it becomes.
 FLAGS = ("pose", "truncated", "difficult", "occluded")
@@ -72,6 +77,52 @@ def read_voc(document, options, tool_corners):
         size.size() if size is not None else None,
         {"folder": folder} if folder else {},
     )
+
+
+def write(images):
+    """Text of the XML for each image, by its name; corners are whole pixels."""
+    files = {}
+    stems = [PurePosixPath(image.name).stem for image in images]
+    unique = len({stem.lower() for stem in stems}) == len(stems)
+    for image, stem in zip(images, stems, strict=True):
+        # Images of the same name in several folders are told apart by these.
+        path = PurePosixPath(image.name)
+        file = f"{stem if unique else '_'.join([*path.parent.parts, stem])}.xml"
+        if file in files:
+            raise AnnotationError(
+                f"VOC names a file like its image, and {file} is taken. Rename {image.name}."
+            )
+        files[file] = _xml(image)
+    return files
+
+
+def _xml(image):
+    width, height = map(round, image.size)
+    root = ElementTree.Element("annotation")
+
+    def add(parent, **texts):
+        for tag, text in texts.items():
+            ElementTree.SubElement(parent, tag).text = str(text)
+
+    add(root, folder="", filename=image.name)
+    # By this the corners are known for numbers of pixels.
+    add(ElementTree.SubElement(root, "source"), database="skbbox", annotation="PASCAL VOC")
+    add(ElementTree.SubElement(root, "size"), width=width, height=height, depth=3)
+    add(root, segmented=0)
+    for class_name, (x_min, x_max, y_min, y_max), _ in image.in_pixels():
+        thing = ElementTree.SubElement(root, "object")
+        add(thing, name=class_name, pose="Unspecified", truncated=0, difficult=0)
+        (left, right), (top, bottom) = _pixels(x_min, x_max, width), _pixels(y_min, y_max, height)
+        box = ElementTree.SubElement(thing, "bndbox")
+        add(box, xmin=left, ymin=top, xmax=right, ymax=bottom)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _pixels(low, high, side):
+    """Numbers of the first and the last pixel between two edges, one at least."""
+    first = min(round(low) + 1, side)
+    return first, max(first, min(round(high), side))
 
 
 def _object(thing, options, tool_corners):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..boxes import COORDINATES
 
-__all__ = ["AnyEnding", "BoxRecord", "of_image", "to_frame"]
+__all__ = ["AnyEnding", "BoxRecord", "ImageWithBoxes", "of_image", "to_frame"]
 
 
 class AnyEnding(NamedTuple):
@@ -20,10 +20,14 @@ class AnyEnding(NamedTuple):
         The name without an end.
     otherwise : str
         The end where there is no such image.
+    beside : Path or None
+        The file that names it: of several such images, the one whose folders are called like
+        those of the file.
     """
 
     stem: str
     otherwise: str = ".jpg"
+    beside: object = None
 
 
 class BoxRecord(NamedTuple):
@@ -52,6 +56,31 @@ class BoxRecord(NamedTuple):
     box: tuple[float, float, float, float] | None = None
     size: tuple[float, float] | None = (1.0, 1.0)
     extra: dict = {}
+
+
+class ImageWithBoxes(NamedTuple):
+    """An image as it is written.
+
+    Attributes
+    ----------
+    name : str
+        Relative to the folder of images.
+    size : (float, float) or None
+        Width and height in pixels, where the format needs them.
+    boxes : list of (str, tuple of 4 floats, float or None)
+        Class, box (``x_min, x_max, y_min, y_max``, normalised) and confidence.
+    """
+
+    name: str
+    size: tuple[float, float] | None
+    boxes: list
+
+    def in_pixels(self):
+        """Class, box in pixels and confidence of each box."""
+        width, height = self.size
+        for class_name, (x_min, x_max, y_min, y_max), confidence in self.boxes:
+            box = x_min * width, x_max * width, y_min * height, y_max * height
+            yield class_name, box, confidence
 
 
 def of_image(place, image, found, size=(1.0, 1.0), extra=None):

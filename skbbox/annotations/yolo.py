@@ -1,17 +1,20 @@
 """YOLO: a text file for each image, with normalised centres; classes are in a file beside it."""
 
 import re
+from pathlib import PurePosixPath
 
+from ..exceptions import AnnotationError
 from .class_names import find_class_names
 from .documents import Line, Node, parse_numbers
 from .record import AnyEnding, BoxRecord
 
-__all__ = ["is_side_file", "read", "recognises"]
+__all__ = ["is_side_file", "read", "recognises", "write"]
 
 FILES = "txt for each image; `classes.txt`, `obj.names` or YAML"
 COORDINATES = "normalised, the centre"
 SIZE = "not needed"
 EMPTY = "empty or missing txt"
+NEEDS_SIZES = False
 
 #: Files beside those with boxes, which hold names or lists.
 SIDE_FILES = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "notes.txt")
@@ -36,7 +39,7 @@ def read(document, options):
     """Records of the boxes of one image."""
     if document.kind != "text":
         document.fail("this is not text with one box in a line, which is the form of YOLO.")
-    image = AnyEnding(document.path.stem)
+    image = AnyEnding(document.path.stem, beside=document.path)
     folder = document.path.absolute().parent
     if folder not in options.names_beside:
         options.names_beside[folder] = find_class_names(folder)
@@ -52,6 +55,30 @@ def read(document, options):
                 yield BoxRecord(place, image, _class_name(fields[0], place, options, names), box)
     if empty:
         yield BoxRecord(Node(None, document.path), image)
+
+
+def write(images):
+    """Text of each file by its name; ``classes.txt`` has the names of the classes."""
+    names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
+    for name in names:
+        if not name.strip() or len(name.splitlines()) > 1 or name != name.strip():
+            raise AnnotationError(
+                "YOLO has the name of each class in a line of its own, without space around it. "
+                f"Received the class {name!r}."
+            )
+    files = {"classes.txt": "".join(f"{name}\n" for name in names)}
+    for image in images:
+        file = str(PurePosixPath(image.name).with_suffix(".txt"))
+        if file in files or is_side_file(PurePosixPath(file)):
+            raise AnnotationError(
+                f"YOLO names a text like its image, and {file} is taken. Rename {image.name}."
+            )
+        files[file] = "".join(
+            f"{names.index(class_name)} {(x_min + x_max) / 2:.6f} {(y_min + y_max) / 2:.6f} "
+            f"{x_max - x_min:.6f} {y_max - y_min:.6f}\n"
+            for class_name, (x_min, x_max, y_min, y_max), _ in image.boxes
+        )
+    return files
 
 
 def _class_name(text, place, options, names):

@@ -1,0 +1,156 @@
+"""One function for every format that is written, so that predictions go back to a tool."""
+
+import os
+import re
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+from ..boxes import TARGET_COLUMNS, as_boxes, check_boxes
+from ..exceptions import AnnotationError
+from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
+from .image_files import ImageFiles
+from .options import check_choice
+from .record import ImageWithBoxes
+
+__all__ = ["WRITTEN_FORMATS", "write_annotations"]
+
+#: Writers by the name of their format. A writer has ``write(images)``, which returns the text of
+#: each file by its name; one name is "" where the format is a single file. ``NEEDS_SIZES`` says
+#: whether boxes are written in pixels.
+WRITTEN_FORMATS = {
+    "snacks": snacks,
+    "labelbox": labelbox,
+    "cvat": cvat,
+    "pascal_voc": pascal_voc,
+    "coco": coco,
+    "yolo": yolo,
+}
+
+
+#: Control characters, and what is no character in XML or UTF-8.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overwrite=False):
+    r"""Write boxes into the file that an annotation tool reads.
+
+    Parameters
+    ----------
+    boxes : DataFrame
+        As :func:`read_annotations` returns it: a column ``image`` and the columns of
+        ``TARGET_COLUMNS``, normalised. Rows without class and coordinates are images without
+        an object. What ``predict`` returns needs the column ``image`` beside it.
+    path : str or Path
+        The file; for ``"pascal_voc"`` and ``"yolo"`` a folder, in which each image has a file.
+    format : {"snacks", "labelbox", "cvat", "pascal_voc", "coco", "yolo"}
+        The chapter's CSV, lines of JSON that Labelbox imports, CVAT's XML for images, Pascal
+        VOC's XML, COCO's JSON, or YOLO's texts with ``classes.txt``.
+    images_dir : str or Path, default=None
+        Folder to which the names of images in the file are relative. None is the folder of
+        the file, or the folder itself.
+    sizes : dict of str to (width, height), default=None
+        Sizes in pixels of images that cannot be opened, by name; of formats in pixels.
+    overwrite : bool, default=False
+        Whether files that exist are replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If a file exists that would be replaced; nothing is written then.
+    AnnotationError
+        If a column is missing, an image lies outside `images_dir`, its size cannot be had, or
+        the format has no place for something; a ValueError.
+    BoxError
+        If a box is missing in part, inverted, empty or outside of the image; see
+        :func:`clean_annotations`.
+
+    Notes
+    -----
+    Pascal VOC's corners are whole pixels, and YOLO has six digits; the others lose nothing. A
+    confidence is written where the format has a place for it: CSV, COCO and Labelbox. Labelbox
+    has no place for an image without an object, which is refused.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import pandas as pd
+    >>> from skbbox import read_annotations, write_annotations
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> boxes = pd.DataFrame({"image": ["a.jpg"], "class_name": ["cat"], "x_min": [0.1],
+    ...                       "x_max": [0.3], "y_min": [0.1], "y_max": [0.5]})
+    >>> write_annotations(boxes, folder / "boxes.json", "coco", images_dir=".",
+    ...                   sizes={"a.jpg": (200, 100)})
+    >>> again = read_annotations(folder / "boxes.json", images_dir=".")
+    >>> again[["image", "class_name", "x_max"]].values.tolist()
+    [['a.jpg', 'cat', 0.3]]
+    """
+    check_choice("format", format, tuple(WRITTEN_FORMATS))
+    writer = WRITTEN_FORMATS[format]
+    path = Path(path)
+    in_folder = writer in (pascal_voc, yolo)
+    if images_dir is None:
+        images_dir = path if in_folder else path.parent
+    images = _images(boxes, Path(images_dir), sizes, writer.NEEDS_SIZES)
+    texts = writer.write(images)
+    files = {path / name if in_folder else path: text for name, text in texts.items()}
+    existing = [str(file) for file in files if file.exists()]
+    if existing and not overwrite:
+        raise FileExistsError(
+            f"{existing[0]} exists{f' and {len(existing) - 1} more' if existing[1:] else ''}; "
+            "give another path, or overwrite=True to replace what is there."
+        )
+    for file, text in files.items():
+        _write(file, text)
+
+
+def _images(boxes, images_dir, sizes, needs_sizes):
+    """Images in order of their first rows, each with its boxes."""
+    needed = ["image", *TARGET_COLUMNS]
+    missing = [name for name in needed if name not in boxes.columns]
+    if missing:
+        raise AnnotationError(
+            f"boxes needs the columns {needed}; missing: {missing}. "
+            f"Received: {list(boxes.columns)}."
+        )
+    values = as_boxes(boxes)
+    empty = np.isnan(values).all(axis=1) & boxes["class_name"].isna().to_numpy()
+    # Whole boxes stand in for those that are not there, so that a message counts all rows.
+    values[empty] = (0.0, 1.0, 0.0, 1.0)
+    values = check_boxes(values)
+    confidences = boxes["confidence"] if "confidence" in boxes else [None] * len(boxes)
+    rows = zip(boxes["image"], boxes["class_name"], values.tolist(), confidences, strict=True)
+    image_files, images = ImageFiles(images_dir, sizes), {}
+    for row, (path, class_name, box, confidence) in enumerate(rows):
+        path = os.fspath(path)
+        if path not in images:
+            name = image_files.name(path)
+            if _UNWRITABLE.search(name):
+                raise AnnotationError(
+                    f"Row {row}: image holds a character that files cannot. Received: {path!r}."
+                )
+            size = image_files.size_in_pixels(path, name) if needs_sizes else None
+            images[path] = ImageWithBoxes(name, size, [])
+        if empty[row]:
+            continue
+        if not isinstance(class_name, str):
+            raise AnnotationError(f"Row {row}: class_name is text. Received: {class_name!r}.")
+        if _UNWRITABLE.search(class_name):
+            raise AnnotationError(
+                f"Row {row}: class_name holds a character that files cannot. "
+                f"Received: {class_name!r}."
+            )
+        images[path].boxes.append((class_name, tuple(box), confidence))
+    return list(images.values())
+
+
+def _write(file, text):
+    """Write a file under another name and rename it when it is whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{uuid.uuid4().hex}.writing")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,374 @@
+"""What is found wrong in a table of boxes, and what is repaired."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skbbox import TARGET_COLUMNS, check_annotations, clean_annotations
+from skbbox.annotations.checking import KINDS
+from skbbox.datasets import load_annotated_folder, make_shapes
+from skbbox.exceptions import AnnotationError, SkbboxWarning
+
+SIDES = list(TARGET_COLUMNS[1:])
+
+
+def table(*rows, **extra):
+    return pd.DataFrame(rows, columns=["image", *TARGET_COLUMNS]).assign(**extra)
+
+
+def row(class_name="cat", box=(0.1, 0.5, 0.1, 0.5), image="a.jpg"):
+    return (image, class_name, *box)
+
+
+def found(boxes, **options):
+    """Row and problem of each, without looking at images."""
+    options = {"open_images": False, "min_images": 1} | options
+    problems = check_annotations(boxes, **options)
+    return list(zip(problems["row"], problems["problem"], strict=True))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Paths of four pictures of 96 pixels that look different."""
+    X, _ = make_shapes(4, image_size=96, random_state=0)
+    paths = [str(tmp_path / f"{number}.png") for number in range(4)]
+    for path, pixels in zip(paths, X, strict=True):
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+# ---------------------------------------------------------------- problems of one box
+
+
+@pytest.mark.parametrize(
+    ("box", "problem"),
+    [
+        ((0.5, 0.1, 0.1, 0.5), "inverted box"),
+        ((0.1, 0.5, 0.5, 0.1), "inverted box"),
+        ((0.1, 0.1, 0.1, 0.5), "empty box"),
+        ((0.1, 0.5, 0.2, 0.2), "empty box"),
+        ((-0.1, 0.5, 0.1, 0.5), "outside image"),
+        ((0.1, 0.5, 0.1, 1.01), "outside image"),
+        ((10, 50, 10, 50), "pixel coordinates"),
+        ((np.nan, 0.5, 0.1, 0.5), "missing coordinate"),
+        ((0.1, np.inf, 0.1, 0.5), "missing coordinate"),
+        ((0.0, 1.0, 0.0, 1.0), "covers everything"),
+    ],
+)
+def test_box_that_is_wrong_is_found(box, problem):
+    assert found(table(row(), row(box=box, image="b.jpg"))) == [(1, problem)]
+
+
+@pytest.mark.parametrize("box", [(0.0, 0.9, 0.0, 1.0), (0.0, 1 + 1e-7, 0.1, 0.5), (0, 0.1, 0, 0.1)])
+def test_box_that_can_be_is_no_problem(box):
+    assert found(table(row(box=box))) == []
+
+
+@pytest.mark.parametrize("name", [None, np.nan, "", " "])
+def test_box_without_a_class_is_found(name):
+    assert found(table(row(name), row(image="b.jpg"))) == [(0, "missing class")]
+
+
+def test_image_without_an_object_is_no_problem():
+    assert found(table(row(), row(None, [np.nan] * 4, "b.jpg"))) == []
+
+
+def test_folder_that_differs_from_the_class_is_found():
+    boxes = table(row(), row(image="b.jpg"), folder=["cat", "dog"])
+    assert found(boxes) == [(1, "folder differs")]
+
+
+# ---------------------------------------------------------------- problems of several rows
+
+
+def test_boxes_that_repeat_are_found():
+    # IoU of .4 x .4 and .4 x .38 within it: .95.
+    boxes = table(
+        row(),
+        row("dog", (0.6, 0.9, 0.6, 0.9)),
+        row(),
+        row(box=(0.1, 0.5, 0.1, 0.48)),
+        row("dog", (0.1, 0.5, 0.1, 0.48)),
+    )
+    assert found(boxes) == [
+        (0, "several boxes"),
+        (0, "several classes"),
+        (2, "duplicate"),
+        (3, "near duplicate"),
+        (4, "conflicting classes"),
+    ]
+    assert (3, "near duplicate") not in found(boxes, duplicate_iou=0.96)
+
+
+def test_same_box_on_another_image_is_no_problem():
+    assert found(table(row(), row(image="b.jpg"))) == []
+
+
+def test_names_that_differ_by_case_or_space_are_found_at_their_first_row():
+    names = ["car", "Car", "car ", "car", "race  car", "race car", "cart", "Car"]
+    boxes = table(*[row(name, image=f"{i}.jpg") for i, name in enumerate(names)])
+    assert found(boxes) == [(i, "similar class names") for i in (1, 2, 5)]
+
+
+def test_class_on_few_images_is_found():
+    boxes = table(*[row(image=f"{i}.jpg") for i in range(5)], *[row("dog")] * 2)
+    assert (5, "rare class") in found(boxes, min_images=2)
+    assert (0, "rare class") not in found(boxes, min_images=5)
+
+
+# ---------------------------------------------------------------- problems of images
+
+
+def test_image_that_is_missing_or_damaged_is_found_once(tmp_path, pictures):
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(Path(pictures[0]).read_bytes()[:200])
+    missing = str(tmp_path / "missing.png")
+    images = [pictures[0], missing, str(damaged), missing]
+    boxes = table(
+        *[
+            row(image=image, box=(0.1, 0.5, 0.1, y))
+            for image, y in zip(images, (0.5, 0.6, 0.5, 0.9), strict=True)
+        ]
+    )
+    problems = check_annotations(boxes, min_images=1)
+    of_files = problems[problems["problem"].str.endswith(" image")]
+    assert list(zip(of_files["row"], of_files["problem"], strict=True)) == [
+        (1, "missing image"),
+        (2, "unreadable image"),
+    ]
+    assert problems["image"].tolist() == [images[i] for i in problems["row"]]
+
+
+def test_box_of_few_pixels_is_found(pictures):
+    # 3 of 96 pixels.
+    boxes = table(row(image=pictures[0], box=(0.5, 0.53125, 0.1, 0.5)))
+    assert found(boxes, open_images=True) == [(0, "tiny box")]
+    assert found(boxes, open_images=True, min_side=3) == []
+
+
+def test_same_file_under_another_name_is_found(tmp_path, pictures):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(pictures[1]).read_bytes())
+    boxes = table(*[row(image=image) for image in (*pictures, str(copy))])
+    problems = check_annotations(boxes, min_images=1)
+    assert problems[["row", "problem", "detail"]].values.tolist() == [
+        [4, "identical images", f"the same as {pictures[1]}"]
+    ]
+
+
+def test_picture_that_is_nearly_the_same_is_found_across_the_split_alone(tmp_path, pictures):
+    copy = str(tmp_path / "copy.jpg")
+    Image.open(pictures[1]).save(copy, quality=85)
+    boxes = table(*[row(image=image) for image in (*pictures, copy)])
+    split = ["train"] * 4 + ["val"]
+    assert found(boxes, open_images=True, split=split) == [(4, "near-identical images")]
+    assert found(boxes.assign(split=split), open_images=True) == [(4, "near-identical images")]
+    assert found(boxes, open_images=True, split=["train"] * 5) == []
+    assert found(boxes, open_images=True) == []
+
+
+def test_split_of_another_length_is_refused():
+    with pytest.raises(AnnotationError, match=r"each of the 1 rows\. Received 2"):
+        check_annotations(table(row()), split=["train", "val"])
+
+
+def test_missing_column_is_named():
+    with pytest.raises(AnnotationError, match=r"missing: \['image'\]"):
+        check_annotations(table(row()).drop(columns="image"))
+
+
+# ---------------------------------------------------------------- the table of problems
+
+
+def test_problems_say_how_severe_they_are():
+    boxes = table(
+        row(box=(0.5, 0.1, 0.1, 0.5)),
+        row("Cat", image="b.jpg"),
+        row("owl", (0.6, 0.9, 0.6, 0.9), "b.jpg"),
+    )
+    problems = check_annotations(boxes, open_images=False, min_images=1)
+    assert list(problems.columns) == ["row", "image", "problem", "detail", "severity"]
+    assert dict(zip(problems["problem"], problems["severity"], strict=True)) == {
+        "inverted box": "error",
+        "similar class names": "warning",
+        "several boxes": "info",
+        "several classes": "info",
+    }
+    assert set(problems["problem"]) <= set(KINDS)
+
+
+def test_summary_counts_the_severest_first():
+    boxes = table(
+        row(), row(box=(0.5, 0.1, 0.1, 0.5), image="b.jpg"), row("owl", (0.6, 0.9, 0.6, 0.9))
+    )
+    lines = check_annotations(boxes, open_images=False, min_images=2).summary().splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["error", "1"],
+        ["warning", "1"],
+        ["info", "1"],
+        ["info", "1"],
+    ]
+    assert "inverted box" in lines[0]
+    assert "rare class" in lines[1]
+
+
+def test_nothing_wrong_is_said_as_well():
+    problems = check_annotations(table(row()), open_images=False, min_images=1)
+    assert len(problems) == 0
+    assert problems.summary() == "No problems found."
+
+
+def test_part_of_the_problems_has_a_summary_too():
+    boxes = table(row(), row(box=(0.5, 0.1, 0.1, 0.5), image="b.jpg"))
+    problems = check_annotations(boxes, open_images=False)
+    assert problems[problems["severity"] == "error"].summary().startswith("error")
+
+
+def test_rows_are_counted_by_position_and_the_table_is_not_written_to():
+    boxes = table(row(), row(box=(0.5, 0.1, 0.1, 0.5))).set_axis([7, 7])
+    before = boxes.copy()
+    assert (1, "inverted box") in found(boxes)
+    pd.testing.assert_frame_equal(boxes, before)
+
+
+# ---------------------------------------------------------------- cleaning
+
+
+def cleaned(boxes, **options):
+    """Boxes that are left, and row, problem and action of what was done."""
+    with pytest.warns(SkbboxWarning, match="clean_annotations: "):
+        result = clean_annotations(boxes, **({"open_images": False} | options))
+    return result, result.actions[["row", "problem", "action"]].values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("box", "expected", "problem"),
+    [
+        ((0.5, 0.1, 0.1, 0.5), (0.1, 0.5, 0.1, 0.5), "inverted box"),
+        ((-0.1, 0.5, 0.1, 1.5), (0.0, 0.5, 0.1, 1.0), "outside image"),
+    ],
+)
+def test_box_is_repaired_by_rule(box, expected, problem):
+    result, actions = cleaned(table(row(box=box)))
+    assert result[SIDES].values.tolist() == [list(expected)]
+    assert actions == [[0, problem, "repaired"]]
+
+
+@pytest.mark.parametrize(
+    ("class_name", "box", "problem"),
+    [
+        ("cat", (0.1, 0.1, 0.1, 0.5), "empty box"),
+        ("cat", (1.1, 1.5, 0.1, 0.5), "outside image"),
+        ("cat", (np.nan, 0.5, 0.1, 0.5), "missing coordinate"),
+        (None, (0.1, 0.5, 0.1, 0.5), "missing class"),
+        (" ", (0.1, 0.5, 0.1, 0.5), "missing class"),
+        ("cat", (10, 50, 10, 50), "pixel coordinates"),
+    ],
+)
+def test_what_cannot_be_repaired_is_dropped(class_name, box, problem):
+    result, actions = cleaned(table(row(), row(class_name, box, "b.jpg")))
+    assert result["image"].tolist() == ["a.jpg"]
+    assert actions == [[1, problem, "dropped"]]
+
+
+def test_overshoot_by_rounding_is_clipped_without_a_word():
+    # SkbboxWarning is an error in these tests.
+    result = clean_annotations(table(row(box=(0.1, 1 + 1e-7, 0.0, 0.5))), open_images=False)
+    assert result["x_max"].tolist() == [1.0]
+    assert len(result.actions) == 0
+
+
+def test_pixels_are_divided_by_the_size_of_the_image(tmp_path):
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+    boxes = table(row(box=(20, 60, 10, 50), image=str(tmp_path / "a.png")))
+    result, actions = cleaned(boxes, open_images=True)
+    assert result[SIDES].values.tolist() == [[0.1, 0.3, 0.1, 0.5]]
+    assert actions == [[0, "pixel coordinates", "repaired"]]
+
+
+def test_names_become_the_most_frequent_of_those_alike():
+    names = ["car", "Car", "car ", "car", "Owl "]
+    boxes = table(*[row(name, image=f"{i}.jpg") for i, name in enumerate(names)])
+    result, actions = cleaned(boxes)
+    assert result["class_name"].tolist() == ["car"] * 4 + ["Owl"]
+    assert actions == [[i, "similar class names", "repaired"] for i in (1, 2, 4)]
+
+
+def test_boxes_that_repeat_are_dropped_and_other_classes_stay():
+    boxes = table(row(), row(), row(box=(0.1, 0.5, 0.1, 0.48)), row("dog"))
+    result, actions = cleaned(boxes)
+    assert result["class_name"].tolist() == ["cat", "dog"]
+    assert actions == [[1, "duplicate", "dropped"], [2, "near duplicate", "dropped"]]
+
+
+def test_image_that_cannot_be_read_is_dropped(pictures):
+    boxes = table(row(image=pictures[0]), row(image="nowhere.png"))
+    result, actions = cleaned(boxes, open_images=True)
+    assert result["image"].tolist() == [pictures[0]]
+    assert actions == [[1, "missing image", "dropped"]]
+
+
+def test_images_without_an_object_index_and_columns_stay():
+    boxes = table(row(None, [np.nan] * 4), row(), row(), note=list("xyz")).set_axis([5, 6, 6])
+    result, _ = cleaned(boxes)
+    assert result.index.tolist() == [5, 6]
+    assert result["note"].tolist() == ["x", "y"]
+    assert result["class_name"].isna().tolist() == [True, False]
+
+
+def test_clean_table_has_no_problem_left_that_a_rule_repairs():
+    random = np.random.RandomState(0)
+    boxes = table(
+        *[
+            row(
+                random.choice(["cat", "Cat ", "dog"]), random.uniform(-0.3, 1.3, 4), f"{i % 20}.jpg"
+            )
+            for i in range(200)
+        ]
+    )
+    result, _ = cleaned(boxes)
+    problems = check_annotations(result, open_images=False, min_images=1)
+    allowed = {"several boxes", "several classes", "covers everything", "conflicting classes"}
+    assert set(problems["problem"]) <= allowed
+    assert 100 < len(result) < 200
+
+
+def test_table_that_is_cleaned_is_not_written_to():
+    boxes = table(row(), row("Cat", (0.5, 0.1, 0.1, 0.5), "b.jpg"))
+    before = boxes.copy()
+    cleaned(boxes)
+    pd.testing.assert_frame_equal(boxes, before)
+
+
+# ---------------------------------------------------------------- real data
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "n"),
+    [
+        # As the notes beside the data sets count them.
+        ("fruit3", "several classes", 24),
+        ("kangaroo_voc", "identical images", 1),
+        ("raccoon_voc", "identical images", 4),
+    ],
+)
+def test_known_defects_of_real_data_are_found(shared, name, problem, n):
+    boxes = load_annotated_folder(shared / "datasets" / name)
+    problems = check_annotations(boxes.drop(columns="split"))
+    assert (problems["problem"] == problem).sum() == n
+    assert not problems["problem"].isin(["missing image", "unreadable image"]).any()
+
+
+@pytest.mark.slow
+def test_pictures_of_one_pose_are_found_across_the_split_of_real_data(shared):
+    boxes = load_annotated_folder(shared / "datasets" / "asl_letters")
+    problems = check_annotations(boxes)
+    assert set(problems["problem"]) <= {"near-identical images", "tiny box"}
+    near = problems.loc[problems["problem"] == "near-identical images", "row"]
+    # Of those that the notes group as near-copies, some lie on two sides.
+    across = boxes.groupby("group")["split"].transform("nunique") > 1
+    assert across.iloc[near].mean() > 0.5
+    assert len(near) > 0

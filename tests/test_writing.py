@@ -1,0 +1,293 @@
+"""Boxes written for a tool, and read again."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from skbbox import TARGET_COLUMNS, read_annotations, write_annotations
+from skbbox.annotations.writing import WRITTEN_FORMATS
+from skbbox.exceptions import AnnotationError, BoxError
+
+SIDES = list(TARGET_COLUMNS[1:])
+SIZES = {f"{name}.jpg": (200, 100) for name in "abc"}
+
+
+def table(*rows, **extra):
+    return pd.DataFrame(rows, columns=["image", *TARGET_COLUMNS]).assign(**extra)
+
+
+BOXES = table(
+    ("b.jpg", "dog", 0.1, 0.3, 0.1, 0.5),
+    ("a.jpg", "cat, black", 0.0, 1.0, 0.0, 1.0),
+    ("b.jpg", "cat, black", 0.5, 0.75, 0.2, 0.25),
+)
+WITH_EMPTY = pd.concat([BOXES, table(("c.jpg", None, *[np.nan] * 4))], ignore_index=True)
+FOLDERS = ("pascal_voc", "yolo")
+
+
+def target(folder, format):
+    """Where a format is written to."""
+    endings = {"snacks": ".csv", "labelbox": ".ndjson", "cvat": ".xml", "coco": ".json"}
+    return folder / f"boxes{endings.get(format, '')}"
+
+
+def written_and_read(boxes, folder, format, sizes=SIZES):
+    path = target(folder, format)
+    write_annotations(boxes, path, format, images_dir=".", sizes=sizes)
+    return read_annotations(path, images_dir=".", sizes=sizes)
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def test_coco(tmp_path):
+    write_annotations(BOXES, tmp_path / "a.json", "coco", images_dir=".", sizes=SIZES)
+    # By hand: .1, .3 and .1, .5 of 200 x 100 are 20, 60 and 10, 50.
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["images"] == [
+        {"id": 1, "file_name": "b.jpg", "width": 200, "height": 100},
+        {"id": 2, "file_name": "a.jpg", "width": 200, "height": 100},
+    ]
+    assert written["categories"] == [{"id": 1, "name": "cat, black"}, {"id": 2, "name": "dog"}]
+    first = written["annotations"][0]
+    assert first["bbox"] == pytest.approx([20, 10, 40, 40])
+    assert (first["id"], first["image_id"], first["category_id"]) == (1, 1, 2)
+    assert first["area"] == pytest.approx(1600)
+
+
+def test_yolo(tmp_path):
+    write_annotations(BOXES, tmp_path, "yolo", images_dir=".")
+    assert (tmp_path / "classes.txt").read_text() == "cat, black\ndog\n"
+    assert (tmp_path / "a.txt").read_text() == "0 0.500000 0.500000 1.000000 1.000000\n"
+    assert (tmp_path / "b.txt").read_text() == (
+        "1 0.200000 0.300000 0.200000 0.400000\n0 0.625000 0.225000 0.250000 0.050000\n"
+    )
+
+
+def test_pascal_voc_has_numbers_of_pixels(tmp_path):
+    write_annotations(BOXES, tmp_path, "pascal_voc", images_dir=".", sizes=SIZES)
+    text = re.sub(r"\s", "", (tmp_path / "b.xml").read_text())
+    assert "<filename>b.jpg</filename>" in text
+    # Pixels 20 up to but not with 60, of which the first is the 21st and the last the 60th.
+    assert "<xmin>21</xmin><ymin>11</ymin><xmax>60</xmax><ymax>50</ymax>" in text
+
+
+def test_cvat(tmp_path):
+    write_annotations(BOXES[:1], tmp_path / "a.xml", "cvat", images_dir=".", sizes=SIZES)
+    text = (tmp_path / "a.xml").read_text()
+    assert '<image id="0" name="b.jpg" width="200" height="100">' in text
+    assert '<box label="dog" occluded="0" source="manual" xtl="20.0" ytl="10.0"' in text
+
+
+def test_labelbox_gives_the_same_box_the_same_identifier(tmp_path):
+    for name in ("1.ndjson", "2.ndjson"):
+        write_annotations(BOXES, tmp_path / name, "labelbox", images_dir=".", sizes=SIZES)
+    lines = (tmp_path / "1.ndjson").read_text().splitlines()
+    first = json.loads(lines[0])
+    assert first["dataRow"] == {"globalKey": "b.jpg"}
+    assert first["name"] == "dog"
+    assert first["bbox"] == pytest.approx({"top": 10, "left": 20, "height": 40, "width": 40})
+    assert (tmp_path / "1.ndjson").read_bytes() == (tmp_path / "2.ndjson").read_bytes()
+    assert len({json.loads(line)["uuid"] for line in lines}) == 3
+
+
+def test_csv_is_the_chapters_where_all_images_fit(tmp_path):
+    boxes = BOXES.assign(image="pets/" + BOXES["image"])
+    write_annotations(boxes[:1], tmp_path / "a.csv", "snacks", images_dir=".")
+    assert (tmp_path / "a.csv").read_text() == (
+        "image_id,x_min,x_max,y_min,y_max,class_name,folder\nb,0.1,0.3,0.1,0.5,dog,pets\n"
+    )
+
+
+@pytest.mark.parametrize("image", ["b.jpg", "pets/b.png", "pets/small/b.jpg"])
+def test_csv_names_images_where_one_does_not_fit(tmp_path, image):
+    boxes = BOXES[:1].assign(image=image)
+    write_annotations(boxes, tmp_path / "a.csv", "snacks", images_dir=".")
+    assert (tmp_path / "a.csv").read_text() == (
+        f"image,x_min,x_max,y_min,y_max,class_name\n{image},0.1,0.3,0.1,0.5,dog\n"
+    )
+
+
+# ---------------------------------------------------------------- what is read again
+
+
+def same(read, boxes, precision):
+    """Whether two tables hold the same rows, in any order of their images."""
+    read, boxes = (
+        frame.sort_values("image", kind="stable").reset_index(drop=True) for frame in (read, boxes)
+    )
+    assert read["image"].tolist() == boxes["image"].tolist()
+    assert read["class_name"].fillna("-").tolist() == boxes["class_name"].fillna("-").tolist()
+    np.testing.assert_allclose(read[SIDES], boxes[SIDES], rtol=0, atol=precision)
+
+
+#: The largest difference of an edge after writing: a pixel of 100, six digits, or rounding.
+PRECISION = dict.fromkeys(WRITTEN_FORMATS, 1e-12) | {"pascal_voc": 0.01, "yolo": 1e-6}
+NO_EMPTY = ("labelbox",)
+
+
+@pytest.mark.parametrize("format", WRITTEN_FORMATS)
+def test_what_is_written_is_read_again(tmp_path, format):
+    boxes = BOXES if format in NO_EMPTY else WITH_EMPTY
+    same(written_and_read(boxes, tmp_path, format), boxes, PRECISION[format])
+
+
+@pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
+def test_confidence_is_written_and_read_again(tmp_path, format):
+    boxes = BOXES.assign(confidence=[0.25, 0.5, 1.0])
+    read = written_and_read(boxes, tmp_path, format)
+    assert sorted(read["confidence"]) == [0.25, 0.5, 1.0]
+
+
+@st.composite
+def tables(draw):
+    """Tables of boxes of at least three pixels, on images of 200 x 100."""
+    letters = st.characters(exclude_categories=("Cs", "Cc", "Cn", "Zl", "Zp"))
+    names = st.text(letters, min_size=1, max_size=8).filter(lambda name: name == name.strip())
+    rows = []
+    for _ in range(draw(st.integers(1, 6))):
+        box = []
+        for least in (0.015, 0.03):
+            low = draw(st.floats(0, 1 - least))
+            box += [low, draw(st.floats(low + least, 1))]
+        rows.append((f"{draw(st.sampled_from('abc'))}.jpg", draw(names), *box))
+    return table(*rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", WRITTEN_FORMATS)
+def test_random_tables_are_read_as_they_were_written(tmp_path_factory, format):
+    @settings(
+        max_examples=1000,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(tables())
+    def check(boxes):
+        folder = tmp_path_factory.mktemp("written")
+        same(written_and_read(boxes, folder, format), boxes, PRECISION[format])
+
+    check()
+
+
+def test_space_at_the_beginning_of_a_class_is_kept_in_csv(tmp_path):
+    boxes = BOXES.assign(class_name=[" dog", "cat ", ""])
+    read = written_and_read(boxes, tmp_path, "snacks")
+    assert sorted(read["class_name"]) == ["", " dog", "cat "]
+
+
+def test_one_pixel_stays_one_pixel_in_pascal_voc(tmp_path):
+    boxes = table(("a.jpg", "cat", 0.501, 0.5011, 0.999, 1.0))
+    read = written_and_read(boxes, tmp_path, "pascal_voc")
+    np.testing.assert_allclose(read[SIDES].iloc[0], [0.5, 0.505, 0.99, 1.0])
+
+
+# ---------------------------------------------------------------- names and sizes of images
+
+
+def test_names_are_relative_to_the_folder_of_the_file(tmp_path):
+    boxes = BOXES.assign(image=[f"{tmp_path}/pets/{name}" for name in BOXES["image"]])
+    write_annotations(boxes, tmp_path / "a.csv", "snacks")
+    same(read_annotations(tmp_path / "a.csv"), boxes, 0)
+
+
+def test_size_is_that_of_the_upright_image(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (100, 200)).save(tmp_path / "b.jpg", exif=exif)
+    boxes = BOXES[:1].assign(image=str(tmp_path / "b.jpg"))
+    write_annotations(boxes, tmp_path / "a.json", "coco")
+    image = json.loads((tmp_path / "a.json").read_text())["images"][0]
+    assert (image["width"], image["height"]) == (200, 100)
+
+
+def test_image_whose_size_cannot_be_had_is_named(tmp_path):
+    with pytest.raises(AnnotationError, match=r"size of 'b.jpg'.*sizes=\{'b.jpg'"):
+        write_annotations(BOXES, tmp_path / "a.json", "coco", images_dir=".")
+
+
+def test_image_outside_the_folder_is_named(tmp_path):
+    with pytest.raises(AnnotationError, match=r"/elsewhere/b.jpg lies outside of"):
+        boxes = BOXES.assign(image="/elsewhere/b.jpg")
+        write_annotations(boxes, tmp_path / "a.csv", "snacks")
+
+
+# ---------------------------------------------------------------- nothing is lost
+
+
+@pytest.mark.parametrize("format", WRITTEN_FORMATS)
+def test_what_exists_is_replaced_only_when_told(tmp_path, format):
+    path = target(tmp_path, format)
+    write_annotations(BOXES, path, format, images_dir=".", sizes=SIZES)
+    files = {file: file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()}
+    other = BOXES.assign(class_name="owl")
+    with pytest.raises(FileExistsError, match=r"exists.*overwrite=True"):
+        write_annotations(other, path, format, images_dir=".", sizes=SIZES)
+    assert all(file.read_bytes() == content for file, content in files.items())
+    write_annotations(other, path, format, images_dir=".", sizes=SIZES, overwrite=True)
+    assert read_annotations(path, images_dir=".", sizes=SIZES)["class_name"].unique() == ["owl"]
+    assert sorted(file for file in tmp_path.rglob("*") if file.is_file()) == list(files)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x_max": [0.3, 1.0, 0.5]}, BoxError, "Row 2: the box is empty"),
+        ({"x_max": [0.3, 1.0, 1.5]}, BoxError, "Row 2: an edge lies outside"),
+        ({"x_max": [0.3, 1.0, np.nan]}, BoxError, "Row 2: a coordinate is missing"),
+        ({"class_name": ["a", 3, "b"]}, AnnotationError, "Row 1: class_name is text. Received: 3"),
+        ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name holds a char"),
+    ],
+)
+@pytest.mark.parametrize("format", WRITTEN_FORMATS)
+def test_row_that_cannot_be_written_is_named(tmp_path, format, change, error, message):
+    with pytest.raises(error, match=message):
+        written_and_read(BOXES.assign(**change), tmp_path, format)
+    assert not any(tmp_path.iterdir())
+
+
+def test_rows_without_an_object_are_counted_in_messages(tmp_path):
+    boxes = pd.concat([WITH_EMPTY[3:], BOXES.assign(x_max=[0.3, 1.0, 0.5])], ignore_index=True)
+    with pytest.raises(BoxError, match="Row 3: the box is empty"):
+        written_and_read(boxes, tmp_path, "coco")
+
+
+def test_images_of_one_name_are_told_apart_or_refused(tmp_path):
+    boxes = BOXES[:2].assign(image=["one/a.jpg", "two/a.jpg"])
+    sizes = dict.fromkeys(boxes["image"], (200, 100))
+    write_annotations(boxes, tmp_path / "voc", "pascal_voc", images_dir=".", sizes=sizes)
+    assert sorted(path.name for path in (tmp_path / "voc").iterdir()) == ["one_a.xml", "two_a.xml"]
+    same(read_annotations(tmp_path / "voc", images_dir="."), boxes, 0.01)
+    boxes["image"] = ["a.jpg", "a.png"]
+    with pytest.raises(AnnotationError, match=r"a.txt is taken. Rename a.png"):
+        write_annotations(boxes, tmp_path / "yolo", "yolo", images_dir=".")
+
+
+def test_yolo_tells_images_of_one_name_apart_by_their_folders(tmp_path):
+    boxes = BOXES[:2].assign(image=["one/a.jpg", "two/a.jpg"])
+    for image in boxes["image"]:
+        path = tmp_path / "images" / image
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (20, 10)).save(path)
+    boxes["image"] = f"{tmp_path}/images/" + boxes["image"]
+    write_annotations(boxes, tmp_path / "texts", "yolo", images_dir=tmp_path / "images")
+    read = read_annotations(tmp_path / "texts", images_dir=tmp_path / "images")
+    same(read, boxes, 1e-6)
+
+
+def test_image_without_an_object_is_refused_for_labelbox(tmp_path):
+    with pytest.raises(AnnotationError, match=r"no image without an object, as c.jpg is"):
+        written_and_read(WITH_EMPTY, tmp_path, "labelbox")
+
+
+def test_missing_column_is_named(tmp_path):
+    with pytest.raises(AnnotationError, match=r"missing: \['image'\]"):
+        write_annotations(BOXES.drop(columns="image"), tmp_path / "a.csv", "snacks")
