@@ -13,6 +13,7 @@ _PUBLIC = {
     "dummy": "DummyLocalizer",
     "generator": "BoundingBoxGenerator",
     "history": "combine_histories",
+    "label_issues": "rank_label_issues",
     "localizer": "TUTORIAL_PARAMS SingleBoxLocalizer",
     "losses": "MeanIoU",
     "metrics": "IoUScore box_scorer iou_50_scorer localization_scorer mean_iou_scorer",

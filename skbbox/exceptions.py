@@ -9,6 +9,7 @@ __all__ = [
     "EngineError",
     "FeatureStoreError",
     "ImageError",
+    "ModelFileError",
     "SkbboxError",
     "SkbboxWarning",
     "TrainingDivergedError",
@@ -38,6 +39,10 @@ class FeatureStoreError(SkbboxError):
 
 class ImageError(SkbboxError):
     """An image is missing, unreadable or of a kind that cannot be used."""
+
+
+class ModelFileError(SkbboxError):
+    """A file of a fitted estimator cannot be written or read."""
 
 
 class WeightsError(SkbboxError):

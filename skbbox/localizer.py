@@ -60,6 +60,9 @@ DECODED_BYTES = 2**30
 VIEWS_IN_ALL = 4000
 VIEWS_OF_AN_IMAGE = (2, 20)
 
+#: What a fitted estimator is, beside its parameters.
+SAVED = ("classes_", "model_", "history_", "n_iter_", "n_features_in_", "_is_frozen")
+
 #: ``early_stopping="auto"`` sets images aside from this number on.
 MANY_IMAGES = 10_000
 
@@ -552,6 +555,73 @@ default="giou_l1"
         return predict_images(
             pooled, check_images(X).items, self.batch_size, self.verbose, self.engine
         )[0]
+
+    def save(self, path, *, overwrite=False):
+        """Write the fitted estimator into one file, which holds no code.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the file.
+        overwrite : bool, default=False
+            Whether a file that exists is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        FileExistsError
+            If the file exists.
+        ModelFileError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The file is a zip archive of JSON and arrays with check sums, written under another
+        name and renamed when it is whole. Of parameters that are code (a backbone or loss
+        function, callbacks), the name is kept, and :meth:`load` asks for them.
+        """
+        from .persistence import save_state
+
+        check_is_fitted(self)
+        fitted = {name: getattr(self, name) for name in SAVED}
+        save_state(path, self.get_params(deep=False), fitted, overwrite)
+
+    @classmethod
+    def load(cls, path, *, custom_objects=None):
+        """The fitted estimator of a file that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. It is not trusted: code in it is refused.
+        custom_objects : dict of str to object, default=None
+            Functions, callbacks and layers of your own that the estimator was made with, by
+            name.
+
+        Returns
+        -------
+        SingleBoxLocalizer
+            Predicts what the saved one does, bit for bit on the same machine.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ModelFileError
+            If it is damaged, holds what does not belong there, or needs `custom_objects`;
+            names what was found.
+        """
+        from .persistence import load_state
+        from .training import compile_model
+
+        parameters, fitted = load_state(path, custom_objects)
+        localizer = cls(**parameters)
+        for name in SAVED:
+            setattr(localizer, name, fitted[name])
+        localizer._set_model(localizer.model_, localizer._is_frozen)
+        compile_model(localizer.model_, **localizer._recipe())
+        return localizer
 
     def _check_parameters(self):
         from .engines import get_engine

@@ -1,13 +1,32 @@
-"""A Keras model as plain data, so that an estimator travels between processes."""
+"""An estimator as plain data: between processes, and in a file without code."""
 
+import hashlib
+import io
 import json
+import math
+import os
+import platform
+import uuid
+import zipfile
+from importlib import metadata
+from pathlib import Path
 
 import keras
+import numpy as np
 
-from .network import set_weights
+from .exceptions import ModelFileError
+from .network import set_weights, small_convnet
 from .seeds import preserved_random_state
 
-__all__ = ["pack_model", "unpack_model"]
+__all__ = ["load_state", "pack_model", "save_state", "unpack_model"]
+
+#: Of the files that are written; files of all earlier ones are read.
+FORMAT = 1
+ABOUT, CHECKSUMS = "about.json", "checksums.json"
+#: Packages whose classes a network in a file may be made of.
+TRUSTED = ("keras", "skbbox")
+#: Functions that are stored by name, as they come with skbbox.
+FUNCTIONS = {"small_convnet": small_convnet}
 
 
 def pack_model(model):
@@ -24,9 +43,279 @@ def pack_model(model):
     return {"config": json.dumps(config), "weights": model.get_weights()}
 
 
-def unpack_model(packed):
+def unpack_model(packed, custom_objects=None):
     """The model of :func:`pack_model`, with equal weights."""
     with preserved_random_state():
-        model = keras.models.model_from_json(packed["config"])
+        model = keras.models.model_from_json(packed["config"], custom_objects)
     set_weights(model, packed["weights"])
     return model
+
+
+def save_state(path, parameters, fitted, overwrite=False):
+    """Write parameters and what was fitted into one file, which holds no code.
+
+    Parameters
+    ----------
+    path : str or Path
+        A zip archive without compression: JSON, and arrays in NumPy's own form.
+    parameters : dict
+        Of an estimator, by name.
+    fitted : dict
+        What it learnt: values that JSON has, arrays of them, and Keras models.
+    overwrite : bool, default=False
+        Whether a file that exists is replaced.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists; give another path, or overwrite=True to replace what is there."
+        )
+    members = {}
+    about = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "parameters": _encoded(parameters, "parameters", members),
+        "fitted": _encoded(fitted, "fitted", members),
+    }
+    members[ABOUT] = json.dumps(about, indent=1).encode()
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+    members[CHECKSUMS] = json.dumps(sums, indent=1).encode()
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.writing")
+    try:
+        with open(unfinished, "wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, content in members.items():
+                    # Without the time, so that equal estimators give equal files.
+                    archive.writestr(zipfile.ZipInfo(name), content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be written: {error}. Make room there, or give another path."
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def load_state(path, custom_objects=None):
+    """Parameters and what was fitted, of a file that :func:`save_state` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    custom_objects : dict of str to object, default=None
+        What is code and therefore not in the file, by its name.
+
+    Returns
+    -------
+    parameters, fitted : dict
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, holds what does not belong there, is of a later version, or
+        needs code that is not given.
+    """
+    reader = _Reader(Path(path), custom_objects or {})
+    about = reader.about()
+    state = reader.decoded(about["parameters"]), reader.decoded(about["fitted"])
+    reader.refuse_others()
+    return state
+
+
+def _versions():
+    names = ("skbbox", "keras", "numpy", "scikit-learn")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+def _encoded(value, place, members):
+    """A value as JSON has it; arrays and models become members of the archive."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, list):
+        return [_encoded(part, f"{place}/{i}", members) for i, part in enumerate(value)]
+    if isinstance(value, tuple):
+        return {"tuple": _encoded(list(value), place, members)}
+    if isinstance(value, dict):
+        keys = [_encoded(key, place, members) for key in value]
+        parts = [_encoded(value[key], f"{place}/{key}", members) for key in value]
+        return {"dict": [list(pair) for pair in zip(keys, parts, strict=True)]}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "OUS":
+            return {"array": _encoded(value.tolist(), place, members)}
+        return {"member": _add_array(value, f"{place}.npy", members)}
+    if isinstance(value, keras.Model):
+        packed = pack_model(value)
+        members[f"{place}.json"] = packed["config"].encode()
+        for number, weights in enumerate(packed["weights"]):
+            _add_array(weights, f"{place}/{number:04}.npy", members)
+        return {"model": place, "weights": len(packed["weights"])}
+    if isinstance(value, (keras.optimizers.Optimizer, keras.losses.Loss)):
+        return {"keras": keras.saving.serialize_keras_object(value)}
+    return {"object": getattr(value, "__qualname__", type(value).__qualname__)}
+
+
+def _add_array(array, name, members):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    members[name] = file.getvalue()
+    return name
+
+
+class _Reader:
+    """One file, of which nothing is believed that is not checked."""
+
+    def __init__(self, path, custom_objects):
+        self.path, self.custom_objects = path, custom_objects
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} does not exist (working directory: {Path.cwd()}); give the path of a "
+                "file that save wrote."
+            )
+        self.members = self._members()
+        self.used = {ABOUT, CHECKSUMS}
+
+    def fail(self, message):
+        raise ModelFileError(f"{self.path}: {message}")
+
+    def _members(self):
+        """Content of each member, whose check sum is right."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                members = {}
+                for info in archive.infolist():
+                    if info.filename in members:
+                        self.fail(f"the member {info.filename!r} is there twice.")
+                    if info.compress_type != zipfile.ZIP_STORED:
+                        self.fail(
+                            f"the member {info.filename!r} is compressed, which save never does."
+                        )
+                    if info.file_size > self.path.stat().st_size:
+                        self.fail(
+                            f"the member {info.filename!r} says that it is larger than the file."
+                        )
+                    members[info.filename] = archive.read(info)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+            self.fail(f"this is no file that save wrote, or it is damaged: {error}.")
+        for name in (ABOUT, CHECKSUMS):
+            if name not in members:
+                self.fail(f"this is no file that save wrote; {name} is missing.")
+        sums = self._json(members[CHECKSUMS], CHECKSUMS)
+        for name, content in members.items():
+            if name == CHECKSUMS:
+                continue
+            if not isinstance(sums, dict) or name not in sums:
+                self.fail(f"the member {name!r} does not belong here.")
+            if hashlib.sha256(content).hexdigest() != sums[name]:
+                self.fail(f"the check sum of {name!r} differs; the file is damaged.")
+        missing = sorted(set(sums) - set(members))
+        if missing:
+            self.fail(f"the member {missing[0]!r} is missing.")
+        return members
+
+    def about(self):
+        about = self._json(self.members[ABOUT], ABOUT)
+        if not isinstance(about, dict) or not {"format", "parameters", "fitted"} <= about.keys():
+            self.fail(f"{ABOUT} is not what save writes.")
+        if about["format"] != FORMAT:
+            self.fail(
+                f"written in form {about['format']!r} of these files, by "
+                f"{about.get('versions')}; this version reads form {FORMAT}. Install a later one."
+            )
+        return about
+
+    def refuse_others(self):
+        """Refuse members that nothing in the file names."""
+        for name in sorted(set(self.members) - self.used):
+            self.fail(f"the member {name!r} does not belong here.")
+
+    def decoded(self, value):
+        """The value of :func:`_encoded`."""
+        try:
+            return self._decoded(value)
+        except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
+            if isinstance(error, ModelFileError):
+                raise
+            self.fail(f"this is not what save writes: {error!r}.")
+
+    def _decoded(self, value):
+        if isinstance(value, list):
+            return [self._decoded(part) for part in value]
+        if not isinstance(value, dict):
+            return value
+        if "tuple" in value:
+            return tuple(self._decoded(value["tuple"]))
+        if "dict" in value:
+            return {self._decoded(key): self._decoded(part) for key, part in value["dict"]}
+        if "array" in value:
+            return np.array(self._decoded(value["array"]), dtype=object)
+        if "member" in value:
+            return self._array(value["member"])
+        if "model" in value:
+            return self._model(value["model"], value["weights"])
+        if "keras" in value:
+            self._check_classes(value["keras"])
+            return keras.saving.deserialize_keras_object(value["keras"], self.custom_objects)
+        name = value["object"]
+        if name in self.custom_objects:
+            return self.custom_objects[name]
+        if name in FUNCTIONS:
+            return FUNCTIONS[name]
+        return self.fail(
+            f"{name} is code, which is not in the file; pass custom_objects={{{name!r}: ...}}."
+        )
+
+    def _model(self, place, n_weights):
+        name = f"{place}.json"
+        config = self.members[name]
+        self.used.add(name)
+        self._check_classes(self._json(config, name))
+        weights = [self._array(f"{place}/{number:04}.npy") for number in range(n_weights)]
+        return unpack_model({"config": config.decode(), "weights": weights}, self.custom_objects)
+
+    def _array(self, name):
+        file = io.BytesIO(self.members[name])
+        self.used.add(name)
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            self.fail(f"{name} is in form {version} of NumPy's files, which save does not write.")
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        content = file.read()
+        if dtype.hasobject or in_columns or math.prod(shape) * dtype.itemsize != len(content):
+            self.fail(f"{name} does not hold the array that it says.")
+        return np.frombuffer(content, dtype).reshape(shape).copy()
+
+    def _check_classes(self, config):
+        """Refuse classes that are neither Keras's nor ours nor given."""
+        if isinstance(config, list):
+            for part in config:
+                self._check_classes(part)
+        if not isinstance(config, dict):
+            return
+        name = config.get("class_name")
+        if name in ("Lambda", "function", "__lambda__") and name not in self.custom_objects:
+            self.fail(f"the network holds code ({name}), which is refused.")
+        module = config.get("module")
+        trusted = module is None or str(module).split(".")[0] in TRUSTED
+        if not trusted and name not in self.custom_objects:
+            self.fail(
+                f"the network needs {name} of {module}, which is code; pass "
+                f"custom_objects={{{name!r}: ...}} if you trust it."
+            )
+        if module is None and name is not None and config.get("registered_name") is not None:
+            registered = str(config["registered_name"])
+            if name not in self.custom_objects and not registered.startswith("skbbox>"):
+                self.fail(f"the network needs {registered}; pass custom_objects={{{name!r}: ...}}.")
+        for part in config.values():
+            self._check_classes(part)
+
+    def _json(self, content, name):
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            return self.fail(f"{name} is not JSON: {error}.")

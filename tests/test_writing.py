@@ -18,6 +18,11 @@ SIDES = list(TARGET_COLUMNS[1:])
 SIZES = {f"{name}.jpg": (200, 100) for name in "abc"}
 
 
+@pytest.fixture(autouse=True)
+def in_a_folder_without_images(tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+
+
 def table(*rows, **extra):
     return pd.DataFrame(rows, columns=["image", *TARGET_COLUMNS]).assign(**extra)
 

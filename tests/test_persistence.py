@@ -1,0 +1,315 @@
+"""A fitted estimator in a file: what comes back, and what is refused."""
+
+import copy
+import json
+import pickle
+import zipfile
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_localizer
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from skbbox import SingleBoxLocalizer
+from skbbox.exceptions import ModelFileError
+
+
+@pytest.fixture(scope="module")
+def file(fitted, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model.skbbox"
+    fitted.save(path)
+    return path
+
+
+def members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def written(path, contents, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+def with_sums(contents):
+    """The members with check sums that fit, as whoever wants to harm would write them."""
+    import hashlib
+
+    others = {name: content for name, content in contents.items() if name != "checksums.json"}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in others.items()}
+    return others | {"checksums.json": json.dumps(sums).encode()}
+
+
+# ---------------------------------------------------------------- what comes back
+
+
+def test_loaded_estimator_predicts_the_same_bit_for_bit(fitted, file, shapes):
+    loaded = SingleBoxLocalizer.load(file)
+    X, y = shapes
+    pd.testing.assert_frame_equal(loaded.predict(X), fitted.predict(X), check_exact=True)
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert loaded.score(X, y) == fitted.score(X, y)
+
+
+def test_loaded_estimator_has_parameters_classes_and_history(fitted, file):
+    loaded = SingleBoxLocalizer.load(file)
+    assert loaded.get_params() == fitted.get_params()
+    assert loaded.classes_.tolist() == fitted.classes_.tolist()
+    assert loaded.classes_.dtype == fitted.classes_.dtype
+    assert loaded.history_ == fitted.history_
+    assert (loaded.n_iter_, loaded.n_features_in_) == (fitted.n_iter_, 1)
+
+
+def test_frozen_backbone_that_is_a_model_comes_back(frozen_backbone, shapes, tmp_path):
+    X, y = shapes
+    fitted = small_localizer(backbone=frozen_backbone, weights="imagenet").fit(X, y)
+    fitted.save(tmp_path / "m")
+    loaded = SingleBoxLocalizer.load(tmp_path / "m")
+    pd.testing.assert_frame_equal(loaded.predict(X), fitted.predict(X), check_exact=True)
+    again = clone(loaded).fit(X, y)
+    pd.testing.assert_frame_equal(again.predict(X), fitted.predict(X), check_exact=True)
+
+
+def test_estimator_of_boxes_alone_comes_back(shapes, tmp_path):
+    X, y = shapes
+    fitted = small_localizer(epochs=1).fit(X, y.drop(columns="class_name"))
+    fitted.save(tmp_path / "m")
+    loaded = SingleBoxLocalizer.load(tmp_path / "m")
+    assert loaded.classes_ is None
+    pd.testing.assert_frame_equal(loaded.predict(X), fitted.predict(X), check_exact=True)
+
+
+def test_parameters_of_every_kind_come_back(shapes, tmp_path):
+    X, y = shapes
+    names = sorted(set(y["class_name"]))
+    fitted = small_localizer(
+        epochs=1,
+        image_size=(32, 24),
+        class_weight=dict.fromkeys(names, 2.0),
+        optimizer=keras.optimizers.SGD(momentum=0.5),
+        l2=np.float64(0.01),
+        memory=tmp_path / "features",
+    ).fit(X, y)
+    fitted.save(tmp_path / "m")
+    loaded = SingleBoxLocalizer.load(tmp_path / "m").get_params()
+    assert loaded["image_size"] == (32, 24)
+    assert loaded["class_weight"] == dict.fromkeys(names, 2.0)
+    assert loaded["optimizer"].momentum == 0.5
+    assert loaded["l2"] == 0.01
+    assert loaded["memory"] == str(tmp_path / "features")
+
+
+def tiny_backbone(input_shape):
+    pixels = keras.Input(input_shape)
+    x = keras.layers.Conv2D(4, 3, strides=8, activation="relu")(pixels)
+    return keras.Model(pixels, x, name="tiny_backbone")
+
+
+def test_code_is_asked_for_by_its_name(shapes, tmp_path):
+    X, y = shapes
+    callback = keras.callbacks.TerminateOnNaN()
+    fitted = small_localizer(epochs=1, backbone=tiny_backbone, callbacks=[callback]).fit(X, y)
+    fitted.save(tmp_path / "m")
+    with pytest.raises(ModelFileError, match=r"tiny_backbone is code.*custom_objects=\{'tiny"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+    given = {"tiny_backbone": tiny_backbone, "TerminateOnNaN": callback}
+    loaded = SingleBoxLocalizer.load(tmp_path / "m", custom_objects=given)
+    assert loaded.backbone is tiny_backbone
+    assert loaded.callbacks == [callback]
+    pd.testing.assert_frame_equal(loaded.predict(X), fitted.predict(X), check_exact=True)
+
+
+def test_loaded_estimator_can_be_saved_copied_and_pickled(file, shapes, tmp_path):
+    loaded = SingleBoxLocalizer.load(file)
+    loaded.save(tmp_path / "m")
+    assert members(tmp_path / "m") == members(file)
+    for other in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
+        pd.testing.assert_frame_equal(other.predict(shapes[0]), loaded.predict(shapes[0]))
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_file_holds_json_and_arrays_alone(file):
+    for name, content in members(file).items():
+        if name.endswith(".json"):
+            json.loads(content)
+        else:
+            assert name.endswith(".npy")
+            assert content.startswith(b"\x93NUMPY")
+            assert b"O'" not in content[:128]
+
+
+def test_equal_estimators_give_equal_files(fitted, file, tmp_path):
+    fitted.save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == file.read_bytes()
+
+
+def test_file_that_exists_is_replaced_only_when_told(fitted, tmp_path):
+    path = tmp_path / "m"
+    path.write_text("precious")
+    with pytest.raises(FileExistsError, match=r"m exists.*overwrite=True"):
+        fitted.save(path)
+    assert path.read_text() == "precious"
+    fitted.save(path, overwrite=True)
+    assert SingleBoxLocalizer.load(path).n_iter_ == fitted.n_iter_
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folder_that_is_not_there_is_named(fitted, tmp_path):
+    with pytest.raises(ModelFileError, match=r"nowhere.m cannot be written"):
+        fitted.save(tmp_path / "nowhere" / "m")
+
+
+def test_estimator_that_is_not_fitted_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        small_localizer().save(tmp_path / "m")
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        SingleBoxLocalizer.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04K\x01.", b"\0" * 1000])
+def test_file_that_is_something_else_is_refused(tmp_path, content):
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"m: this is no file that save wrote"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_file_that_is_cut_off_is_refused(file, tmp_path, share):
+    content = file.read_bytes()
+    (tmp_path / "m").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ModelFileError, match="damaged"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+def test_bytes_that_changed_are_refused(file, tmp_path):
+    random = np.random.RandomState(0)
+    content = file.read_bytes()
+    for _ in range(100):
+        damaged = bytearray(content)
+        damaged[random.randint(len(damaged))] ^= 1 << random.randint(8)
+        (tmp_path / "m").write_bytes(damaged)
+        # What no reader looks at, such as a time, may change.
+        try:
+            SingleBoxLocalizer.load(tmp_path / "m")
+        except ModelFileError:
+            continue
+        assert members(tmp_path / "m") == members(file)
+
+
+def lambda_network(contents):
+    name = "fitted/model_.json"
+    config = json.loads(contents[name])
+    config["config"]["layers"][1]["class_name"] = "Lambda"
+    return contents | {name: json.dumps(config).encode()}
+
+
+def foreign_class(contents):
+    name = "fitted/model_.json"
+    config = json.loads(contents[name])
+    config["config"]["layers"][1] |= {"module": "os", "class_name": "system"}
+    return contents | {name: json.dumps(config).encode()}
+
+
+def later_form(contents):
+    about = json.loads(contents["about.json"]) | {"format": 99}
+    return contents | {"about.json": json.dumps(about).encode()}
+
+
+def pickled_array(contents):
+    import io
+
+    file = io.BytesIO()
+    np.save(file, np.array([print], dtype=object), allow_pickle=True)
+    return contents | {"fitted/model_/0000.npy": file.getvalue()}
+
+
+def huge_array(contents):
+    header = (
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,), }"
+    )
+    return contents | {"fitted/model_/0000.npy": header.ljust(127) + b"\n"}
+
+
+def of_another_shape(contents):
+    import io
+
+    file = io.BytesIO()
+    np.save(file, np.zeros(3, np.float32))
+    return contents | {"fitted/model_/0000.npy": file.getvalue()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda_network, r"the network holds code \(Lambda\)"),
+        (foreign_class, "the network needs system of os, which is code"),
+        (later_form, "written in form 99"),
+        (pickled_array, "does not hold the array"),
+        (huge_array, "does not hold the array"),
+        (of_another_shape, "this is not what save writes"),
+        (lambda contents: contents | {"about.json": b"{}"}, "about.json is not what save writes"),
+        (lambda contents: contents | {"about.json": b"{"}, "about.json is not JSON"),
+    ],
+)
+def test_member_that_would_do_harm_is_refused(file, tmp_path, change, message):
+    written(tmp_path / "m", with_sums(change(members(file))))
+    with pytest.raises(ModelFileError, match=message):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["../../evil.py", "/etc/evil", "evil.py"])
+def test_member_that_does_not_belong_there_is_refused(file, tmp_path, name):
+    contents = members(file)
+    written(tmp_path / "m", contents | {name: b"evil"})
+    with pytest.raises(ModelFileError, match=rf"the member '{name}' does not belong here"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+    written(tmp_path / "m", with_sums(contents | {name: b"evil"}))
+    with pytest.raises(ModelFileError, match=rf"the member '{name}' does not belong here"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+def test_member_that_is_missing_is_named(file, tmp_path):
+    contents = members(file)
+    del contents["fitted/model_/0000.npy"]
+    written(tmp_path / "m", contents)
+    with pytest.raises(ModelFileError, match=r"the member 'fitted/model_/0000.npy' is missing"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+def test_member_that_changed_is_named(file, tmp_path):
+    contents = members(file)
+    contents["fitted/model_/0000.npy"] += b"x"
+    written(tmp_path / "m", contents)
+    with pytest.raises(ModelFileError, match=r"check sum of 'fitted/model_/0000.npy' differs"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+def test_archive_that_is_compressed_is_refused(file, tmp_path):
+    # A few kilobytes may become gigabytes.
+    contents = members(file) | {"bomb": b"\0" * 10_000_000}
+    written(tmp_path / "m", contents, zipfile.ZIP_DEFLATED)
+    with pytest.raises(ModelFileError, match="is compressed"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_member_that_is_there_twice_is_refused(file, tmp_path):
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        for name, content in members(file).items():
+            archive.writestr(name, content)
+        archive.writestr("about.json", b"{}")
+    with pytest.raises(ModelFileError, match=r"'about\.json. is there twice"):
+        SingleBoxLocalizer.load(tmp_path / "m")
