@@ -68,11 +68,11 @@ def with_errors(y, random_state):
     n = round(PLANTED * len(y))
     rows = random_state.choice(len(y), 2 * n, replace=False)
     moved, swapped = rows[:n], rows[n:]
-    boxes = y[SIDES].to_numpy()
+    boxes = y[SIDES].to_numpy(copy=True)
     for row in moved:
         boxes[row] = elsewhere(boxes[row], random_state)
     y[SIDES] = boxes
-    names = y["class_name"].to_numpy(dtype=object)
+    names = y["class_name"].to_numpy(dtype=object, copy=True)
     for row in swapped:
         others = sorted(set(names) - {names[row]})
         names[row] = others[random_state.randint(len(others))]

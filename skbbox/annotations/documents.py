@@ -94,6 +94,12 @@ class Document:
         except UnicodeDecodeError as error:
             raise self._not_decodable(error) from None
 
+    def lines(self):
+        """Places and texts of the lines of a text file that are not blank."""
+        for number, text in enumerate(self.text().split("\n"), start=1):
+            if text.strip():
+                yield Line(self.path, number), text.rstrip("\r")
+
     def rows(self):
         """Line numbers and fields of the lines of a CSV file that are not blank."""
         with self.path.open(encoding=self.encoding, newline="") as file:
@@ -341,11 +347,8 @@ class Element:
         for child in self.element:
             if not tags or child.tag in tags:
                 number = numbers[child.tag] = numbers.get(child.tag, 0) + 1
-                place = (
-                    f"{self.place}, {child.tag} {number}"
-                    if self.place
-                    else (f"{child.tag} {number}")
-                )
+                below = f"{child.tag} {number}"
+                place = f"{self.place}, {below}" if self.place else below
                 yield Element(child, self.path, place)
 
     def child(self, tag):

@@ -43,7 +43,7 @@ class ImageFiles:
             name = name.replace("\\", "/")
         if not name or name.endswith("/"):
             _fail(file, record, f"the name of the image is empty. Received: {record.image!r}.")
-        if name[0] == "/" or name[1:2] == ":" or ".." in name or "\0" in name:
+        if name[0] == "/" or name[1:3] == ":/" or ".." in name or "\0" in name:
             name = self._inside(name, folder)
             if name is None:
                 _fail(
@@ -93,7 +93,7 @@ class ImageFiles:
 
     def _inside(self, name, folder):
         """The name relative to a folder, or None where it is not in there."""
-        if "\0" in name or name[1:2] == ":":
+        if "\0" in name or name[1:3] == ":/":
             return None
         if name[0] != "/":
             return None if ".." in name.split("/") else name

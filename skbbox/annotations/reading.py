@@ -230,10 +230,9 @@ def _readers(documents, options):
                 stacklevel=3,
             )
         names = [next(iter(shown)) if name is None else name for name in names]
-    if len(shown) > 1 or None in names:
-        shown |= (
-            {"Pascal VOC's form": str(documents[names.index(None)].path)} if None in names else {}
-        )
+    if None in names:
+        shown["VOC of an unknown tool"] = str(documents[names.index(None)].path)
+    if len(shown) > 1:
         raise AnnotationError(
             f"There are files of several formats, such as {shown}; name the one that counts with "
             "format=, or give a pattern such as 'folder/*.xml'."
@@ -262,12 +261,8 @@ def _rows(documents, readers, options, images):
     for document, reader in zip(documents, readers, strict=True):
         for record in reader.read(document, options):
             path = images.path(record, document.path)
-            yield (
-                path,
-                record.class_name,
-                _normalised(record, path, document, options, images),
-                (record.extra),
-            )
+            box = _normalised(record, path, document, options, images)
+            yield path, record.class_name, box, record.extra
             if reader is yolo:
                 paths.append(path)
         document.forget()
@@ -278,9 +273,8 @@ def _rows(documents, readers, options, images):
 def _normalised(record, path, document, options, images):
     if record.box is None:
         return None
-    size = record.size or images.size(record, path, document.path)
+    width, height = record.size or images.size(record, path, document.path)
     x_min, x_max, y_min, y_max = record.box
-    width, height = size
     if options.y_origin == "bottom":
         y_min, y_max = height - y_max, height - y_min
     return x_min / width, x_max / width, y_min / height, y_max / height

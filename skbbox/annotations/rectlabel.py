@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from . import coco, pascal_voc, yolo
 from .createml import centred_box
-from .documents import Line, Node
+from .documents import Node
 from .record import of_image
 
 __all__ = ["read", "recognises"]
@@ -43,10 +43,9 @@ def _read_csv(document, options):
         document.fail(
             f"the first line of RectLabel's CSV is path,annotations. Received: {document.header()}."
         )
-    for line, text in enumerate(document.text().splitlines(), start=1):
-        if line == 1 or not text.strip():
+    for number, (place, text) in enumerate(document.lines()):
+        if number == 0:
             continue
-        place = Line(document.path, line)
         path, cell = _split(text, place)
         # The path is that of the computer on which it was written.
         path = PurePosixPath(path.replace("\\", "/"))

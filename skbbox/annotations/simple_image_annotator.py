@@ -1,6 +1,6 @@
 """Simple Image Annotator: CSV without quotes, in which names may hold commas."""
 
-from .documents import Line, parse_numbers
+from .documents import parse_numbers
 from .record import BoxRecord
 
 __all__ = ["read", "recognises"]
@@ -23,11 +23,10 @@ def recognises(document):
 
 def read(document, options):
     """Records of the CSV; with ``--out``, the tool writes no header, and appends."""
-    for number, text in enumerate(document.text().splitlines(), start=1):
-        if not text.strip() or text.strip() == HEADER:
+    for place, text in document.lines():
+        if text.strip() == HEADER:
             continue
         fields = text.split(",")
-        place = Line(document.path, number)
         if len(fields) < 7:
             place.fail(f"7 fields or more are wanted. Received {len(fields)}.")
         # Names of images and of classes may hold commas; the number between them has none.

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from ..exceptions import AnnotationError
 from .class_names import find_class_names
-from .documents import Line, Node, parse_numbers
+from .documents import Node, parse_numbers
 from .record import AnyEnding, BoxRecord
 
 __all__ = ["is_side_file", "read", "recognises", "write"]
@@ -45,14 +45,12 @@ def read(document, options):
         options.names_beside[folder] = find_class_names(folder)
     names = options.names_beside[folder]
     empty = True
-    for line, text in enumerate(document.text().splitlines(), start=1):
+    for line, text in document.lines():
         fields = text.split()
-        if fields:
-            place = Line(document.path, line)
-            box = _box(fields, place, options)
-            if box is not None:
-                empty = False
-                yield BoxRecord(place, image, _class_name(fields[0], place, options, names), box)
+        box = _box(fields, line, options)
+        if box is not None:
+            empty = False
+            yield BoxRecord(line, image, _class_name(fields[0], line, options, names), box)
     if empty:
         yield BoxRecord(Node(None, document.path), image)
 
