@@ -25,6 +25,11 @@ FORMAT = 1
 ABOUT, CHECKSUMS = "about.json", "checksums.json"
 #: Packages whose classes a network in a file may be made of.
 TRUSTED = ("keras", "skbbox")
+#: Of Keras, what runs code of the file's, or reads other files.
+REFUSED = (
+    *("Lambda", "function", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+    *("TFSMLayer", "StringLookup", "IntegerLookup", "TextVectorization"),
+)
 #: Functions that are stored by name, as they come with skbbox.
 FUNCTIONS = {"small_convnet": small_convnet}
 
@@ -298,7 +303,7 @@ class _Reader:
         if not isinstance(config, dict):
             return
         name = config.get("class_name")
-        if name in ("Lambda", "function", "__lambda__") and name not in self.custom_objects:
+        if name in REFUSED and name not in self.custom_objects:
             self.fail(f"the network holds code ({name}), which is refused.")
         module = config.get("module")
         trusted = module is None or str(module).split(".")[0] in TRUSTED
