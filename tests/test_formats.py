@@ -773,6 +773,7 @@ def test_folder_and_pattern_give_the_files_in_order_of_their_names(write, tmp_pa
     write("1.txt", "0 0.2 0.3 0.2 0.4\n")
     write("README.txt", "about\n")
     write("train.txt", "images/1.jpg\n")
+    write("ImageSets/Main/cats.txt", "1\n2\n")
     expected = [("1.jpg", "0", *BOX), ("2.jpg", "1", *BOX)]
     assert rows_of(read_annotations(tmp_path), tmp_path) == expected
     assert rows_of(read_annotations(tmp_path / "[12].txt"), tmp_path) == expected

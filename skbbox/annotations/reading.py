@@ -57,8 +57,8 @@ VOC_TOOLS = ("rectlabel", "cvat", "labelimg", "pascal_voc")
 
 #: Ends of names of annotation files in a folder.
 ENDINGS = (".csv", ".json", ".jsonl", ".ndjson", ".txt", ".xml")
-#: Beginnings of names of texts in a folder that are about the files, not annotations.
-ABOUT = ("readme", "license", "licence", "changelog")
+#: Beginnings of names of files in a folder that are about the others, not annotations.
+ABOUT = ("readme", "license", "licence", "changelog", "class-descriptions")
 
 
 def read_annotations(
@@ -184,7 +184,7 @@ def _names(class_names):
 def _documents(source):
     """The annotation files of a file, a folder or a pattern, in order of their names."""
     if source.is_dir():
-        paths = [path for path in sorted(source.rglob("*")) if _may_hold_boxes(path)]
+        paths = [path for path in sorted(source.rglob("*")) if _may_hold_boxes(path, source)]
         if not paths:
             raise AnnotationError(
                 f"{source} holds no annotation file, that is none which ends in "
@@ -203,9 +203,11 @@ def _documents(source):
     return [Document(path) for path in paths]
 
 
-def _may_hold_boxes(path):
+def _may_hold_boxes(path, folder):
     name = path.name.lower()
     about = name.startswith(ABOUT) or yolo.is_side_file(path)
+    # Pascal VOC lists there which images are for what.
+    about = about or "ImageSets" in path.relative_to(folder).parts
     return name.endswith(ENDINGS) and not about and path.is_file()
 
 

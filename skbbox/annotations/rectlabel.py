@@ -70,8 +70,10 @@ def _split(text, place):
 
 def _thing(thing, options):
     kind = thing["type"].text() if "type" in thing else "rectangle"
-    if kind == "rectangle":
+    if thing["coordinates"].is_object:
         box = centred_box(thing["coordinates"])
+        if kind != "rectangle":
+            box = options.around(thing, kind, box)
     else:
         points = [(p["x"].number(), p["y"].number()) for p in thing["coordinates"].list()]
         box = options.around(thing, kind, points)

@@ -17,7 +17,10 @@ EMPTY = "empty or missing txt"
 NEEDS_SIZES = False
 
 #: Files beside those with boxes, which hold names or lists.
-SIDE_FILES = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "notes.txt")
+SIDE_FILES = (
+    *("classes.txt", "train.txt", "val.txt", "valid.txt", "validation.txt", "test.txt"),
+    *("trainval.txt", "default.txt", "labels.txt", "labelmap.txt", "notes.txt"),
+)
 _ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4,}\s*$")
 
 
