@@ -311,6 +311,12 @@ def test_image_that_cannot_be_read_is_dropped(pictures):
     assert actions == [[1, "missing image", "dropped"]]
 
 
+def test_wrong_folder_does_not_cost_all_the_rows():
+    with pytest.warns(SkbboxWarning, match=r"none of the images exists, the first being a\.jpg"):
+        result = clean_annotations(table(row(), row(image="b.jpg")))
+    assert result["image"].tolist() == ["a.jpg", "b.jpg"]
+
+
 def test_images_without_an_object_index_and_columns_stay():
     boxes = table(row(None, [np.nan] * 4), row(), row(), note=list("xyz")).set_axis([5, 6, 6])
     result, _ = cleaned(boxes)

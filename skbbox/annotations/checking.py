@@ -378,7 +378,8 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
     boxes : DataFrame
         As :func:`read_annotations` returns it. It is not changed.
     open_images : bool, default=True
-        Whether images are read, for those that are missing or damaged and for sizes.
+        Whether images are read, for those that are missing or damaged and for sizes. Where
+        none of them exists, they are not looked at.
     duplicate_iou : float, default=0.9
         IoU in 0..1 from which on two boxes of one class on one image are the same; the first
         stays.
@@ -393,7 +394,7 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
     Warns
     -----
     SkbboxWarning
-        If something was done, with the numbers of each.
+        If something was done, with the numbers of each; if none of the images exists.
 
     Raises
     ------
@@ -422,6 +423,16 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
     def note(row, problem, action, detail):
         done.append((row, table.images[row], problem, action, detail))
 
+    if open_images and len(boxes) and not any(map(os.path.exists, table.images)):
+        # A wrong folder must not cost all the rows.
+        warnings.warn(
+            f"clean_annotations: none of the images exists, the first being {table.images[0]}, so "
+            "they were not looked at. Correct images_dir= of read_annotations, or pass "
+            "open_images=False.",
+            SkbboxWarning,
+            stacklevel=2,
+        )
+        open_images = False
     dropped = _unreadable(table, note) if open_images else set()
     _unify_classes(table, note)
     for row in range(len(boxes)):
