@@ -40,7 +40,7 @@ N_THREADS = min(os.cpu_count() or 1, 8)
 AHEAD = 2
 
 #: Views of images that are looked for, computed and kept at a time.
-BLOCK = 1024
+BLOCK = 512
 
 #: A network of which no features are kept is converted for another engine for so many images.
 WORTH_CONVERTING = 1000
@@ -153,8 +153,8 @@ class FrozenBackbone:
         keeps = self._n_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         boxes = np.full((len(items), 4), np.nan)
         blocks = self._blocks(items, boxes, views_of(None, 1), self._store(), verbose, keeps)
-        for block in blocks:
-            yield Features(block, boxes[: len(block)], self.shapes)
+        # Not by a name, which would hold a block while the next one is computed.
+        return (Features(block, boxes[: len(block)], self.shapes) for block in blocks)
 
     def _n_bytes(self, n_views):
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
@@ -166,7 +166,7 @@ class FrozenBackbone:
         """Lists of the records of each row's views, block by block."""
         progress = keras.utils.Progbar(len(items) * len(views), verbose=verbose)
         rows_at_once = max(1, BLOCK // len(views))
-        with ThreadPoolExecutor(N_THREADS) as pool:
+        with ThreadPoolExecutor(N_THREADS) as pool, ThreadPoolExecutor(AHEAD) as computing:
             for start in range(0, len(items), rows_at_once):
                 rows = range(start, min(start + rows_at_once, len(items)))
                 contents = pool.map(functools.partial(_content, items), rows)
@@ -182,10 +182,15 @@ class FrozenBackbone:
                         if key not in records:
                             missing.setdefault(key, at)
                     if missing:
-                        computed = self._computed(items, boxes, views, missing, pool)
+                        computed = self._computed(items, boxes, views, missing, pool, computing)
                         records |= store.add(computed) if keeps else computed
+                        del computed
                 progress.add(len(keys))
-                yield [[records[keys[row, number]] for number in range(len(views))] for row in rows]
+                block = [[records[keys[row, view]] for view in range(len(views))] for row in rows]
+                del records
+                yield block
+                # Whoever takes a block may let go of it before the next one is computed.
+                del block
 
     def _key(self, content, number, box):
         # The image as it is does not depend on a box, so predict can find it.
@@ -194,8 +199,11 @@ class FrozenBackbone:
         parts = (self.identity, content, seen, shown)
         return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
 
-    def _computed(self, items, boxes, views, missing, pool):
-        """Records of the keys of `missing`, whose values are row and number of a view."""
+    def _computed(self, items, boxes, views, missing, pool, computing):
+        """Records of the keys of `missing`, whose values are row and number of a view.
+
+        The threads of `pool` decode, those of `computing` compute.
+        """
         numbers = {}
         for row, number in missing.values():
             numbers.setdefault(row, []).append(number)
@@ -223,9 +231,8 @@ class FrozenBackbone:
         batches = iter(lambda: list(islice(seen, self.batch_size)), [])
         keys, records = iter(missing), {}
         # While one batch is made ready and put away, another one is computed.
-        with ThreadPoolExecutor(AHEAD) as computing:
-            for computed in _ahead(computing, compute, batches, AHEAD):
-                records.update((next(keys), record) for record in computed)
+        for computed in _ahead(computing, compute, batches, AHEAD):
+            records.update((next(keys), record) for record in computed)
         return records
 
 
@@ -326,6 +333,8 @@ def predict_features(model, blocks, n_images, batch_size):
                 rows = range(start, min(start + batch_size, len(features)))
                 maps = features.maps(rows, [0] * len(rows))
                 outputs.append(in_graph(network, maps, min(batch_size, n_images)))
+            # Before the next block is computed, which takes as much memory.
+            del features, maps
     return _joined(outputs)
 
 
