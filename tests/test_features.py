@@ -1,6 +1,7 @@
 """Features of a frozen backbone: computed once, kept, shared."""
 
 import shutil
+import weakref
 
 import joblib
 import keras
@@ -14,7 +15,7 @@ from skbbox import features as room
 from skbbox.augmentation import views
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import FeatureStoreError, ImageError
-from skbbox.features import FrozenBackbone, forget_features
+from skbbox.features import FrozenBackbone, forget_features, predict_features
 from skbbox.network import small_convnet
 
 BOXES = make_shapes(12, image_size=32, random_state=0)[1][
@@ -133,6 +134,33 @@ def test_predict_and_fit_share_features(extractor, images):
     features = compute(extractor, images)
     (block,) = FrozenBackbone(extractor, 4).feature_blocks(images)
     assert block.records[5][0].values is features.records[5][0].values
+
+
+class LetGo:
+    """Gives blocks on, and fails if one is held while the next one is computed."""
+
+    def __init__(self, blocks):
+        self.blocks, self.given = blocks, []
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        assert all(block() is None for block in self.given)
+        block = next(self.blocks)
+        self.given += [weakref.ref(block), weakref.ref(block.records[0][0].values)]
+        return block
+
+
+def test_predict_holds_one_block_of_features_at_a_time(extractor, images, monkeypatch):
+    monkeypatch.setattr(room, "BLOCK", 5)
+    monkeypatch.setattr(room, "PREDICTED_BYTES", 0)
+    features = keras.Input(extractor.output_shape[1:])
+    heads = keras.Model(features, keras.layers.GlobalAveragePooling2D()(features))
+    blocks = LetGo(FrozenBackbone(extractor, 4).feature_blocks(images))
+    (outputs,) = predict_features(heads, blocks, len(images), 4)
+    assert outputs.shape[0] == len(images)
+    assert len(blocks.given) == 2 * 3
 
 
 def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
