@@ -153,8 +153,8 @@ class FrozenBackbone:
         keeps = self._n_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         boxes = np.full((len(items), 4), np.nan)
         blocks = self._blocks(items, boxes, views_of(None, 1), self._store(), verbose, keeps)
-        # Not by a name, which would hold a block while the next one is computed.
-        return (Features(block, boxes[: len(block)], self.shapes) for block in blocks)
+        # No loop, whose name would hold a block while the next one is computed.
+        return map(lambda block: Features(block, boxes[: len(block)], self.shapes), blocks)
 
     def _n_bytes(self, n_views):
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
@@ -163,34 +163,36 @@ class FrozenBackbone:
         return _kept if self.folder is None else _file_store(os.path.abspath(self.folder))
 
     def _blocks(self, items, boxes, views, store, verbose, keeps=True):
-        """Lists of the records of each row's views, block by block."""
+        """Lists of the records of each row's views, block by block.
+
+        Nothing here holds a block, so that it can be let go of before the next one is computed.
+        """
         progress = keras.utils.Progbar(len(items) * len(views), verbose=verbose)
         rows_at_once = max(1, BLOCK // len(views))
         with ThreadPoolExecutor(N_THREADS) as pool, ThreadPoolExecutor(AHEAD) as computing:
             for start in range(0, len(items), rows_at_once):
                 rows = range(start, min(start + rows_at_once, len(items)))
-                contents = pool.map(functools.partial(_content, items), rows)
-                keys = {
-                    (row, number): self._key(content, number, boxes[row])
-                    for row, content in zip(rows, contents, strict=True)
-                    for number in range(len(views))
-                }
-                with store.exclusive():
-                    records = store.find(keys.values())
-                    missing = {}
-                    for at, key in keys.items():
-                        if key not in records:
-                            missing.setdefault(key, at)
-                    if missing:
-                        computed = self._computed(items, boxes, views, missing, pool, computing)
-                        records |= store.add(computed) if keeps else computed
-                        del computed
-                progress.add(len(keys))
-                block = [[records[keys[row, view]] for view in range(len(views))] for row in rows]
-                del records
-                yield block
-                # Whoever takes a block may let go of it before the next one is computed.
-                del block
+                threads = pool, computing
+                yield self._block(items, boxes, views, rows, store, keeps, threads)
+                progress.add(len(rows) * len(views))
+
+    def _block(self, items, boxes, views, rows, store, keeps, threads):
+        contents = threads[0].map(functools.partial(_content, items), rows)
+        keys = {
+            (row, number): self._key(content, number, boxes[row])
+            for row, content in zip(rows, contents, strict=True)
+            for number in range(len(views))
+        }
+        with store.exclusive():
+            records = store.find(keys.values())
+            missing = {}
+            for at, key in keys.items():
+                if key not in records:
+                    missing.setdefault(key, at)
+            if missing:
+                computed = self._computed(items, boxes, views, missing, *threads)
+                records |= store.add(computed) if keeps else computed
+        return [[records[keys[row, number]] for number in range(len(views))] for row in rows]
 
     def _key(self, content, number, box):
         # The image as it is does not depend on a box, so predict can find it.
