@@ -176,11 +176,19 @@ def _read(parsed):
 
 def _convert(parsed):
     boxes = _read(parsed)
-    write_annotations(
-        boxes, parsed.target, parsed.to, images_dir=parsed.images, overwrite=parsed.overwrite
-    )
-    print(f"{boxes['x_min'].notna().sum()} boxes on {boxes['image'].nunique()} images.")
+    _write(boxes, parsed.target, parsed.to, parsed.images, parsed.overwrite)
     return 0
+
+
+def _write(boxes, path, format, folder, overwrite):
+    """Write boxes, and say of what folder the names of images are where that is not told."""
+    if folder is None:
+        folder = _folder_of_all(boxes["image"].unique(), Path(path).absolute().parent)
+    write_annotations(boxes, path, format, images_dir=folder, overwrite=overwrite)
+    print(
+        f"{boxes['x_min'].notna().sum()} boxes on {boxes['image'].nunique()} images in {path}; "
+        f"names of images are relative to {folder}."
+    )
 
 
 def _check(parsed):
@@ -204,7 +212,7 @@ def _train(parsed):
     X, y = one_box_per_image(_read(parsed))
     from .localizer import SingleBoxLocalizer
 
-    localizer = SingleBoxLocalizer(**parameters)
+    localizer = SingleBoxLocalizer().set_params(**parameters)
     train, test = _rows(X, y, parsed.test, localizer.random_state)
     localizer.fit(X.iloc[train], y.iloc[train])
     localizer.save(parsed.output, overwrite=parsed.overwrite)
@@ -249,11 +257,7 @@ def _predict(parsed):
     boxes.insert(0, "image", images)
     if "class_name" not in boxes:
         boxes.insert(1, "class_name", "object")
-    folder = _folder_of_all(images, Path(parsed.output).absolute().parent)
-    write_annotations(
-        boxes, parsed.output, parsed.to, images_dir=folder, overwrite=parsed.overwrite
-    )
-    print(f"{len(boxes)} boxes in {parsed.output}; names of images are relative to {folder}.")
+    _write(boxes, parsed.output, parsed.to, None, parsed.overwrite)
     return 0
 
 

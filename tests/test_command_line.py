@@ -41,13 +41,23 @@ def run(*arguments):
 @pytest.mark.parametrize("format", ["snacks", "coco", "yolo", "pascal_voc", "cvat", "labelbox"])
 def test_convert_writes_the_format_that_is_named(photos, format, capsys):
     assert main(["convert", "labels.csv", "out", "--to", format, "--images", "photos"]) == 0
-    assert capsys.readouterr().out == "24 boxes on 24 images.\n"
+    said = "24 boxes on 24 images in out; names of images are relative to photos.\n"
+    assert capsys.readouterr().out == said
     # The name out.csv, say, is left to the user.
     again = read_annotations(
         "out", images_dir="photos", format=format if format != "snacks" else None
     )
     assert len(again) == 24
     assert sorted(again["image"]) == [f"photos/{number:02}.png" for number in range(24)]
+
+
+def test_names_are_relative_to_the_deepest_folder_of_all_images(photos, capsys):
+    (photos.parent / "labels").mkdir()
+    (photos.parent / "labels.csv").rename(photos / "labels.csv")
+    assert main(["convert", "photos/labels.csv", "labels/out.json", "--to", "coco"]) == 0
+    assert f"are relative to {photos}." in capsys.readouterr().out
+    images = json.loads((photos.parent / "labels" / "out.json").read_text())["images"]
+    assert images[0]["file_name"] == "00.png"
 
 
 def test_convert_replaces_nothing_unless_told(photos, capsys):
@@ -137,6 +147,7 @@ def test_unknown_argument_exits_with_2():
     ("arguments", "message"),
     [
         (["train", "labels.csv", "-o", "m", "--set", "image_size"], "NAME=VALUE"),
+        (["train", "labels.csv", "-o", "m", "--set", "size=9"], "Invalid parameter 'size'"),
         (["train", "labels.csv", "-o", "m", "--test", "1"], "--test is 0 or more and below 1"),
         (["train", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["predict", "nowhere.skbbox", "photos", "-o", "b.csv"], "nowhere.skbbox does not exist"),

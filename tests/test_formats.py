@@ -952,6 +952,8 @@ def test_file_of_another_tool_is_refused_by_name(write):
 
 
 def test_what_the_format_adds_is_kept_in_columns(write):
+    source = write("tags.xml", cvat('<tag label="blurred"/><tag label="dark"/>'))
+    assert read_annotations(source)["tags"].iloc[0] == "blurred,dark"
     flags = "<pose>Left</pose><truncated>1</truncated><difficult>0</difficult>"
     source = write("a.xml", voc(thing("cat", 21, 60, 11, 50, flags), DEVKIT))
     row = read_annotations(source).iloc[0]

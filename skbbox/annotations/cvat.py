@@ -61,6 +61,8 @@ def _read_xml(document, options):
         found = (_object(shape, options) for shape in image.children() if shape.tag in SHAPES)
         extra = {"image_id": image.element.get("id"), "subset": image.element.get("subset")}
         extra = {name: value for name, value in extra.items() if value is not None}
+        if tags := [tag.attribute("label") for tag in image.children("tag")]:
+            extra["tags"] = ",".join(tags)
         yield from of_image(image, image.attribute("name"), found, _size(image), extra)
     yield from _read_tracks(root, options)
 
@@ -140,7 +142,7 @@ def _size(image):
     return (width, height) if width > 0 and height > 0 else None
 
 
-#: The box of each kind of shape. Tags are said of an image and have no place in it.
+#: The box of each kind of shape.
 SHAPES = {
     "box": _box,
     "ellipse": _ellipse,
