@@ -263,6 +263,8 @@ def _predict(parsed):
 
 def _folder_of_all(images, folder):
     """The folder, where all images lie in it or below; else the deepest that holds them all."""
+    if not len(images):
+        return folder
     shared = Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in images]))
     return folder if shared.is_relative_to(folder) else shared
 
