@@ -16,6 +16,7 @@ from .annotations import (
 from .annotations.image_files import ENDINGS
 from .annotations.reading import FORMATS
 from .annotations.writing import WRITTEN_FORMATS
+from .boxes import TARGET_COLUMNS
 from .exceptions import SkbboxWarning
 
 __all__ = ["main"]
@@ -48,7 +49,7 @@ def main(arguments=None):
             warnings.simplefilter("always", SkbboxWarning)
             warnings.showwarning = _show_warning
             return parsed.function(parsed)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TypeError) as error:
         print(f"skbbox: error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -230,6 +231,8 @@ def _rows(X, y, share, random_state):
 
     if share == 0:
         return np.arange(len(X)), np.arange(0)
+    if random_state is not None and not isinstance(random_state, int):
+        raise ValueError(f"random_state is a whole number. Received: {random_state!r}.")
     generator = np.random.default_rng(random_state)
     return train_validation_rows(y["class_name"], X, share, generator)
 
@@ -243,11 +246,13 @@ def _parameter(text):
         raise ValueError(f"--set takes NAME=VALUE. Received: {text!r}.")
     try:
         return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return name, value
 
 
 def _predict(parsed):
+    if os.path.exists(parsed.output) and not parsed.overwrite:
+        raise FileExistsError(f"{parsed.output} exists; give another path, or --overwrite.")
     images = [image for name in parsed.images for image in _images(Path(name))]
     from .localizer import SingleBoxLocalizer
 
@@ -257,6 +262,15 @@ def _predict(parsed):
     boxes.insert(0, "image", images)
     if "class_name" not in boxes:
         boxes.insert(1, "class_name", "object")
+    empty = (boxes["x_max"] <= boxes["x_min"]) | (boxes["y_max"] <= boxes["y_min"])
+    if empty.any():
+        warnings.warn(
+            f"{empty.sum()} boxes are empty, the first of {boxes['image'][empty].iloc[0]}; these "
+            "images are written as images without an object.",
+            SkbboxWarning,
+            stacklevel=2,
+        )
+        boxes.loc[empty, list(TARGET_COLUMNS)] = None
     _write(boxes, parsed.output, parsed.to, None, parsed.overwrite)
     return 0
 

@@ -1,6 +1,7 @@
 """Rows whose box or class is likely wrong, found by a model that did not learn from them."""
 
 import os
+from numbers import Integral
 
 import joblib
 import numpy as np
@@ -88,7 +89,7 @@ def rank_label_issues(estimator, X, y, cv=5, *, groups=None, n_jobs=None):
 
 def _folds(cv, X, y, names, groups, n):
     """Rows to fit and rows to test of each fold, each row tested once."""
-    if isinstance(cv, int):
+    if isinstance(cv, Integral):
         kind = GroupKFold if names is None else StratifiedGroupBoxKFold
         cv = kind(cv, shuffle=True, random_state=0)
         groups = check_images(X).keys() if groups is None else groups

@@ -602,7 +602,8 @@ default="giou_l1"
         Returns
         -------
         SingleBoxLocalizer
-            Predicts what the saved one does, bit for bit on the same machine.
+            Predicts what the saved one does, bit for bit on the same machine. ``memory`` is
+            None, whatever it was.
 
         Raises
         ------
@@ -615,13 +616,16 @@ default="giou_l1"
         from .persistence import load_state
         from .training import compile_model
 
-        parameters, fitted = load_state(path, custom_objects)
-        localizer = cls(**parameters)
-        for name in SAVED:
-            setattr(localizer, name, fitted[name])
-        localizer._set_model(localizer.model_, localizer._is_frozen)
-        compile_model(localizer.model_, **localizer._recipe())
-        return localizer
+        def build(parameters, fitted):
+            # A folder of the computer that the file comes from is no place to write to.
+            localizer = cls(**(parameters | {"memory": None}))
+            for name in SAVED:
+                setattr(localizer, name, fitted[name])
+            localizer._set_model(localizer.model_, localizer._is_frozen)
+            compile_model(localizer.model_, **localizer._recipe())
+            return localizer
+
+        return load_state(path, build, custom_objects)
 
     def _check_parameters(self):
         from .engines import get_engine

@@ -103,18 +103,20 @@ def save_state(path, parameters, fitted, overwrite=False):
         unfinished.unlink(missing_ok=True)
 
 
-def load_state(path, custom_objects=None):
-    """Parameters and what was fitted, of a file that :func:`save_state` wrote.
+def load_state(path, build, custom_objects=None):
+    """The estimator of a file that :func:`save_state` wrote.
 
     Parameters
     ----------
     path : str or Path
+    build : callable
+        Makes an estimator of its parameters and of what it learnt, two dicts.
     custom_objects : dict of str to object, default=None
         What is code and therefore not in the file, by its name.
 
     Returns
     -------
-    parameters, fitted : dict
+    SingleBoxLocalizer
 
     Raises
     ------
@@ -124,9 +126,14 @@ def load_state(path, custom_objects=None):
     """
     reader = _Reader(Path(path), custom_objects or {})
     about = reader.about()
-    state = reader.decoded(about["parameters"]), reader.decoded(about["fitted"])
-    reader.refuse_others()
-    return state
+    try:
+        parameters, fitted = (reader.decoded(about[name]) for name in ("parameters", "fitted"))
+        reader.refuse_others()
+        return build(parameters, fitted)
+    except ModelFileError:
+        raise
+    except Exception as error:  # Whoever wrote the file may have written anything.
+        reader.fail(f"this is not what save writes: {error!r}.")
 
 
 def _versions():
@@ -167,7 +174,7 @@ def _encoded(value, place, members):
 
 def _add_array(array, name, members):
     file = io.BytesIO()
-    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
     members[name] = file.getvalue()
     return name
 
@@ -205,7 +212,9 @@ class _Reader:
                             f"the member {info.filename!r} says that it is larger than the file."
                         )
                     members[info.filename] = archive.read(info)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        except ModelFileError:
+            raise
+        except Exception as error:  # zipfile raises many kinds on a damaged file.
             self.fail(f"this is no file that save wrote, or it is damaged: {error}.")
         for name in (ABOUT, CHECKSUMS):
             if name not in members:
@@ -241,24 +250,16 @@ class _Reader:
 
     def decoded(self, value):
         """The value of :func:`_encoded`."""
-        try:
-            return self._decoded(value)
-        except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-            if isinstance(error, ModelFileError):
-                raise
-            self.fail(f"this is not what save writes: {error!r}.")
-
-    def _decoded(self, value):
         if isinstance(value, list):
-            return [self._decoded(part) for part in value]
+            return [self.decoded(part) for part in value]
         if not isinstance(value, dict):
             return value
         if "tuple" in value:
-            return tuple(self._decoded(value["tuple"]))
+            return tuple(self.decoded(value["tuple"]))
         if "dict" in value:
-            return {self._decoded(key): self._decoded(part) for key, part in value["dict"]}
+            return {self.decoded(key): self.decoded(part) for key, part in value["dict"]}
         if "array" in value:
-            return np.array(self._decoded(value["array"]), dtype=object)
+            return np.array(self.decoded(value["array"]), dtype=object)
         if "member" in value:
             return self._array(value["member"])
         if "model" in value:
@@ -312,10 +313,14 @@ class _Reader:
                 f"the network needs {name} of {module}, which is code; pass "
                 f"custom_objects={{{name!r}: ...}} if you trust it."
             )
-        if module is None and name is not None and config.get("registered_name") is not None:
-            registered = str(config["registered_name"])
-            if name not in self.custom_objects and not registered.startswith("skbbox>"):
-                self.fail(f"the network needs {registered}; pass custom_objects={{{name!r}: ...}}.")
+        for registered in (name, config.get("registered_name")):
+            # Keras looks among what the process has registered first, whatever the module is.
+            foreign = ">" in str(registered) and not str(registered).startswith("skbbox>")
+            if foreign and not {registered, name} & {*self.custom_objects}:
+                self.fail(
+                    f"the network needs {registered}, which is code; pass "
+                    f"custom_objects={{{registered!r}: ...}} if you trust it."
+                )
         for part in config.values():
             self._check_classes(part)
 

@@ -170,6 +170,20 @@ def test_picture_that_is_nearly_the_same_is_found_across_the_split_alone(tmp_pat
     assert found(boxes, open_images=True) == []
 
 
+def test_same_path_in_two_parts_of_the_split_is_found():
+    boxes = table(row(), row(image="b.jpg"), row("dog", (0.6, 0.9, 0.6, 0.9)))
+    problems = found(boxes, split=["train", "train", "val"])
+    assert (2, "identical images") in problems
+    assert (2, "identical images") not in found(boxes, split=["train"] * 3)
+
+
+def test_classes_may_be_numbers():
+    boxes = table(row(3), row(5, image="b.jpg"))
+    assert found(boxes) == []
+    result = clean_annotations(boxes, open_images=False)
+    assert result["class_name"].tolist() == [3, 5]
+
+
 def test_split_of_another_length_is_refused():
     with pytest.raises(AnnotationError, match=r"each of the 1 rows\. Received 2"):
         check_annotations(table(row()), split=["train", "val"])
@@ -266,6 +280,7 @@ def test_box_is_repaired_by_rule(box, expected, problem):
         (None, (0.1, 0.5, 0.1, 0.5), "missing class"),
         (" ", (0.1, 0.5, 0.1, 0.5), "missing class"),
         ("cat", (10, 50, 10, 50), "pixel coordinates"),
+        ("cat", (0.1, 0.5, 0.2, 2.5), "pixel coordinates"),
     ],
 )
 def test_what_cannot_be_repaired_is_dropped(class_name, box, problem):

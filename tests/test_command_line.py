@@ -152,6 +152,7 @@ def test_unknown_argument_exits_with_2():
         (["train", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["predict", "nowhere.skbbox", "photos", "-o", "b.csv"], "nowhere.skbbox does not exist"),
         (["predict", "m", "empty", "-o", "b.csv"], "empty holds no image"),
+        (["predict", "m", "photos", "-o", "labels.csv"], "labels.csv exists"),
     ],
 )
 def test_what_cannot_be_done_is_said(photos, capsys, arguments, message):

@@ -157,6 +157,26 @@ FILES = {
         ),
         [("a.jpg", "bare feet", *BOX), ("b.jpg", *NOTHING)],
     ),
+    "VOC of CVAT, turned box": (
+        (
+            "a.xml",
+            "cvat",
+            voc(
+                thing(
+                    "cat",
+                    *(20, 60, 20, 40),
+                    after="<attributes><attribute><name>rotation</name><value>90.0</value>"
+                    "</attribute></attributes>",
+                ),
+                CVAT,
+            ),
+        ),
+        [("a.jpg", "cat", 0.15, 0.25, 0.1, 0.5)],
+    ),
+    "VOC, the end of the name is in the path": (
+        ("a.xml", "labelimg", voc(thing("cat", 20, 60, 10, 50), LABELIMG, PATH, name="a")),
+        [("a.jpg", "cat", *BOX)],
+    ),
     "LabelImg XML": (
         ("a.xml", "labelimg", voc(thing("cat", 20, 60, 10, 50), LABELIMG, PATH)),
         [("a.jpg", "cat", *BOX)],
@@ -228,6 +248,22 @@ FILES = {
         ),
         [("frame_000003", "dog", *BOX), ("frame_000012", "cat", *BOX)],
     ),
+    "CVAT video, skeleton": (
+        (
+            "a.xml",
+            "cvat",
+            cvat(
+                '<track id="0" label="cat"><skeleton frame="1"><points label="1" outside="0" '
+                'points="20,10"/><points label="2" outside="0" points="60,50"/><points label="3" '
+                'outside="1" points="199,99"/></skeleton><skeleton frame="2"><points label="1" '
+                'outside="1" points="20,10"/></skeleton></track>',
+                "<meta><task><original_size><width>200</width><height>100</height>"
+                "</original_size></task></meta>",
+                images=False,
+            ),
+        ),
+        [("frame_000001", "cat", *BOX)],
+    ),
     "COCO": (
         (
             "a.json",
@@ -276,6 +312,11 @@ FILES = {
             "2 0.1 0.1 0.3 0.1 0.3 0.5 0.1 0.5\n",
         ),
         [("a.jpg", name, *BOX) for name in "012"],
+    ),
+    # Seen or not as 2.000000, and as many numbers as a polygon may have.
+    "YOLO, four keypoints": (
+        ("a.txt", "yolo", "0 0.2 0.3 0.2 0.4" + " 0.2 0.3 2.000000" * 4 + "\n"),
+        [("a.jpg", "0", *BOX)],
     ),
     "YOLO, nothing seen": (("a.txt", "yolo", ""), [("a.jpg", *NOTHING)]),
     "CreateML": (
@@ -399,6 +440,19 @@ FILES = {
     "Open Images": (
         ("a.csv", "open_images", OPEN_IMAGES + "a,xclick,/m/01,1,0.1,0.3,0.1,0.5,1,-1\n"),
         [("a.jpg", "/m/01", *BOX)],
+    ),
+    "Labelbox import": (
+        (
+            "a.ndjson",
+            "labelbox",
+            "\n".join(
+                json.dumps(
+                    {"uuid": str(n), "dataRow": {"globalKey": "a.jpg"}, "name": "cat"} | more
+                )
+                for n, more in enumerate([{"bbox": LABELBOX_1_BOX["bbox"]}, {"answer": "wet"}])
+            ),
+        ),
+        [("a.jpg", "cat", *BOX)],
     ),
     "Labelbox 2": (
         (
@@ -628,6 +682,17 @@ def test_early_labelbox_gives_a_box_for_each_outer_ring(write, tmp_path):
     assert rows_of(frame, tmp_path) == [("a.jpg", "cat", *BOX)] * 2
 
 
+def test_attribute_that_no_region_has_is_refused(write):
+    with pytest.raises(AnnotationError, match=r"no region has the attribute 'Kind'.*\['kind'\]"):
+        read_annotations(write("a.json", via([REGION])), sizes=SIZES, class_attribute="Kind")
+
+
+def test_pixels_without_a_header_are_not_taken_for_another_tools(write):
+    source = write("a.csv", "a.jpg,200,100,cat,20,10,60,50\n")
+    with pytest.raises(AnnotationError, match="none of the known formats"):
+        read_annotations(source)
+
+
 def test_attribute_that_is_the_class_is_asked_for_among_several(write, tmp_path):
     region = REGION | {"region_attributes": {"kind": "cat", "colour": "red"}}
     source = write("a.json", via([region]))
@@ -665,6 +730,12 @@ def test_class_descriptions_of_open_images_can_be_given(write):
     source = write(*FILES["Open Images"][0][::2])
     names = write("class-descriptions.csv", 'LabelName,DisplayName\n/m/01,"Cat, tabby"\n')
     assert read_annotations(source, class_names=names)["class_name"].tolist() == ["Cat, tabby"]
+
+
+def test_blank_line_among_the_names_of_classes_is_refused(write):
+    write("classes.txt", "cat\n\ndog\n")
+    with pytest.raises(AnnotationError, match=r"classes.txt, line 2: the name of a class is missi"):
+        read_annotations(write("a.txt", "1 0.2 0.3 0.2 0.4\n"))
 
 
 def test_class_without_a_name_is_refused(write):
@@ -792,6 +863,27 @@ def test_pattern_without_a_file_is_named(tmp_path):
         read_annotations(tmp_path / "*.xml")
 
 
+@pytest.mark.parametrize("stem", ["train", "readme_2", "license_plate_1"])
+def test_boxes_of_images_with_odd_names_are_read(write, tmp_path, stem):
+    write(f"{stem}.txt", "0 0.2 0.3 0.2 0.4\n")
+    write("classes.txt", "cat\n")
+    for source in (tmp_path, tmp_path / "*.txt"):
+        assert rows_of(read_annotations(source), tmp_path) == [(f"{stem}.jpg", "cat", *BOX)]
+
+
+@pytest.mark.parametrize("folder", [".ipynb_checkpoints", "__MACOSX", ".git/x"])
+def test_folders_that_are_not_the_users_are_left_out(write, tmp_path, folder):
+    write(f"{folder}/b.txt", "0 0.2 0.3 0.2 0.4\n")
+    write("a.txt", "0 0.2 0.3 0.2 0.4\n")
+    assert rows_of(read_annotations(tmp_path), tmp_path) == [("a.jpg", "0", *BOX)]
+
+
+def test_yaml_that_is_not_of_the_data_is_left_alone(write, tmp_path):
+    write("mkdocs.yml", "a: !!python/name:os.system\n--- {")
+    source = write("labels/a.txt", "0 0.2 0.3 0.2 0.4\n")
+    assert read_annotations(source)["class_name"].tolist() == ["0"]
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -907,6 +999,40 @@ def test_pattern_without_a_file_is_named(tmp_path):
             "a.json",
             labelbox_2({"name": "cat", "bounding_box": {"top": 1}}),
             r"projects.p1.labels\[0\].annotations.objects\[0\].bounding_box: left is missing",
+        ),
+        (
+            "a.json",
+            '{"annotations": [], "images": [{"id": 1}, {"id": 1}]}',
+            r"images\[1\]: the id 1 is there twice",
+        ),
+        (
+            "a.csv",
+            TFOD + 'a.jpg,200,100,"cat,20,10,60,50\n' * 2,
+            "a quotation mark may be unclosed",
+        ),
+        (
+            "a.json",
+            via(
+                [
+                    REGION
+                    | {
+                        "shape_attributes": {
+                            "name": "ellipse",
+                            "cx": 1,
+                            "cy": 1,
+                            "rx": 1,
+                            "ry": 1,
+                            "theta": 1e308,
+                        }
+                    }
+                ]
+            ),
+            "beyond all bounds",
+        ),
+        (
+            "a.json",
+            labelbox_2(LABELBOX_2_BOX).replace('"objects"', '"frames"'),
+            "this is of a video",
         ),
         ("a.json", "", "is empty"),
         ("a.xml", "  \n", "is empty"),

@@ -150,6 +150,12 @@ def test_confidence_is_written_and_read_again(tmp_path, format):
     assert sorted(read["confidence"]) == [0.25, 0.5, 1.0]
 
 
+@pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
+def test_confidence_may_be_missing(tmp_path, format):
+    read = written_and_read(BOXES.assign(confidence=[0.25, np.nan, np.nan]), tmp_path, format)
+    assert read["confidence"].dropna().tolist() == [0.25]
+
+
 @st.composite
 def tables(draw):
     """Tables of boxes of at least three pixels, on images of 200 x 100."""

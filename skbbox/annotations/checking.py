@@ -151,6 +151,7 @@ def check_annotations(
     found = list(_problems_of_boxes(table))
     found += _problems_of_pairs(table, duplicate_iou)
     found += _problems_of_classes(table, min_images)
+    found += _problems_of_parts(table, parts)
     if open_images:
         found += _problems_of_images(table, parts, min_side)
     found.sort(key=lambda one: one.row)
@@ -174,7 +175,7 @@ class _Table:
             )
         self.images = [os.fspath(image) for image in boxes["image"]]
         self.values = as_boxes(boxes)
-        self.classes = [name if isinstance(name, str) else None for name in boxes["class_name"]]
+        self.classes = [None if pd.isna(name) else name for name in boxes["class_name"]]
         self.folders = list(boxes["folder"]) if "folder" in boxes else None
         nothing = np.isnan(self.values).all(axis=1)
         #: Rows of images without an object.
@@ -213,7 +214,7 @@ def _problems_of_boxes(table):
         if table.empty[row]:
             continue
         name = table.classes[row]
-        if name is None or not name.strip():
+        if _is_nameless(name):
             yield _Found(row, "missing class", f"class_name is {name!r}")
         if not table.whole[row]:
             wrong = [
@@ -237,6 +238,10 @@ def _problems_of_boxes(table):
             folder = table.folders[row]
             if folder and name is not None and folder != name:
                 yield _Found(row, "folder differs", f"folder {folder!r}, class {name!r}")
+
+
+def _is_nameless(name):
+    return name is None or (isinstance(name, str) and not name.strip())
 
 
 def _problems_of_pairs(table, duplicate_iou):
@@ -286,10 +291,24 @@ def _problems_of_classes(table, min_images):
     return found
 
 
+def _problems_of_parts(table, parts):
+    """Images that are in several parts of the split, at the first row in another part."""
+    if parts is None:
+        return []
+    first, found = {}, {}
+    for row, image in enumerate(table.images):
+        part = first.setdefault(image, parts[row])
+        if part != parts[row] and image not in found:
+            detail = f"the same path in {part!r} and {parts[row]!r}"
+            found[image] = _Found(row, "identical images", detail)
+    return list(found.values())
+
+
 def _spellings(rows):
     """Names that differ by case or white space alone, the most frequent first."""
     spellings = {}
-    for name in sorted(rows, key=lambda name: -len(rows[name])):
+    texts = [name for name in rows if isinstance(name, str)]
+    for name in sorted(texts, key=lambda name: -len(rows[name])):
         spellings.setdefault(" ".join(name.split()).casefold(), []).append(name)
     return spellings
 
@@ -482,7 +501,7 @@ def _unreadable(table, note):
 def _unify_classes(table, note):
     rows = {}
     for row, name in enumerate(table.classes):
-        if name is not None and name.strip():
+        if not _is_nameless(name):
             rows.setdefault(name, []).append(row)
     for spellings in _spellings(rows).values():
         usual = spellings[0].strip()
@@ -495,7 +514,7 @@ def _unify_classes(table, note):
 def _repair(table, row, open_images, note):
     """Repair the box of a row in place; False where it is to be dropped."""
     name, box = table.classes[row], table.values[row]
-    if name is None or not name.strip():
+    if _is_nameless(name):
         note(row, "missing class", "dropped", f"class_name is {name!r}")
         return False
     if not table.whole[row]:
@@ -505,6 +524,9 @@ def _repair(table, row, open_images, note):
     if table.in_pixels[row]:
         if not open_images:
             note(row, "pixel coordinates", "dropped", f"{before}; images are not opened")
+            return False
+        if (np.abs(box.reshape(2, 2)).max(axis=1) < PIXELS_FROM).any():
+            note(row, "pixel coordinates", "dropped", f"{before}; x or y alone may be in pixels")
             return False
         width, height = upright_size(table.images[row])
         box /= (width, width, height, height)

@@ -1,6 +1,7 @@
 """Names of classes from the files that lie beside annotations."""
 
 import csv
+import re
 
 import yaml
 
@@ -10,6 +11,7 @@ __all__ = ["find_class_names", "read_class_names"]
 
 #: Largest file that is read for names, in bytes.
 LARGEST = 2**20
+_NAMES = re.compile(rb"^names\s*:", re.MULTILINE)
 
 
 def read_class_names(path):
@@ -53,18 +55,26 @@ def find_class_names(folder):
             if candidate.is_file():
                 return _in_lines(candidate)
         for candidate in sorted((*place.glob("*.yaml"), *place.glob("*.yml"))):
-            names = _in_yaml(candidate)
-            if names is not None:
-                return names
+            # Others than those of data sets may lie above: they hold no line with names.
+            if candidate.is_file() and _NAMES.search(candidate.read_bytes()[:LARGEST]):
+                names = _in_yaml(candidate)
+                if names is not None:
+                    return names
     return None
 
 
 def _in_lines(path):
-    return [line.strip() for line in _small_text(path).splitlines() if line.strip()]
+    names = [line.strip() for line in _small_text(path).rstrip().splitlines()]
+    if "" in names:
+        Line(path, names.index("") + 1).fail("the name of a class is missing.")
+    return names
 
 
 def _in_csv(path):
-    rows = list(csv.reader(_small_text(path).splitlines()))
+    try:
+        rows = list(csv.reader(_small_text(path).splitlines()))
+    except csv.Error as error:
+        Node(None, path).fail(f"{error}.")
     wrong = next((number for number, row in enumerate(rows, 1) if len(row) != 2), None)
     if wrong is not None:
         Line(path, wrong).fail("a class and its name are wanted.")
@@ -83,16 +93,25 @@ def _in_yaml(path):
     if names is None:
         return None
     values = names.values() if isinstance(names, dict) else names
-    if isinstance(names, (list, dict)) and all(isinstance(n, (str, int, float)) for n in values):
+    if isinstance(names, (list, dict)) and all(_is_name(name) for name in values):
         return names
-    return place.fail("names is a list of names, or a whole number: name for each.")
+    return place.fail(
+        "names is a list of names, or a whole number: name for each; yes, no, on and off need "
+        "quotation marks."
+    )
+
+
+def _is_name(value):
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def _small_text(path):
     place = Node(None, path)
-    if path.stat().st_size > LARGEST:
-        place.fail(f"names of classes in more than {LARGEST} bytes are refused.")
     try:
+        if path.stat().st_size > LARGEST:
+            place.fail(f"names of classes in more than {LARGEST} bytes are refused.")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         return place.fail(f"this is not UTF-8: {error}; save it as UTF-8.")
+    except OSError as error:
+        return place.fail(f"this cannot be read: {error.strerror}.")

@@ -27,11 +27,9 @@ def read(document, options):
     if document.kind != "json":
         document.fail("this is not JSON, which is the form of COCO.")
     root = document.json()
-    names = {
-        _id(category): category["name"].text()
-        for category in (root["categories"].list() if "categories" in root else [])
-    }
-    images = {_id(image): image for image in root["images"].list()}
+    categories = root["categories"].list() if "categories" in root else []
+    names = {key: node["name"].text() for key, node in _by_id(categories).items()}
+    images = _by_id(root["images"].list())
     of_images = {key: [] for key in images}
     for annotation in root["annotations"].list():
         key = _id(annotation, "image_id")
@@ -115,6 +113,17 @@ def _size(image):
         return None
     width, height = image["width"].number(), image["height"].number()
     return (width, height) if width > 0 and height > 0 else None
+
+
+def _by_id(nodes):
+    """Nodes by their identifiers, each of which may be there once."""
+    found = {}
+    for node in nodes:
+        key = _id(node)
+        if key in found:
+            node.fail(f"the id {key!r} is there twice.")
+        found[key] = node
+    return found
 
 
 def _id(node, name="id"):

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 from . import coco, pascal_voc, yolo
+from .documents import Element
 from .record import AnyEnding, BoxRecord, of_image
 from .shapes import around_circle, rotated, split_pairs
 
@@ -69,25 +70,39 @@ def _read_xml(document, options):
 
 def _read_tracks(root, options):
     """Records of a video, frame by frame; boxes that have left the picture are none."""
-    size = None
-    for element in root.element.iter("original_size"):
-        size = type(root)(element, root.path, "original_size").size()
+    sizes = [
+        Element(element, root.path, "original_size").size()
+        for element in root.element.iter("original_size")
+    ]
+    if len(sizes) > 1:
+        root.fail(
+            "this is a project of several videos, whose frames have the same names. Export each "
+            "task by itself."
+        )
     records = []
     for track in root.children("track"):
+        label = track.attribute("label")
         extra = {"track_id": track.attribute("id")} if track.element.get("id") else {}
         for shape in track.children():
-            if shape.tag not in SHAPES or shape.element.get("outside") == "1":
+            if shape.tag not in SHAPES or _is_outside(shape):
                 continue
             frame = shape.attribute("frame")
-            if not (frame.isascii() and frame.isdigit()):
-                shape.fail(f"frame is not a whole number. Received: {frame!r}.")
-            place, _, box, more = _object(shape, options, track.attribute("label"))
+            if not (frame.isascii() and frame.isdigit() and len(frame) < 10):
+                shape.fail(f"frame is not a whole number. Received: {frame[:80]!r}.")
+            place, _, box, more = _object(shape, options, label)
             if box is not None:
                 name = AnyEnding(f"frame_{frame.zfill(6)}", otherwise="")
-                label = track.attribute("label")
-                record = BoxRecord(place, name, label, box, size, extra | more)
+                record = BoxRecord(place, name, label, box, (sizes or [None])[0], extra | more)
                 records.append((int(frame), record))
     return [record for _, record in sorted(records, key=lambda found: found[0])]
+
+
+def _is_outside(shape):
+    """Whether a shape has left the picture; a skeleton, if all of its points have."""
+    points = list(shape.children("points"))
+    if shape.tag == "skeleton" and points:
+        return all(_is_outside(point) for point in points)
+    return shape.element.get("outside") == "1"
 
 
 def _object(shape, options, label=None):
@@ -129,7 +144,8 @@ def _cuboid(shape, options):
 def _skeleton(shape, options):
     points = []
     for child in shape.children("points"):
-        points += split_pairs(child.attribute("points"), child)
+        if not _is_outside(child):
+            points += split_pairs(child.attribute("points"), child)
     return options.around(shape, "skeleton", points)
 
 

@@ -103,7 +103,7 @@ class Document:
     def rows(self):
         """Line numbers and fields of the lines of a CSV file that are not blank."""
         with self.path.open(encoding=self.encoding, newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True)
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
             try:
                 for fields in reader:
                     if fields:

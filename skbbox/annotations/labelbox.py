@@ -17,6 +17,8 @@ SIZE = "in NDJSON; else of the image"
 EMPTY = '`objects: []`, `{}`, `"Skip"`'
 NEEDS_SIZES = True
 
+#: What lines of an import have that answer a question and hold no shape.
+ANSWERS = ("answer", "answers")
 #: Columns that tell the CSV.
 COLUMNS = ("Labeled Data", "Label", "External ID")
 
@@ -43,11 +45,17 @@ def read(document, options):
         rows = _rows(document)
     else:
         document.fail("this is neither JSON nor CSV, which are the forms of Labelbox.")
+    imported = {}
     for row in rows:
         if "dataRow" in row:
-            yield from _import(row, options)
+            name = _first(row["dataRow"], "globalKey", "id").text()
+            imported.setdefault(name, []).append(row)
         else:
             yield from _version_2(row, options) if "data_row" in row else _version_1(row, options)
+    for name, of_name in imported.items():
+        # Lines that answer a question are of an image, and have no box.
+        found = [_imported(line, options) for line in of_name if not {*ANSWERS} & {*line.value}]
+        yield from of_image(of_name[0], name, found, None)
 
 
 def write(images):
@@ -72,13 +80,10 @@ def write(images):
     return {"": "".join(lines)}
 
 
-def _import(row, options):
-    """Records of a line that Labelbox imports, which holds one box."""
-    data_row = row["dataRow"]
-    extra = {"confidence": row["confidence"].number()} if "confidence" in row else {}
-    found = [(row, row["name"].text(), _box(row, "bbox", options), extra)]
-    name = _first(data_row, "globalKey", "id").text()
-    return of_image(row, name, found, None)
+def _imported(line, options):
+    """Class and box of a line that Labelbox imports."""
+    extra = {"confidence": line["confidence"].number()} if "confidence" in line else {}
+    return line, line["name"].text(), _box(line, "bbox", options), extra
 
 
 def _rows(document):
@@ -107,6 +112,8 @@ def _version_2(row, options):
         for label in project["labels"].list():
             more = {"label_id": label["id"].text()} if "id" in label else {}
             annotations = label["annotations"]
+            if "frames" in annotations:
+                annotations.fail("this is of a video; only annotations of images are read.")
             for thing in annotations["objects"].list() if "objects" in annotations else []:
                 class_name = _first(thing, "name", "value").text()
                 box = _box(thing, "bounding_box", options)

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 from ..exceptions import AnnotationError
 from .record import of_image
+from .shapes import rotated
 
 __all__ = ["is_voc", "read", "read_voc", "recognises", "write", "writer"]
 
@@ -72,7 +73,7 @@ def read_voc(document, options, tool_corners):
     found = (_object(child, options, tool_corners) for child in root.children("object"))
     return of_image(
         root,
-        root.text("filename"),
+        _image_name(root),
         found,
         size.size() if size is not None else None,
         {"folder": folder} if folder else {},
@@ -125,17 +126,35 @@ def _pixels(low, high, side):
     return first, max(first, min(round(high), side))
 
 
+def _image_name(root):
+    """Name of the image; some programs leave its end to the path."""
+    name, path = root.text("filename"), root.text("path", default="")
+    end = PurePosixPath(path.replace("\\", "/")).suffix
+    return name + end if name and end and not PurePosixPath(name).suffix else name
+
+
 def _object(thing, options, tool_corners):
     name = thing.text("name")
     extra = {flag: _flag(thing.text(flag)) for flag in FLAGS if thing.child(flag) is not None}
     corners = thing.child("bndbox")
     if corners is not None:
         box = tuple(corners.number(side) for side in ("xmin", "xmax", "ymin", "ymax"))
+        if degrees := _degrees(thing):
+            box = options.around(thing, "rotated box", rotated(box, degrees))
     elif (shape := _shape(thing)) is not None:
         box = options.around(shape, shape.tag, _points(shape))
     else:
         box = options.around(thing, "object without <bndbox>", [])
     return thing, name, None if box is None else options.edges(box, tool_corners), extra
+
+
+def _degrees(thing):
+    """How far CVAT says that a box is turned, whose corners are those before the turn."""
+    attributes = thing.child("attributes")
+    for attribute in attributes.children("attribute") if attributes is not None else []:
+        if attribute.text("name", default="") == "rotation":
+            return attribute.number("value")
+    return 0.0
 
 
 def _shape(thing):
@@ -147,7 +166,7 @@ def _points(shape):
     points = {}
     for child in shape.children():
         axis, number = child.tag[:1], child.tag[1:]
-        if axis in ("x", "y") and number.isascii() and number.isdigit():
+        if axis in ("x", "y") and number.isascii() and number.isdigit() and len(number) < 10:
             points.setdefault(int(number), {})[axis] = shape.number(child.tag)
     for number, point in points.items():
         if len(point) < 2:

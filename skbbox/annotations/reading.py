@@ -57,8 +57,8 @@ VOC_TOOLS = ("rectlabel", "cvat", "labelimg", "pascal_voc")
 
 #: Ends of names of annotation files in a folder.
 ENDINGS = (".csv", ".json", ".jsonl", ".ndjson", ".txt", ".xml")
-#: Beginnings of names of files in a folder that are about the others, not annotations.
-ABOUT = ("readme", "license", "licence", "changelog", "class-descriptions")
+#: Names of files in a folder, up to their first dot, that are about the others.
+ABOUT = ("readme", "license", "licence", "changelog")
 
 
 def read_annotations(
@@ -185,13 +185,14 @@ def _documents(source):
     """The annotation files of a file, a folder or a pattern, in order of their names."""
     if source.is_dir():
         paths = [path for path in sorted(source.rglob("*")) if _may_hold_boxes(path, source)]
-        if not paths:
+        documents = [document for document in map(Document, paths) if not _is_beside(document)]
+        if not documents:
             raise AnnotationError(
                 f"{source} holds no annotation file, that is none which ends in "
                 f"{', '.join(ENDINGS)}."
             )
     elif source.exists():
-        paths = [source]
+        documents = [Document(source)]
     else:
         paths = [Path(path) for path in sorted(glob.glob(str(source), recursive=True))]
         paths = [path for path in paths if path.is_file()]
@@ -200,15 +201,23 @@ def _documents(source):
                 f"{source} does not exist (working directory: {Path.cwd()}); give the path of "
                 "the annotation file, of a folder of them, or a pattern."
             )
-    return [Document(path) for path in paths]
+        documents = [Document(path) for path in paths]
+        if len(documents) > 1:
+            documents = [document for document in documents if not _is_beside(document)]
+    return documents
 
 
 def _may_hold_boxes(path, folder):
-    name = path.name.lower()
-    about = name.startswith(ABOUT) or yolo.is_side_file(path)
-    # Pascal VOC lists there which images are for what.
-    about = about or "ImageSets" in path.relative_to(folder).parts
+    name, folders = path.name.lower(), path.relative_to(folder).parts[:-1]
+    about = name.split(".")[0] in ABOUT or name.startswith((".", "class-descriptions"))
+    # Pascal VOC lists in ImageSets which images are for what; the others are not the user's.
+    about = about or any(part in ("ImageSets", "__MACOSX") or part[0] == "." for part in folders)
     return name.endswith(ENDINGS) and not about and path.is_file()
+
+
+def _is_beside(document):
+    """Whether a document is a list of names that lies beside the boxes, not one of boxes."""
+    return yolo.is_side_file(document.path) and not yolo.holds_boxes(document)
 
 
 def _readers(documents, options):
@@ -261,7 +270,7 @@ def _rows(documents, readers, options, images):
     """Path of the image, class, normalised box and further columns of each record."""
     paths = []
     for document, reader in zip(documents, readers, strict=True):
-        for record in reader.read(document, options):
+        for record in _records(document, reader, options):
             path = images.path(record, document.path)
             box = _normalised(record, path, document, options, images)
             yield path, record.class_name, box, record.extra
@@ -270,6 +279,16 @@ def _rows(documents, readers, options, images):
         document.forget()
     if yolo in readers and images.images_dir is not None:
         yield from ((path, None, None, {}) for path in images.others(paths))
+
+
+def _records(document, reader, options):
+    """Records of a document; what its damage makes Python raise becomes an AnnotationError."""
+    try:
+        yield from reader.read(document, options)
+    except (RecursionError, OverflowError, ValueError) as error:
+        if isinstance(error, AnnotationError):
+            raise
+        document.fail(f"a number or the nesting is beyond all bounds: {error}.")
 
 
 def _normalised(record, path, document, options, images):

@@ -1,6 +1,7 @@
 """Simple Image Annotator: CSV without quotes, in which names may hold commas."""
 
 from .documents import parse_numbers
+from .image_files import ENDINGS
 from .record import BoxRecord
 
 __all__ = ["read", "recognises"]
@@ -30,7 +31,7 @@ def read(document, options):
         if len(fields) < 7:
             place.fail(f"7 fields or more are wanted. Received {len(fields)}.")
         # Names of images and of classes may hold commas; the number between them has none.
-        of_id = next((i for i in range(1, len(fields) - 5) if fields[i].isdigit()), None)
+        of_id = _place_of_id(fields)
         if of_id is None:
             place.fail(f"the number of the box, {HEADER.split(',')[1]}, is missing.")
         image, name = ",".join(fields[:of_id]), ",".join(fields[of_id + 1 : -4])
@@ -38,9 +39,16 @@ def read(document, options):
         yield BoxRecord(place, image, name, box, None)
 
 
+def _place_of_id(fields):
+    """Which field is the number of the box: the first number, behind the name of an image."""
+    numbers = [i for i in range(1, len(fields) - 5) if fields[i].isdigit()]
+    behind_names = [i for i in numbers if fields[i - 1].lower().endswith(ENDINGS)]
+    return next(iter(behind_names or numbers), None)
+
+
 def _is_row(fields):
-    return (
-        len(fields) >= 7
-        and all(text.strip().lstrip("-").isdigit() for text in fields[-4:])
-        and any(text.isdigit() for text in fields[1:-5])
-    )
+    """Whether these are the fields of a row: no number stands beside that of the box."""
+    if len(fields) < 7 or not all(text.strip().lstrip("-").isdigit() for text in fields[-4:]):
+        return False
+    of_id = _place_of_id(fields)
+    return of_id is not None and not fields[of_id + 1].isdigit()

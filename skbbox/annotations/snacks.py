@@ -67,7 +67,7 @@ def write(images):
     file = io.StringIO()
     # Space at the beginning is read as part of a name where it is quoted.
     names = {image.name for image in images} | {box[0] for image in images for box in image.boxes}
-    quoted = any(name.startswith(" ") for name in names)
+    quoted = any(part.startswith(" ") for name in names for part in name.split("/"))
     quoting = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
     writer = csv.writer(file, lineterminator="\n", quoting=quoting)
     writer.writerow(

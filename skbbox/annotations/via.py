@@ -34,12 +34,9 @@ def recognises(document):
 def read(document, options):
     """Records of a file that VIA wrote."""
     images = _images_of_csv(document) if document.kind == "csv" else _images_of_json(document)
-    if options.class_attribute is None:
-        # Looked at twice: the attribute that names the class must be the same everywhere.
-        images = list(images)
-        attribute = _only_attribute(document, images)
-    else:
-        attribute = options.class_attribute
+    # Looked at twice: the attribute that names the class must be the same everywhere.
+    images = list(images)
+    attribute = _class_attribute(document, images, options.class_attribute)
     for place, name, regions in images:
         found = (_region(region, attribute, options) for region in regions)
         yield from of_image(place, name, found, None)
@@ -78,14 +75,18 @@ def _cell(text, line, name):
         return line.fail(f"{name} is not JSON. Received: {text[:80]!r}.")
 
 
-def _only_attribute(document, images):
-    """The attribute that names the class, where there is one alone."""
+def _class_attribute(document, images, given):
+    """The attribute that names the class: the one that is given, or the only one."""
     names = {}
     for _, _, regions in images:
         for region in regions:
             attributes = region.get("region_attributes")
             if attributes is not None and attributes.is_object:
                 names |= dict.fromkeys(attributes.value)
+    if given is not None:
+        if names and given not in names:
+            document.fail(f"no region has the attribute {given!r}; there are {list(names)}.")
+        return given
     if len(names) > 1:
         document.fail(
             f"regions have the attributes {list(names)}; say which one is the class by "

@@ -141,7 +141,8 @@ def _images(boxes, images_dir, sizes, needs_sizes):
                 f"Row {row}: class_name holds a character that files cannot. "
                 f"Received: {class_name!r}."
             )
-        images[path].boxes.append((class_name, tuple(box), confidence))
+        sure = None if confidence is None or np.isnan(confidence) else float(confidence)
+        images[path].boxes.append((class_name, tuple(box), sure))
     return list(images.values())
 
 

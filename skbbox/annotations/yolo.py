@@ -8,7 +8,7 @@ from .class_names import find_class_names
 from .documents import Node, parse_numbers
 from .record import AnyEnding, BoxRecord
 
-__all__ = ["is_side_file", "read", "recognises", "write"]
+__all__ = ["holds_boxes", "is_side_file", "read", "recognises", "write"]
 
 FILES = "txt for each image; `classes.txt`, `obj.names` or YAML"
 COORDINATES = "normalised, the centre"
@@ -26,15 +26,18 @@ _ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4,}\s*$")
 
 def recognises(document):
     """Whether `document` is text with a class and four numbers or more, or an empty txt."""
-    if document.path.suffix.lower() != ".txt" or is_side_file(document.path):
+    if document.path.suffix.lower() != ".txt":
         return False
-    if document.is_empty:
-        return True
+    return (document.is_empty and not is_side_file(document.path)) or holds_boxes(document)
+
+
+def holds_boxes(document):
+    """Whether the first line of `document` has a class and four numbers or more."""
     return document.kind == "text" and bool(_ROW.match(document.first_line))
 
 
 def is_side_file(path):
-    """Whether a file holds names of classes or of files."""
+    """Whether a file is named like those with names of classes or of files."""
     return path.name.lower() in SIDE_FILES
 
 
@@ -90,7 +93,7 @@ def _class_name(text, place, options, names):
 
 def _box(fields, place, options):
     numbers = parse_numbers(fields[1:], place, [f"field {i}" for i in range(2, len(fields) + 1)])
-    if len(numbers) == 4 or len(numbers) % 2 or _has_keypoints(fields):
+    if len(numbers) == 4 or len(numbers) % 2 or _has_keypoints(numbers):
         if len(numbers) < 4:
             place.fail(f"a class and four numbers are wanted. Received {len(fields)} fields.")
         x, y, width, height = numbers[:4]
@@ -101,6 +104,6 @@ def _box(fields, place, options):
     return options.around(place, "polygon", points)
 
 
-def _has_keypoints(fields):
-    """Whether a box is followed by keypoints, each with a whole number that says if it is seen."""
-    return len(fields) > 5 and (len(fields) - 5) % 3 == 0 and {*fields[7::3]} <= {"0", "1", "2"}
+def _has_keypoints(numbers):
+    """Whether a box is followed by keypoints, each with a number that says if it is seen."""
+    return len(numbers) > 4 and (len(numbers) - 4) % 3 == 0 and {*numbers[6::3]} <= {0, 1, 2}
