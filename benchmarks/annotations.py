@@ -77,15 +77,16 @@ def write_tfod(file, n):
 
 def write_coco(file, n):
     """One JSON, five boxes on each image."""
-    images = [
-        {"id": i, "file_name": f"{i:08}.jpg", "width": 640, "height": 480} for i in range(n // 5)
-    ]
+    file.write('{"images": [')
+    for i in range(n // 5):
+        image = {"id": i, "file_name": f"{i:08}.jpg", "width": 640, "height": 480}
+        file.write(", " * (i > 0) + json.dumps(image))
+    file.write('], "annotations": [')
+    for i in range(n // 5 * 5):
+        box = {"id": i, "image_id": i // 5, "category_id": i % 20, "bbox": [1.5, 2.5, 100.25, 9]}
+        file.write(", " * (i > 0) + json.dumps(box))
     categories = [{"id": i, "name": f"class {i}"} for i in range(20)]
-    annotations = [
-        {"id": i, "image_id": i // 5, "category_id": i % 20, "bbox": [1.5, 2.5, 100.25, 50.75]}
-        for i in range(n // 5 * 5)
-    ]
-    json.dump({"images": images, "categories": categories, "annotations": annotations}, file)
+    file.write(f'], "categories": {json.dumps(categories)}}}')
 
 
 def write_brackets(file, n):
