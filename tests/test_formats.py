@@ -669,6 +669,13 @@ def test_early_labelbox_is_read_from_the_side_that_is_told(
     assert rows_of(frame, tmp_path) == [("a.jpg", "cat", *expected), ("a.jpg", *NOTHING)]
 
 
+def test_points_of_early_labelbox_have_no_box(write, tmp_path):
+    label = {"cat": [{"geometry": {"x": 20, "y": 10}}]}
+    with pytest.warns(SkbboxWarning, match="left out: 1 point"):
+        frame = read_annotations(write("a.json", json.dumps([labelbox_1(label)])), sizes=SIZES)
+    assert rows_of(frame, tmp_path) == [("a.jpg", *NOTHING)]
+
+
 def test_early_labelbox_asks_from_which_side_y_is_measured(write):
     source = write("a.json", json.dumps([labelbox_1(EARLY["points"])]))
     with pytest.raises(AnnotationError, match=r"\[0\].Label.cat\[0\].*y_origin='bottom'"):
@@ -811,6 +818,16 @@ def test_image_without_a_file_of_boxes_is_a_row_of_yolo(write, tmp_path):
     source = write("labels/a.txt", "0 0.2 0.3 0.2 0.4\n").parent
     frame = read_annotations(source, images_dir=tmp_path / "images")
     assert rows_of(frame, tmp_path / "images") == [("a.jpg", "0", *BOX), ("b.jpg", *NOTHING)]
+
+
+def test_images_of_a_project_of_cvat_lie_in_folders_of_their_subsets(write, tmp_path):
+    box = '<box label="cat" xtl="20" ytl="10" xbr="60" ybr="50"/>'
+    text = cvat(box).replace('id="0"', 'id="0" subset="Train"')
+    source = write("a.xml", text)
+    assert rows_of(read_annotations(source), tmp_path)[0] == ("a.jpg", "cat", *BOX)
+    (tmp_path / "Train").mkdir()
+    Image.new("RGB", (200, 100)).save(tmp_path / "Train" / "a.jpg")
+    assert rows_of(read_annotations(source), tmp_path)[0] == ("Train/a.jpg", "cat", *BOX)
 
 
 def test_frames_of_a_video_are_found_whatever_their_names_end_in(write, tmp_path):

@@ -39,6 +39,10 @@ class ImageFiles:
         name = record.image
         if isinstance(name, AnyEnding):
             return self._with_ending(name, folder)
+        # CVAT puts the images of a project into a folder for each subset.
+        subset = record.extra.get("subset")
+        if subset and os.path.exists(os.path.join(folder, subset, name)):
+            name = f"{subset}/{name}"
         if "\\" in name:
             name = name.replace("\\", "/")
         if not name or name.endswith("/"):

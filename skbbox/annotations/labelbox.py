@@ -165,6 +165,9 @@ def _early_boxes(node, options):
         rings = wkt_polygons(node.value, node)
         if not rings:
             node.fail(f"this is not whole well-known text. Received: {node.value[:80]!r}.")
+    elif _is_point(node.value):
+        yield node, options.around(node, "point", [_point(node)])
+        return
     elif node.is_list and node.value and all(_is_point(value) for value in node.value):
         rings = [[_point(point) for point in node]]
     else:
