@@ -205,8 +205,7 @@ def _check(parsed):
 
 
 def _train(parsed):
-    if parsed.output.exists() and not parsed.overwrite:
-        raise FileExistsError(f"{parsed.output} exists; give another path, or --overwrite.")
+    _refuse_to_replace(parsed)
     if not 0 <= parsed.test < 1:
         raise ValueError(f"--test is 0 or more and below 1. Received: {parsed.test}.")
     parameters = {"verbose": 0 if parsed.quiet else 1} | dict(map(_parameter, parsed.set))
@@ -222,6 +221,12 @@ def _train(parsed):
         mean_iou, iou_50 = localizer.score(X.iloc[test], y.iloc[test])
         print(f"On {len(test)} others: mean IoU {mean_iou:.3f}, IoU of .5 or more {iou_50:.3f}.")
     return 0
+
+
+def _refuse_to_replace(parsed):
+    """Before the work is done, not after it."""
+    if os.path.exists(parsed.output) and not parsed.overwrite:
+        raise FileExistsError(f"{parsed.output} exists; give another path, or --overwrite.")
 
 
 def _rows(X, y, share, random_state):
@@ -251,8 +256,7 @@ def _parameter(text):
 
 
 def _predict(parsed):
-    if os.path.exists(parsed.output) and not parsed.overwrite:
-        raise FileExistsError(f"{parsed.output} exists; give another path, or --overwrite.")
+    _refuse_to_replace(parsed)
     images = [image for name in parsed.images for image in _images(Path(name))]
     from .localizer import SingleBoxLocalizer
 

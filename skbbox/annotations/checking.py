@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, TARGET_COLUMNS, as_boxes, iou
+from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, as_boxes, iou
 from ..exceptions import AnnotationError, ImageError, SkbboxWarning
 from ..images import load_image, upright_size
+from .record import check_columns
 
 __all__ = ["CleanedAnnotations", "Problems", "check_annotations", "clean_annotations"]
 
@@ -166,13 +167,7 @@ class _Table:
     """A table of boxes as arrays, by position."""
 
     def __init__(self, boxes):
-        needed = ["image", *TARGET_COLUMNS]
-        missing = [name for name in needed if name not in boxes.columns]
-        if missing:
-            raise AnnotationError(
-                f"boxes needs the columns {needed}; missing: {missing}. "
-                f"Received: {list(boxes.columns)}."
-            )
+        check_columns(boxes)
         self.images = [os.fspath(image) for image in boxes["image"]]
         self.values = as_boxes(boxes)
         self.classes = [None if pd.isna(name) else name for name in boxes["class_name"]]

@@ -39,7 +39,7 @@ def read(document, options):
     for key, image in images.items():
         found = (_object(annotation, names, options) for annotation in of_images[key])
         extra = {"image_id": str(key)}
-        yield from of_image(image, image["file_name"].text(), found, _size(image), extra)
+        yield from of_image(image, image["file_name"].text(), found, image.size(), extra)
 
 
 def _object(annotation, names, options):
@@ -101,18 +101,10 @@ def write(images):
                 "segmentation": [],
             }
             if confidence is not None:
-                annotation["score"] = float(confidence)
+                annotation["score"] = confidence
             root["annotations"].append(annotation)
     root["categories"] = [{"id": number, "name": name} for name, number in categories.items()]
     return {"": json.dumps(root, ensure_ascii=False)}
-
-
-def _size(image):
-    """Width and height of an image, or None where one is missing or 0."""
-    if "width" not in image or "height" not in image:
-        return None
-    width, height = image["width"].number(), image["height"].number()
-    return (width, height) if width > 0 and height > 0 else None
 
 
 def _by_id(nodes):
@@ -129,10 +121,6 @@ def _by_id(nodes):
 def _id(node, name="id"):
     """An identifier, which is a number or a text."""
     key = node[name]
-    return (
-        key.value
-        if key.is_text
-        else key.number()
-        if isinstance(key.value, float)
-        else (int(key.text()))
-    )
+    if key.is_text:
+        return key.value
+    return key.number() if isinstance(key.value, float) else int(key.text())

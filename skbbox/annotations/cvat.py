@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from . import coco, pascal_voc, yolo
-from .documents import Element
+from .documents import Element, known_size
 from .record import AnyEnding, BoxRecord, of_image
 from .shapes import around_circle, rotated, split_pairs
 
@@ -154,8 +154,7 @@ def _degrees(shape):
 
 
 def _size(image):
-    width, height = image.attribute_number("width"), image.attribute_number("height")
-    return (width, height) if width > 0 and height > 0 else None
+    return known_size(image.attribute_number("width"), image.attribute_number("height"))
 
 
 #: The box of each kind of shape.

@@ -13,7 +13,7 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from ..exceptions import AnnotationError
 
-__all__ = ["Document", "Element", "Line", "Node", "parse_number", "parse_numbers"]
+__all__ = ["Document", "Element", "Line", "Node", "known_size", "parse_number", "parse_numbers"]
 
 #: Deeper nested than this is no annotation file, and may be an attack.
 MOST_DEPTH = 100
@@ -311,6 +311,13 @@ class Node:
                 return value
         return self.fail(f"a number is wanted. Received: {_shown(self.value)}.")
 
+    def size(self):
+        """Width and height at the keys of these names; None where one is missing or 0."""
+        if "width" not in self or "height" not in self:
+            return None
+        width, height = self["width"].number(), self["height"].number()
+        return known_size(width, height)
+
 
 class Element:
     """An element of an XML file, which knows its place.
@@ -388,8 +395,12 @@ class Element:
     def size(self):
         """Width and height by the children of these names; None where one is missing or 0."""
         sides = [self.text(tag, default="0") or "0" for tag in ("width", "height")]
-        width, height = (parse_number(side, self, "size") for side in sides)
-        return (width, height) if width > 0 and height > 0 else None
+        return known_size(*(parse_number(side, self, "size") for side in sides))
+
+
+def known_size(width, height):
+    """Width and height, or None where one is 0, by which tools say that they do not know it."""
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def parse_number(text, owner, name):

@@ -75,7 +75,7 @@ def write(images):
             line = {"uuid": str(key), "dataRow": {"globalKey": image.name}, "name": name}
             line["bbox"] = box
             if confidence is not None:
-                line["confidence"] = float(confidence)
+                line["confidence"] = confidence
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     return {"": "".join(lines)}
 
@@ -196,10 +196,7 @@ def _point(node):
 
 
 def _size(attributes):
-    if attributes is None or not ("width" in attributes and "height" in attributes):
-        return None
-    width, height = attributes["width"].number(), attributes["height"].number()
-    return (width, height) if width > 0 and height > 0 else None
+    return None if attributes is None else attributes.size()
 
 
 def _first(node, *keys):

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..boxes import COORDINATES
+from ..boxes import COORDINATES, TARGET_COLUMNS
+from ..exceptions import AnnotationError
 
-__all__ = ["AnyEnding", "BoxRecord", "ImageWithBoxes", "of_image", "to_frame"]
+__all__ = ["AnyEnding", "BoxRecord", "ImageWithBoxes", "check_columns", "of_image", "to_frame"]
 
 
 class AnyEnding(NamedTuple):
@@ -108,6 +109,17 @@ def of_image(place, image, found, size=(1.0, 1.0), extra=None):
             yield BoxRecord(place_of_box, image, class_name, box, size, extra | more)
     if empty:
         yield BoxRecord(place, image, extra=extra)
+
+
+def check_columns(boxes):
+    """Refuse a table that lacks ``image`` or one of ``TARGET_COLUMNS``."""
+    needed = ["image", *TARGET_COLUMNS]
+    missing = [name for name in needed if name not in boxes.columns]
+    if missing:
+        raise AnnotationError(
+            f"boxes needs the columns {needed}; missing: {missing}. "
+            f"Received: {list(boxes.columns)}."
+        )
 
 
 def to_frame(rows):

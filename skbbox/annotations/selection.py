@@ -6,6 +6,7 @@ import numpy as np
 
 from ..boxes import COORDINATES, TARGET_COLUMNS
 from ..exceptions import SkbboxWarning
+from .record import check_columns
 
 __all__ = ["one_box_per_image"]
 
@@ -58,13 +59,8 @@ def one_box_per_image(boxes, keep="largest"):
     """
     if keep not in KEEP:
         raise ValueError(f"keep must be one of {list(KEEP)}. Received: {keep!r}.")
+    check_columns(boxes)
     needed = ["image", *TARGET_COLUMNS]
-    missing = [name for name in needed if name not in boxes.columns]
-    if missing:
-        raise ValueError(
-            f"boxes needs the columns {needed}; missing: {missing}. "
-            f"Received: {list(boxes.columns)}."
-        )
     boxes = _without(boxes, boxes[list(COORDINATES)].isna().all(axis=1), "images without an object")
     if keep == "only":
         several = boxes["image"].duplicated(keep=False)

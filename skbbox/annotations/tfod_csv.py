@@ -1,6 +1,6 @@
 """The CSV from which people make TF Object Detection's records: pixels, one row for each box."""
 
-from .documents import parse_numbers
+from .documents import known_size, parse_numbers
 from .record import BoxRecord
 
 __all__ = ["read", "recognises"]
@@ -25,5 +25,4 @@ def read(document, options):
         document.fail("this is not CSV.")
     for line, (image, class_name, *values) in document.table(COLUMNS):
         width, height, *box = parse_numbers(values, line, COLUMNS[2:])
-        size = (width, height) if width > 0 and height > 0 else None
-        yield BoxRecord(line, image, class_name, tuple(box), size)
+        yield BoxRecord(line, image, class_name, tuple(box), known_size(width, height))

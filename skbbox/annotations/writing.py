@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..boxes import TARGET_COLUMNS, as_boxes, check_boxes
+from ..boxes import as_boxes, check_boxes
 from ..exceptions import AnnotationError
 from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
-from .record import ImageWithBoxes
+from .record import ImageWithBoxes, check_columns
 
 __all__ = ["WRITTEN_FORMATS", "write_annotations"]
 
@@ -107,13 +107,7 @@ def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overw
 
 def _images(boxes, images_dir, sizes, needs_sizes):
     """Images in order of their first rows, each with its boxes."""
-    needed = ["image", *TARGET_COLUMNS]
-    missing = [name for name in needed if name not in boxes.columns]
-    if missing:
-        raise AnnotationError(
-            f"boxes needs the columns {needed}; missing: {missing}. "
-            f"Received: {list(boxes.columns)}."
-        )
+    check_columns(boxes)
     values = as_boxes(boxes)
     empty = np.isnan(values).all(axis=1) & boxes["class_name"].isna().to_numpy()
     # Whole boxes stand in for those that are not there, so that a message counts all rows.
