@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import uuid
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +14,7 @@ import keras
 import numpy as np
 
 from .exceptions import ModelFileError
+from .files import written_whole
 from .network import set_weights, small_convnet
 from .seeds import preserved_random_state
 
@@ -85,22 +85,18 @@ def save_state(path, parameters, fitted, overwrite=False):
     members[ABOUT] = json.dumps(about, indent=1).encode()
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     members[CHECKSUMS] = json.dumps(sums, indent=1).encode()
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.writing")
     try:
-        with open(unfinished, "wb") as file:
+        with written_whole(path) as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                 for name, content in members.items():
                     # Without the time, so that equal estimators give equal files.
                     archive.writestr(zipfile.ZipInfo(name), content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
         raise ModelFileError(
             f"{path} cannot be written: {error}. Make room there, or give another path."
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load_state(path, build, custom_objects=None):

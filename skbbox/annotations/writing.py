@@ -2,13 +2,13 @@
 
 import os
 import re
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from ..boxes import as_boxes, check_boxes
 from ..exceptions import AnnotationError
+from ..files import written_whole
 from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
@@ -102,7 +102,9 @@ def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overw
             "give another path, or overwrite=True to replace what is there."
         )
     for file, text in files.items():
-        _write(file, text)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(file) as unfinished:
+            unfinished.write(text.encode())
 
 
 def _images(boxes, images_dir, sizes, needs_sizes):
@@ -138,14 +140,3 @@ def _images(boxes, images_dir, sizes, needs_sizes):
         sure = None if confidence is None or np.isnan(confidence) else float(confidence)
         images[path].boxes.append((class_name, tuple(box), sure))
     return list(images.values())
-
-
-def _write(file, text):
-    """Write a file under another name and rename it when it is whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{uuid.uuid4().hex}.writing")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
