@@ -456,10 +456,16 @@ def _column_names(boxes):
 
 
 def _begins_with_class(rows):
-    """Whether rows are (class_name, four coordinates, ...) and not (four coordinates, label)."""
-    if rows.shape[1] < 5:
+    """Whether rows are (class_name, four coordinates, ...) and not (four coordinates, ...).
+
+    ``predict`` puts a number and perhaps an error behind the coordinates, or a label stands there.
+    """
+    n_columns = rows.shape[1]
+    if n_columns < 5:
         return False
-    return rows.shape[1] > 5 or not _is_number(rows[0, 0])
+    if n_columns == 6 and not _is_number(rows[0, 5]):
+        return not _is_number(rows[0, 0])
+    return n_columns > 5 or not _is_number(rows[0, 0])
 
 
 def _is_number(value):

@@ -9,6 +9,7 @@ __all__ = [
     "EngineError",
     "FeatureStoreError",
     "ImageError",
+    "InterruptionWarning",
     "ModelFileError",
     "SkbboxError",
     "SkbboxWarning",
@@ -55,6 +56,10 @@ class TrainingDivergedError(SkbboxError):
 
 class SkbboxWarning(UserWarning):
     """Base of the warnings about data that is usable but looks unintended."""
+
+
+class InterruptionWarning(ConvergenceWarning):
+    """The user ended the training; what was learnt before was kept."""
 
 
 class DivergenceWarning(ConvergenceWarning):

@@ -28,9 +28,11 @@ __all__ = [
     "Features",
     "FrozenBackbone",
     "decoded_images",
+    "digest_of",
     "forget_features",
     "predict_features",
     "predict_images",
+    "unreadable",
 ]
 
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
@@ -145,14 +147,15 @@ class FrozenBackbone:
         blocks = self._blocks(items, boxes, views, store, verbose)
         return Features([row for block in blocks for row in block], boxes, self.shapes, folder)
 
-    def feature_blocks(self, items, verbose=0):
+    def feature_blocks(self, items, verbose=0, bad=None):
         """Features of each image as it is, a block of images at a time: iterator of Features.
 
-        They are kept if all of them take no more than ``PREDICTED_BYTES``.
+        They are kept if all of them take no more than ``PREDICTED_BYTES``. What is wrong with
+        an image is put into `bad`, a dict by row, if there is one.
         """
         keeps = self._n_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         boxes = np.full((len(items), 4), np.nan)
-        blocks = self._blocks(items, boxes, views_of(None, 1), self._store(), verbose, keeps)
+        blocks = self._blocks(items, boxes, views_of(None, 1), self._store(), verbose, keeps, bad)
         # No loop, whose name would hold a block while the next one is computed.
         return map(lambda block: Features(block, boxes[: len(block)], self.shapes), blocks)
 
@@ -162,7 +165,7 @@ class FrozenBackbone:
     def _store(self):
         return _kept if self.folder is None else _file_store(os.path.abspath(self.folder))
 
-    def _blocks(self, items, boxes, views, store, verbose, keeps=True):
+    def _blocks(self, items, boxes, views, store, verbose, keeps=True, bad=None):
         """Lists of the records of each row's views, block by block.
 
         Nothing here holds a block, so that it can be let go of before the next one is computed.
@@ -173,11 +176,11 @@ class FrozenBackbone:
             for start in range(0, len(items), rows_at_once):
                 rows = range(start, min(start + rows_at_once, len(items)))
                 threads = pool, computing
-                yield self._block(items, boxes, views, rows, store, keeps, threads)
+                yield self._block(items, boxes, views, rows, store, keeps, threads, bad)
                 progress.add(len(rows) * len(views))
 
-    def _block(self, items, boxes, views, rows, store, keeps, threads):
-        contents = threads[0].map(functools.partial(_content, items), rows)
+    def _block(self, items, boxes, views, rows, store, keeps, threads, bad):
+        contents = threads[0].map(lambda row: _content(items, row, bad), rows)
         keys = {
             (row, number): self._key(content, number, boxes[row])
             for row, content in zip(rows, contents, strict=True)
@@ -190,7 +193,13 @@ class FrozenBackbone:
                 if key not in records:
                     missing.setdefault(key, at)
             if missing:
-                computed = self._computed(items, boxes, views, missing, *threads)
+                computed = self._computed(items, boxes, views, missing, bad, *threads)
+                if bad:
+                    for (row, _), key in keys.items():
+                        if key in missing and missing[key][0] in bad:
+                            bad.setdefault(row, bad[missing[key][0]])
+                            # Of a black image, which nobody is to find under this key.
+                            records[key] = computed.pop(key, None) or records[key]
                 records |= store.add(computed) if keeps else computed
         return [[records[keys[row, number]] for number in range(len(views))] for row in rows]
 
@@ -201,7 +210,7 @@ class FrozenBackbone:
         parts = (self.identity, content, seen, shown)
         return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
 
-    def _computed(self, items, boxes, views, missing, pool, computing):
+    def _computed(self, items, boxes, views, missing, bad, pool, computing):
         """Records of the keys of `missing`, whose values are row and number of a view.
 
         The threads of `pool` decode, those of `computing` compute.
@@ -211,7 +220,7 @@ class FrozenBackbone:
             numbers.setdefault(row, []).append(number)
 
         def load(row):
-            image = load_row(items, row, self.image_size)
+            image = load_row(items, row, self.image_size, bad)
             return [views[number](image, boxes[row]) for number in numbers[row]]
 
         run = prepared(self.extractor, self.identity, self.engine)
@@ -291,7 +300,7 @@ class Features:
         return tuple(maps) if len(maps) > 1 else maps[0]
 
 
-def predict_images(model, items, batch_size, verbose=0, engine="keras"):
+def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None):
     """Outputs of a model for images of any number, decoded while the model computes.
 
     Parameters
@@ -305,6 +314,8 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras"):
         1 shows a progress bar.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="keras"
         ``"auto"`` is Keras for fewer than ``WORTH_CONVERTING`` images.
+    bad : dict, default=None
+        Gets what is wrong with an image that cannot be read, by row; its outputs mean nothing.
 
     Returns
     -------
@@ -314,10 +325,10 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras"):
     Raises
     ------
     ImageError
-        If an image cannot be read; names the row.
+        If an image cannot be read and there is no `bad`; names the row.
     """
     progress = keras.utils.Progbar(len(items), verbose=verbose)
-    images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size)
+    images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
     with _running(model, engine, len(items)) as run:
         outputs = []
         while batch := list(islice(images, batch_size)):
@@ -366,10 +377,25 @@ def _joined(outputs):
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def _loaded(items, image_size, n_ahead):
+def unreadable(items, image_size, verbose=0):
+    """What is wrong with the images that cannot be read: dict by row."""
+    progress, bad = keras.utils.Progbar(len(items), verbose=verbose), {}
+    for _ in _loaded(items, image_size, N_THREADS, bad):
+        progress.add(1)
+    return dict(sorted(bad.items()))
+
+
+def digest_of(items):
+    """Digest of what images show, in their order."""
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        contents = pool.map(lambda row: _content(items, row), range(len(items)))
+        return _digest(b"".join(contents))
+
+
+def _loaded(items, image_size, n_ahead, bad=None):
     with ThreadPoolExecutor(N_THREADS) as pool:
         yield from _ahead(
-            pool, lambda row: load_row(items, row, image_size), range(len(items)), n_ahead
+            pool, lambda row: load_row(items, row, image_size, bad), range(len(items)), n_ahead
         )
 
 
@@ -401,11 +427,11 @@ def _file_store(folder):
     return FileStore(folder)
 
 
-def _content(items, row):
+def _content(items, row, bad=None):
     """Digest of what an image shows, not of where it lies."""
     item = items[row]
     if not isinstance(item, (str, os.PathLike)):
-        pixels = np.ascontiguousarray(load_row(items, row, None))
+        pixels = np.ascontiguousarray(load_row(items, row, None, bad))
         return _digest(pixels.tobytes() + str(pixels.shape).encode())
     try:
         found = os.stat(item)
@@ -414,8 +440,10 @@ def _content(items, row):
         return _file_digest(os.fspath(item), found.st_ino, found.st_size, found.st_ctime_ns)
     except OSError:
         # Says what is wrong with it.
-        load_row(items, row, None)
-        raise
+        load_row(items, row, None, bad)
+        if bad is None or row not in bad:
+            raise
+        return b""
 
 
 @functools.lru_cache(maxsize=20_000)

@@ -134,11 +134,13 @@ class ModelBatches(keras.utils.PyDataset):
         Whether one epoch follows another, for a ``fit`` that is told the steps of an epoch.
         Keras makes new iterators for each epoch of a finite dataset, and on few images
         that takes longer than the epoch itself.
+    first : int, default=0
+        The batch to begin with, counted from the first of the first epoch.
     """
 
-    def __init__(self, batches, n_boxes, endless):
+    def __init__(self, batches, n_boxes, endless, first=0):
         super().__init__()
-        self.batches, self.n_boxes, self.endless = batches, n_boxes, endless
+        self.batches, self.n_boxes, self.endless, self.first = batches, n_boxes, endless, first
 
     def close(self):
         """Let go of the batches, for what may hold on to this dataset."""
@@ -150,7 +152,7 @@ class ModelBatches(keras.utils.PyDataset):
         return None if self.endless else len(self.batches)
 
     def __getitem__(self, index):
-        inputs, *rest = self.batches.batch(*divmod(index, len(self.batches)))
+        inputs, *rest = self.batches.batch(*divmod(self.first + index, len(self.batches)))
         if self.n_boxes > 1:
             rest = [self._repeated(values) for values in rest]
         return inputs, *rest

@@ -93,12 +93,18 @@ def upright_size(path):
         return opened.size[::-1] if orientation in TURNED else opened.size
 
 
-def load_row(items, row, size):
-    """:func:`load_image` of one of many, with its row in the message of an ImageError."""
+def load_row(items, row, size, bad=None):
+    """:func:`load_image` of one of many, with its row in the message of an ImageError.
+
+    Where there is a dict `bad`, the message is put there instead, and the image is black.
+    """
     try:
         return load_image(items[row], size)
     except ImageError as error:
-        raise ImageError(f"Row {row}: {error}") from error
+        if bad is None:
+            raise ImageError(f"Row {row}: {error}") from error
+        bad[row] = str(error)
+        return np.zeros((*(size or (1, 1)), 3), np.uint8)
 
 
 def _opened(path):

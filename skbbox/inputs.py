@@ -42,6 +42,11 @@ class Images:
     def __len__(self):
         return len(self.items)
 
+    def take(self, rows):
+        """The images of some rows."""
+        index = None if self.index is None else self.index[rows]
+        return Images([self.items[row] for row in rows], index)
+
     def keys(self):
         """One key an image, equal for rows that show the same image.
 
@@ -68,6 +73,12 @@ class Targets:
 
     def __len__(self):
         return len(self.boxes)
+
+    def take(self, rows):
+        """The boxes and classes of some rows."""
+        return Targets(
+            self.boxes[rows], None if self.class_names is None else self.class_names[rows]
+        )
 
 
 def check_images(X):

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .augmentation import get_augmentation, views
 from .boxes import COORDINATES
-from .exceptions import SkbboxWarning
+from .exceptions import ImageError, InterruptionWarning, SkbboxWarning
 from .history import combine_histories
 from .inputs import (
     check_images,
@@ -23,7 +24,7 @@ from .inputs import (
     image_tags,
     table_of,
 )
-from .metrics import IoUScore
+from .metrics import IoUScore, predicted_rows
 from .model_selection import train_validation_rows
 
 # What is made with Keras is imported where it is used, as Keras alone takes seconds; an
@@ -61,7 +62,13 @@ VIEWS_IN_ALL = 4000
 VIEWS_OF_AN_IMAGE = (2, 20)
 
 #: What a fitted estimator is, beside its parameters.
-SAVED = ("classes_", "model_", "history_", "n_iter_", "n_features_in_", "_is_frozen")
+SAVED = (
+    *("classes_", "model_", "history_", "n_iter_", "bad_images_", "n_features_in_"),
+    "_is_frozen",
+)
+
+#: Parameters that change nothing of what is learnt.
+WITHOUT_INFLUENCE = ("checkpoint", "memory", "verbose")
 
 #: ``early_stopping="auto"`` sets images aside from this number on.
 MANY_IMAGES = 10_000
@@ -70,6 +77,7 @@ MANY_IMAGES = 10_000
 CHOICES = {
     "learning_rate_schedule": ("cosine", "constant"),
     "early_stopping": ("auto", True, False),
+    "on_bad_image": ("raise", "warn", "skip"),
 }
 
 #: Parameter, its kind, the lowest value, and the value that it must stay below.
@@ -190,6 +198,13 @@ default="giou_l1"
         What runs the frozen backbone, and the whole network in ``predict``. ``"auto"`` takes
         the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``), which is Keras on a
         graphics card. All give the same boxes but for the rounding of float32.
+    checkpoint : str, Path or None, default=None
+        A folder in which each fit keeps what it has learnt after every epoch, in a file of its
+        own that goes when it is finished. A fit that was cut off goes on there when it is run
+        again with the same data and parameters, to the result that it would have had.
+    on_bad_image : {"raise", "warn", "skip"}, default="raise"
+        What becomes of an image that cannot be read: an error; or ``fit`` and ``score`` leave it
+        out and ``predict`` gives it missing values and the reason, with a warning or without.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last one and extends ``history_``.
     verbose : {0, 1}, default=0
@@ -213,6 +228,8 @@ default="giou_l1"
         Number of epochs in ``history_``.
     callbacks_ : list of keras.callbacks.Callback
         The copies of `callbacks` that the last fit trained with.
+    bad_images_ : dict of int to str
+        Rows of X that the last fit left out, and why; see `on_bad_image`.
     n_features_in_ : int
         1, the image.
 
@@ -275,6 +292,8 @@ default="giou_l1"
         callbacks=None,
         memory=None,
         engine="auto",
+        checkpoint=None,
+        on_bad_image="raise",
         warm_start=False,
         verbose=0,
         random_state=None,
@@ -307,6 +326,8 @@ default="giou_l1"
         self.callbacks = callbacks
         self.memory = memory
         self.engine = engine
+        self.checkpoint = checkpoint
+        self.on_bad_image = on_bad_image
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
@@ -370,9 +391,11 @@ default="giou_l1"
         Warns
         -----
         SkbboxWarning
-            If y has one class only.
+            If y has one class only, or images are left out with ``on_bad_image="warn"``.
         DivergenceWarning
             If the loss became NaN or infinite; the last good weights are kept.
+        InterruptionWarning
+            If Ctrl-C ended the training after an epoch or more; what was learnt is kept.
         """
         from .box_heads import EDGES, IOU_ESTIMATE
         from .network import heads, unfreeze, with_outputs
@@ -382,7 +405,9 @@ default="giou_l1"
         images = check_images(X)
         targets = check_targets(y, len(images))
         sample_weight = check_sample_weight(sample_weight, len(images))
-        rng = self._random_generator()
+        images, targets, sample_weight, bad_images = self._readable(images, targets, sample_weight)
+        checkpoint = self._checkpoint(images, targets, sample_weight)
+        rng = np.random.default_rng(checkpoint.seed if checkpoint else self._seed())
         known = None if self.classifier_classes is None else np.unique(self.classifier_classes)
         classes, codes = encode_classes(targets.class_names, known)
         if classes is not None and len(classes) == 1:
@@ -407,24 +432,43 @@ default="giou_l1"
 
         histories = [self.history_] if self._goes_on() else []
         train_stage = functools.partial(
-            self._train_stage, rows=rows, callbacks=callbacks, histories=histories
+            self._train_stage,
+            rows=rows,
+            callbacks=callbacks,
+            histories=histories,
+            checkpoint=checkpoint,
         )
-        image_batches = None
-        if epochs and self.weights is not None and not callable(self.augment):
-            feature_batches = self._feature_batches(model, images, targets, codes, weights)
-            train_stage(heads(network), feature_batches, epochs, seed)
-        elif epochs:
-            image_batches = self._image_batches(images, targets, classes, weights)
-            train_stage(network, image_batches, epochs, seed)
-        if self.fine_tune_epochs:
-            unfreeze(model)
-            image_batches = image_batches or self._image_batches(images, targets, classes, weights)
-            train_stage(
-                network,
-                image_batches,
-                self.fine_tune_epochs,
-                seed + 1,
-                learning_rate=self.fine_tune_learning_rate,
+        feature_batches = functools.partial(
+            self._feature_batches, model, images, targets, codes, weights
+        )
+        image_batches = functools.cache(
+            functools.partial(self._image_batches, images, targets, classes, weights)
+        )
+        is_interrupted = False
+        try:
+            if epochs and self.weights is not None and not callable(self.augment):
+                train_stage(heads(network), feature_batches, epochs, seed)
+            elif epochs:
+                train_stage(network, image_batches, epochs, seed)
+            if self.fine_tune_epochs:
+                unfreeze(model)
+                train_stage(
+                    network,
+                    image_batches,
+                    self.fine_tune_epochs,
+                    seed + 1,
+                    learning_rate=self.fine_tune_learning_rate,
+                )
+        except KeyboardInterrupt:
+            n_epochs = sum(len(history.get("loss", [])) for history in histories)
+            if n_epochs == (self.n_iter_ if self._goes_on() else 0):
+                raise
+            is_interrupted = True
+            warnings.warn(
+                f"Training was interrupted; what was learnt in {n_epochs} epochs was kept, and the "
+                "estimator is fitted. In a search, interrupt twice to end all of it.",
+                InterruptionWarning,
+                stacklevel=2,
             )
         compile_model(model, **self._recipe())
 
@@ -433,7 +477,10 @@ default="giou_l1"
         self.history_ = combine_histories(histories)
         self.n_iter_ = len(self.history_.get("loss", []))
         self.callbacks_ = callbacks
+        self.bad_images_ = bad_images
         self.n_features_in_ = 1
+        if checkpoint and not is_interrupted:
+            checkpoint.remove()
         return self
 
     def predict(self, X):
@@ -450,7 +497,9 @@ default="giou_l1"
             ``class_name, x_min, x_max, y_min, y_max`` (normalised, within 0..1, edges in
             order) and ``confidence`` in 0..1: with ``box_head="spatial"`` the IoU that the
             box is expected to have, with the other heads the probability of the class.
-            Columns that the fit had nothing for are absent.
+            Columns that the fit had nothing for are absent. With ``on_bad_image`` other than
+            ``"raise"`` there is also ``error``, why an image cannot be read, whose other columns
+            are missing.
 
         Raises
         ------
@@ -463,7 +512,7 @@ default="giou_l1"
 
         check_is_fitted(self)
         images = check_images(X)
-        outputs = self._outputs(images)
+        outputs, bad = self._outputs(images)
         probabilities, estimate = outputs.get("class_prediction"), outputs.get(IOU_ESTIMATE)
         boxes = outputs["bbox_prediction"]
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
@@ -471,10 +520,16 @@ default="giou_l1"
             np.sort(boxes, axis=2).reshape(-1, 4), columns=COORDINATES, index=images.index
         )
         if probabilities is not None:
-            predicted.insert(0, "class_name", self.classes_[probabilities.argmax(axis=1)])
+            class_names = self.classes_[probabilities.argmax(axis=1)]
+            if bad:
+                class_names = class_names.astype(object)
+                class_names[list(bad)] = None
+            predicted.insert(0, "class_name", class_names)
             predicted["confidence"] = probabilities.max(axis=1).astype(np.float64)
         if estimate is not None:
             predicted["confidence"] = estimate[:, 0].astype(np.float64)
+        if self.on_bad_image != "raise":
+            predicted["error"] = [bad.get(row) for row in range(len(images))]
         return predicted
 
     def predict_proba(self, X):
@@ -488,7 +543,8 @@ default="giou_l1"
         Returns
         -------
         ndarray of shape (n, n_classes), float64
-            Columns in the order of ``classes_``; rows add up to 1.
+            Columns in the order of ``classes_``; rows add up to 1. NaN for an image that cannot
+            be read, see `on_bad_image`.
 
         Raises
         ------
@@ -501,7 +557,8 @@ default="giou_l1"
                 "predict_proba needs classes, but y had no class_name in fit; boxes alone were "
                 "learnt."
             )
-        probabilities = self._outputs(check_images(X))["class_prediction"].astype(np.float64)
+        outputs, _ = self._outputs(check_images(X))
+        probabilities = outputs["class_prediction"].astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def score(self, X, y, sample_weight=None):
@@ -531,7 +588,7 @@ default="giou_l1"
         targets = check_targets(y, len(images))
         weights = check_sample_weight(sample_weight, len(images))
         self._warn_of_unseen_classes(targets)
-        return IoUScore.of(targets.boxes, self.predict(X), weights)
+        return IoUScore.of(*predicted_rows(targets.boxes, self.predict(X), weights))
 
     def embed(self, X):
         """Features of each image: the backbone's feature map averaged over its positions.
@@ -547,14 +604,12 @@ default="giou_l1"
         """
         import keras
 
-        from .features import predict_images
-
         check_is_fitted(self)
         features = self.model_.get_layer("features").output
         pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
-        return predict_images(
-            pooled, check_images(X).items, self.batch_size, self.verbose, self.engine
-        )[0]
+        outputs, _ = self._outputs(check_images(X), pooled)
+        (embedded,) = outputs.values()
+        return embedded
 
     def save(self, path, *, overwrite=False):
         """Write the fitted estimator into one file, which holds no code.
@@ -581,11 +636,16 @@ default="giou_l1"
         name and renamed when it is whole. Of parameters that are code (a backbone or loss
         function, callbacks), the name is kept, and :meth:`load` asks for them.
         """
-        from .persistence import save_state
+        from .persistence import write_archive
 
         check_is_fitted(self)
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise FileExistsError(
+                f"{path} exists; give another path, or overwrite=True to replace what is there."
+            )
         fitted = {name: getattr(self, name) for name in SAVED}
-        save_state(path, self.get_params(deep=False), fitted, overwrite)
+        write_archive(path, {"parameters": self.get_params(deep=False), "fitted": fitted})
 
     @classmethod
     def load(cls, path, *, custom_objects=None):
@@ -613,19 +673,19 @@ default="giou_l1"
             If it is damaged, holds what does not belong there, or needs `custom_objects`;
             names what was found.
         """
-        from .persistence import load_state
+        from .persistence import read_archive
         from .training import compile_model
 
         def build(parameters, fitted):
-            # A folder of the computer that the file comes from is no place to write to.
-            localizer = cls(**(parameters | {"memory": None}))
+            # Folders of the computer that the file comes from are no place to write to.
+            localizer = cls(**(parameters | {"memory": None, "checkpoint": None}))
             for name in SAVED:
                 setattr(localizer, name, fitted[name])
             localizer._set_model(localizer.model_, localizer._is_frozen)
             compile_model(localizer.model_, **localizer._recipe())
             return localizer
 
-        return load_state(path, build, custom_objects)
+        return read_archive(Path(path), ("parameters", "fitted"), build, custom_objects)
 
     def _check_parameters(self):
         from .engines import get_engine
@@ -678,10 +738,53 @@ default="giou_l1"
             )
         return int(size[0]), int(size[1])
 
-    def _random_generator(self):
+    def _seed(self):
         if self.random_state is None:
-            return np.random.default_rng()
-        return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+            return np.random.SeedSequence().entropy
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _readable(self, images, targets, sample_weight):
+        """What can be learnt from, and why the rest cannot, by row."""
+        from .features import unreadable
+
+        if self.on_bad_image == "raise":
+            return images, targets, sample_weight, {}
+        bad = unreadable(images.items, self._height_and_width(), self.verbose)
+        if len(bad) == len(images):
+            raise ImageError(f"None of the {len(images)} images can be read. {_first_of(bad)}")
+        self._warn_of_bad_images(bad, len(images))
+        rows = np.setdiff1d(np.arange(len(images)), list(bad))
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight[rows], len(rows))
+        return images.take(rows), targets.take(rows), sample_weight, bad
+
+    def _warn_of_bad_images(self, bad, n_images):
+        if bad and self.on_bad_image == "warn":
+            warnings.warn(
+                f"{len(bad)} of {n_images} images cannot be read and are left out. "
+                f"{_first_of(bad)}",
+                SkbboxWarning,
+                stacklevel=4,
+            )
+
+    def _checkpoint(self, images, targets, sample_weight):
+        """Where the fit stands, if that is kept."""
+        from .checkpoints import Checkpoint
+        from .features import digest_of
+
+        if self.checkpoint is None:
+            return None
+        made_of = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in WITHOUT_INFLUENCE
+        }
+        made_of["images"] = digest_of(images.items).hex()
+        made_of["boxes"], made_of["class_names"] = targets.boxes, targets.class_names
+        made_of["sample_weight"] = sample_weight
+        if self._goes_on():
+            made_of["last fit"], made_of["n_iter_"] = self.model_, self.n_iter_
+        return Checkpoint(self.checkpoint, made_of, self._seed())
 
     def _output_weights(self, sample_weight, targets, n_images):
         """Sample weights of each output, or None; class weights enter here.
@@ -811,12 +914,28 @@ default="giou_l1"
         return batches
 
     def _train_stage(
-        self, network, batches, epochs, seed, *, rows, callbacks, histories, learning_rate=None
+        self,
+        network,
+        make_batches,
+        epochs,
+        seed,
+        *,
+        rows,
+        callbacks,
+        histories,
+        checkpoint,
+        learning_rate=None,
     ):
         """Train a network and append its history to those of the stages before it."""
         from .training import train
 
+        n_stages = len(histories) - self._goes_on()
+        if checkpoint and n_stages < len(checkpoint.histories):
+            # Its weights are among those that the next stage goes on with.
+            histories.append(checkpoint.histories[n_stages])
+            return
         train_rows, validation_rows = rows
+        batches = make_batches()
         training = batches(train_rows, shuffle=True, seed=seed)
         validation, patience = None, None
         if validation_rows is not None:
@@ -826,20 +945,21 @@ default="giou_l1"
         recipe = self._recipe()
         if learning_rate is not None:
             recipe["learning_rate"] = learning_rate
-        histories.append(
-            train(
-                network,
-                training,
-                validation,
-                recipe=recipe,
-                is_cosine=self.learning_rate_schedule == "cosine",
-                epochs=epochs,
-                callbacks=callbacks,
-                patience=patience,
-                verbose=self.verbose,
-                is_trained=bool(histories),
-            )
+        train(
+            network,
+            training,
+            validation,
+            recipe=recipe,
+            is_cosine=self.learning_rate_schedule == "cosine",
+            epochs=epochs,
+            callbacks=callbacks,
+            patience=patience,
+            verbose=self.verbose,
+            histories=histories,
+            checkpoint=checkpoint,
         )
+        if checkpoint:
+            checkpoint.finish_stage(histories[-1])
 
     def _recipe(self):
         """What :func:`compile_model` takes beside a model."""
@@ -866,18 +986,25 @@ default="giou_l1"
         self.model_, self._is_frozen = model, is_frozen
         self._network = heads(network) if is_frozen else network
 
-    def _outputs(self, images):
-        """Outputs of the network by name."""
+    def _outputs(self, images, model=None):
+        """Outputs by name of the network, or of a model of pixels; and bad images, by row."""
         from .features import predict_features, predict_images
 
-        if self._is_frozen:
-            blocks = self._frozen_backbone(self.model_).feature_blocks(images.items, self.verbose)
-            outputs = predict_features(self._network, blocks, len(images), self.batch_size)
+        bad = None if self.on_bad_image == "raise" else {}
+        if model is None and self._is_frozen:
+            model, backbone = self._network, self._frozen_backbone(self.model_)
+            blocks = backbone.feature_blocks(images.items, self.verbose, bad)
+            outputs = predict_features(model, blocks, len(images), self.batch_size)
         else:
+            model = model or self._network
             outputs = predict_images(
-                self._network, images.items, self.batch_size, self.verbose, self.engine
+                model, images.items, self.batch_size, self.verbose, self.engine, bad
             )
-        return dict(zip(self._network.output_names, outputs, strict=True))
+        bad = dict(sorted((bad or {}).items()))
+        for output in outputs:
+            output[list(bad)] = np.nan
+        self._warn_of_bad_images(bad, len(images))
+        return dict(zip(model.output_names, outputs, strict=True)), bad
 
     def _warn_of_unseen_classes(self, targets):
         if self.classes_ is None or targets.class_names is None:
@@ -927,3 +1054,8 @@ default="giou_l1"
 
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())
+
+
+def _first_of(bad):
+    row, reason = next(iter(bad.items()))
+    return f"Row {row}: {reason}"

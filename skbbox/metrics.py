@@ -1,8 +1,13 @@
 """The measures of boxes.py in the shapes that scikit-learn takes: a score and scorers."""
 
+import functools
+
+import numpy as np
+import pandas as pd
 from sklearn.metrics import make_scorer
 
 from .boxes import as_class_names, iou_at, localization_accuracy, mean_iou
+from .exceptions import BoxError
 
 __all__ = [
     "IoUScore",
@@ -10,6 +15,7 @@ __all__ = [
     "iou_50_scorer",
     "localization_scorer",
     "mean_iou_scorer",
+    "predicted_rows",
 ]
 
 
@@ -64,12 +70,50 @@ class IoUScore(float):
         )
 
 
+def predicted_rows(y_true, y_pred, sample_weight=None):
+    """The rows whose images could be read, where ``predict`` tells of others in ``error``.
+
+    Returns
+    -------
+    y_true, y_pred : tables of boxes
+    sample_weight : ndarray or None
+
+    Raises
+    ------
+    BoxError
+        If no image could be read.
+    """
+    if not isinstance(y_pred, pd.DataFrame) or "error" not in y_pred:
+        return y_true, y_pred, sample_weight
+    rows = np.flatnonzero(y_pred["error"].isna())
+    if not rows.size:
+        raise BoxError(
+            f"There is no box to measure: none of the {len(y_pred)} images can be read. Row 0: "
+            f"{y_pred['error'].iloc[0]}"
+        )
+    y_true = y_true.iloc[rows] if isinstance(y_true, pd.DataFrame) else np.asarray(y_true)[rows]
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight)[rows]
+    return y_true, y_pred.iloc[rows], sample_weight
+
+
+def _measured(measure, y_true, y_pred, sample_weight=None, **options):
+    y_true, y_pred, sample_weight = predicted_rows(y_true, y_pred, sample_weight)
+    return measure(y_true, y_pred, sample_weight=sample_weight, **options)
+
+
+def _scorer(measure):
+    function = functools.partial(_measured, measure)
+    function.__name__ = measure.__name__
+    return make_scorer(function)
+
+
 #: Scorer with the mean IoU, for ``scoring=``.
-mean_iou_scorer = make_scorer(mean_iou)
+mean_iou_scorer = _scorer(mean_iou)
 #: Scorer with the share of predictions with IoU >= 0.5, for ``scoring=``.
-iou_50_scorer = make_scorer(iou_at)
+iou_50_scorer = _scorer(iou_at)
 #: Scorer with the share of predictions with the right class and IoU >= 0.5, for ``scoring=``.
-localization_scorer = make_scorer(localization_accuracy)
+localization_scorer = _scorer(localization_accuracy)
 
 
 def box_scorer(estimator, X, y, sample_weight=None):
@@ -89,13 +133,8 @@ def box_scorer(estimator, X, y, sample_weight=None):
     dict of str to float
         ``mean_iou``, ``iou_50`` and, if y has classes, ``localization_accuracy``.
     """
-    predicted = estimator.predict(X)
-    scores = {
-        "mean_iou": mean_iou(y, predicted, sample_weight=sample_weight),
-        "iou_50": iou_at(y, predicted, sample_weight=sample_weight),
-    }
+    rows = predicted_rows(y, estimator.predict(X), sample_weight)
+    scores = {"mean_iou": _measured(mean_iou, *rows), "iou_50": _measured(iou_at, *rows)}
     if as_class_names(y) is not None:
-        scores["localization_accuracy"] = localization_accuracy(
-            y, predicted, sample_weight=sample_weight
-        )
+        scores["localization_accuracy"] = _measured(localization_accuracy, *rows)
     return scores

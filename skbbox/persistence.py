@@ -18,7 +18,7 @@ from .files import written_whole
 from .network import set_weights, small_convnet
 from .seeds import preserved_random_state
 
-__all__ = ["load_state", "pack_model", "save_state", "unpack_model"]
+__all__ = ["encoded", "pack_model", "read_archive", "unpack_model", "write_archive"]
 
 #: Of the files that are written; files of all earlier ones are read.
 FORMAT = 1
@@ -56,32 +56,25 @@ def unpack_model(packed, custom_objects=None):
     return model
 
 
-def save_state(path, parameters, fitted, overwrite=False):
-    """Write parameters and what was fitted into one file, which holds no code.
+def write_archive(path, contents):
+    """Write plain data into one file, which holds no code; whole or not at all.
 
     Parameters
     ----------
-    path : str or Path
-        A zip archive without compression: JSON, and arrays in NumPy's own form.
-    parameters : dict
-        Of an estimator, by name.
-    fitted : dict
-        What it learnt: values that JSON has, arrays of them, and Keras models.
-    overwrite : bool, default=False
-        Whether a file that exists is replaced.
+    path : Path
+        A zip archive without compression: JSON, and arrays in NumPy's own form. What is there
+        is replaced.
+    contents : dict of str to object
+        Values that JSON has, tuples, arrays and Keras models; of code the name is kept.
+
+    Raises
+    ------
+    ModelFileError
+        If the file cannot be written.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"{path} exists; give another path, or overwrite=True to replace what is there."
-        )
     members = {}
-    about = {
-        "format": FORMAT,
-        "versions": _versions(),
-        "parameters": _encoded(parameters, "parameters", members),
-        "fitted": _encoded(fitted, "fitted", members),
-    }
+    about = {"format": FORMAT, "versions": _versions()}
+    about |= {name: encoded(value, name, members) for name, value in contents.items()}
     members[ABOUT] = json.dumps(about, indent=1).encode()
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     members[CHECKSUMS] = json.dumps(sums, indent=1).encode()
@@ -99,20 +92,23 @@ def save_state(path, parameters, fitted, overwrite=False):
         ) from error
 
 
-def load_state(path, build, custom_objects=None):
-    """The estimator of a file that :func:`save_state` wrote.
+def read_archive(path, names, build, custom_objects=None):
+    """What a file of :func:`write_archive` is of.
 
     Parameters
     ----------
-    path : str or Path
+    path : Path
+    names : sequence of str
+        Of the contents.
     build : callable
-        Makes an estimator of its parameters and of what it learnt, two dicts.
+        Makes the result of the contents, which it is given by name.
     custom_objects : dict of str to object, default=None
         What is code and therefore not in the file, by its name.
 
     Returns
     -------
-    SingleBoxLocalizer
+    object
+        What `build` returned.
 
     Raises
     ------
@@ -120,42 +116,46 @@ def load_state(path, build, custom_objects=None):
         If the file is damaged, holds what does not belong there, is of a later version, or
         needs code that is not given.
     """
-    reader = _Reader(Path(path), custom_objects or {})
-    about = reader.about()
+    reader = _Reader(path, custom_objects or {})
+    about = reader.about(names)
     try:
-        parameters, fitted = (reader.decoded(about[name]) for name in ("parameters", "fitted"))
+        contents = {name: reader.decoded(about[name]) for name in names}
         reader.refuse_others()
-        return build(parameters, fitted)
+        return build(**contents)
     except ModelFileError:
         raise
     except Exception as error:  # Whoever wrote the file may have written anything.
         reader.fail(f"this is not what save writes: {error!r}.")
 
 
-def _versions():
-    names = ("skbbox", "keras", "numpy", "scikit-learn")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+def encoded(value, place, members):
+    """A value as JSON has it; arrays and models are put among the members of an archive.
 
-
-def _encoded(value, place, members):
-    """A value as JSON has it; arrays and models become members of the archive."""
+    Parameters
+    ----------
+    value : object
+    place : str
+        Its name in the archive.
+    members : dict of str to bytes
+        Gets what has no place in JSON.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, list):
-        return [_encoded(part, f"{place}/{i}", members) for i, part in enumerate(value)]
+        return [encoded(part, f"{place}/{i}", members) for i, part in enumerate(value)]
     if isinstance(value, tuple):
-        return {"tuple": _encoded(list(value), place, members)}
+        return {"tuple": encoded(list(value), place, members)}
     if isinstance(value, dict):
-        keys = [_encoded(key, place, members) for key in value]
-        parts = [_encoded(value[key], f"{place}/{key}", members) for key in value]
+        keys = [encoded(key, place, members) for key in value]
+        parts = [encoded(value[key], f"{place}/{key}", members) for key in value]
         return {"dict": [list(pair) for pair in zip(keys, parts, strict=True)]}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "OUS":
-            return {"array": _encoded(value.tolist(), place, members)}
+            return {"array": encoded(value.tolist(), place, members)}
         return {"member": _add_array(value, f"{place}.npy", members)}
     if isinstance(value, keras.Model):
         packed = pack_model(value)
@@ -166,6 +166,11 @@ def _encoded(value, place, members):
     if isinstance(value, (keras.optimizers.Optimizer, keras.losses.Loss)):
         return {"keras": keras.saving.serialize_keras_object(value)}
     return {"object": getattr(value, "__qualname__", type(value).__qualname__)}
+
+
+def _versions():
+    names = ("skbbox", "keras", "numpy", "scikit-learn")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 
 def _add_array(array, name, members):
@@ -228,9 +233,9 @@ class _Reader:
             self.fail(f"the member {missing[0]!r} is missing.")
         return members
 
-    def about(self):
+    def about(self, names):
         about = self._json(self.members[ABOUT], ABOUT)
-        if not isinstance(about, dict) or not {"format", "parameters", "fitted"} <= about.keys():
+        if not isinstance(about, dict) or not {"format", *names} <= about.keys():
             self.fail(f"{ABOUT} is not what save writes.")
         if about["format"] != FORMAT:
             self.fail(
@@ -245,7 +250,7 @@ class _Reader:
             self.fail(f"the member {name!r} does not belong here.")
 
     def decoded(self, value):
-        """The value of :func:`_encoded`."""
+        """The value of :func:`encoded`."""
         if isinstance(value, list):
             return [self.decoded(part) for part in value]
         if not isinstance(value, dict):

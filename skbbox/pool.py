@@ -13,7 +13,7 @@ import keras
 
 from .network import architecture, bare, copied
 
-__all__ = ["borrowed", "copy_state"]
+__all__ = ["borrowed", "copy_state", "variables_of"]
 
 #: Networks that wait for their next use.
 N_IDLE = 8
@@ -75,12 +75,13 @@ def _prepared(model, prepare):
 
 def copy_state(source, target):
     """Set all variables of a model's layers, seeds too, to those of one of equal layers."""
-    for ours, theirs in zip(_variables(target), _variables(source), strict=True):
+    for ours, theirs in zip(variables_of(target), variables_of(source), strict=True):
         # On JAX a variable takes an array as it is, and training deletes the arrays that it uses.
         ours.assign(keras.ops.copy(theirs))
 
 
-def _variables(model):
+def variables_of(model):
+    """All variables of a model's layers, the seeds too."""
     return [variable for layer in model.layers for variable in layer.variables]
 
 

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 
 from .box_heads import EDGES, IOU_ESTIMATE
+from .checkpoints import plain_state
 from .exceptions import DivergenceWarning, TrainingDivergedError
 from .generator import ModelBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
-from .pool import borrowed, copy_state
+from .network import set_weights
+from .pool import borrowed, copy_state, variables_of
 from .seeds import preserved_random_state
 
 __all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
@@ -126,7 +128,8 @@ def train(
     callbacks,
     patience,
     verbose,
-    is_trained,
+    histories,
+    checkpoint=None,
 ):
     """Fit a network and keep its last good weights.
 
@@ -149,18 +152,19 @@ def train(
         Epochs without a better validation loss after which to stop and go back
         to the best weights; None never stops early.
     verbose : {0, 1}
-    is_trained : bool
-        Whether the weights that it comes with are worth keeping.
-
-    Returns
-    -------
-    dict of str to list of float
-        One value an epoch, under the names that Keras gives.
+    histories : list of dict
+        Of the stages before, without which the weights that the network comes with are not
+        worth keeping. The history of this one is appended: for each name that Keras gives one
+        value an epoch.
+    checkpoint : Checkpoint, default=None
+        Is kept after each epoch; the training goes on from what is in it.
 
     Raises
     ------
     TrainingDivergedError
         If the loss is not finite in the first epoch of a model that is not trained yet.
+    KeyboardInterrupt
+        If the user interrupts; the network has the weights of the last finished epoch.
 
     Warns
     -----
@@ -180,26 +184,39 @@ def train(
                 monitor="val_loss", patience=patience, restore_best_weights=True
             )
         )
+    good = _GoodWeights(is_trained=bool(histories))
+    recorded = keras.callbacks.History()
+    watching = [*stopping, *callbacks, recorded]
+    progress = _Progress(checkpoint, watching, good)
     known = isinstance(box_loss, str) and optimizer_type.__module__.split(".")[0] == "keras"
-    with borrowed(
-        network,
-        ("training", optimizer_type, repr(settings), box_loss),
-        lambda model: _Trainable(model, optimizer_type.from_config(config), box_loss),
-        shared=known and not callbacks,
-    ) as (model, trainable):
-        trainable.start_over(
-            _factors(recipe["class_loss_weight"], recipe["box_loss_weight"]),
-            rate if has_rate else None,
-        )
-        guard = _LossGuard(model.get_weights() if is_trained else None)
-        history = _fit(model, batches, validation, epochs, [*stopping, *callbacks, guard], verbose)
-        if guard.diverged:
-            guard.restore()
-        copy_state(model, network)
-    history = _history(history.history, guard.good_epochs)
-    if len(network.outputs) == 1:
-        _name_the_only_output(history, recipe["box_loss_weight"])
-    return history
+    try:
+        with borrowed(
+            network,
+            ("training", optimizer_type, repr(settings), box_loss),
+            lambda model: _Trainable(model, optimizer_type.from_config(config), box_loss),
+            shared=known and not callbacks,
+        ) as (model, trainable):
+            trainable.start_over(
+                _factors(recipe["class_loss_weight"], recipe["box_loss_weight"]),
+                rate if has_rate else None,
+            )
+            span = progress.next_epoch(epochs), epochs
+            _fit(model, batches, validation, span, [*watching, good, progress], verbose)
+            copy_state(model, network)
+        if good.diverged:
+            good.warn_of_divergence()
+            good.give_to(network)
+    except KeyboardInterrupt:
+        if good.weights is not None:
+            good.give_to(network)
+        good.stopped_short = True
+        raise
+    finally:
+        n_good = good.n_epochs if good.stopped_short else None
+        history = _history(recorded.history, n_good)
+        if len(network.outputs) == 1:
+            _name_the_only_output(history, recipe["box_loss_weight"])
+        histories.append(history)
 
 
 class _Trainable:
@@ -231,21 +248,22 @@ class _Trainable:
             self.model.optimizer.learning_rate = learning_rate
 
 
-def _fit(model, batches, validation, epochs, callbacks, verbose):
-    """Keras's ``fit``: its History."""
+def _fit(model, batches, validation, span, callbacks, verbose):
+    """Keras's ``fit`` from one epoch to another, the second of which is not trained any more."""
+    first, end = span
     n_boxes = sum(name != "class_prediction" for name in model.output_names)
-    training = ModelBatches(batches, n_boxes, endless=True)
+    training = ModelBatches(batches, n_boxes, endless=True, first=first * len(batches))
     validating = None if validation is None else ModelBatches(validation, n_boxes, endless=False)
-    history = keras.callbacks.History()
     try:
         with preserved_random_state():
             model.fit(
                 training.for_backend(),
                 steps_per_epoch=len(batches),
                 validation_data=None if validating is None else validating.for_backend(),
-                epochs=epochs,
+                initial_epoch=first,
+                epochs=end,
                 shuffle=False,
-                callbacks=[*callbacks, history],
+                callbacks=callbacks,
                 verbose=verbose,
             )
     except Exception:
@@ -259,7 +277,6 @@ def _fit(model, batches, validation, epochs, callbacks, verbose):
         training.close()
         if validating is not None:
             validating.close()
-    return history
 
 
 def _create_state(model):
@@ -304,41 +321,101 @@ class _CosineRate(keras.callbacks.Callback):
         return (1 + math.cos(math.pi * done)) / 2
 
 
-class _LossGuard(keras.callbacks.Callback):
-    """Stops at a loss that is NaN or infinite and remembers the weights before it."""
+class _GoodWeights(keras.callbacks.Callback):
+    """Remembers the weights that each epoch begins with; stops at a loss that is not finite.
 
-    def __init__(self, good_weights):
+    Attributes
+    ----------
+    weights : list of list of ndarray, or None
+        Those of each layer; None before the first epoch of a network that is not trained yet.
+    n_epochs : int
+        After how many epochs they were had.
+    diverged, stopped_short : bool
+        Whether the loss was not finite, and whether they are better than those at the end.
+    """
+
+    def __init__(self, is_trained):
         super().__init__()
-        self.diverged = False
-        self.good_epochs = 0
-        self.good_weights = good_weights
+        self.is_trained = is_trained
+        self.weights, self.n_epochs = None, 0
+        self.diverged = self.stopped_short = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.n_epochs = epoch
+        if epoch or self.is_trained:
+            self.weights = [layer.get_weights() for layer in self.model.layers]
+
+    def give_to(self, network):
+        for layer, weights in zip(network.layers, self.weights, strict=True):
+            set_weights(layer, weights)
 
     def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            self.diverged = True
-            self.model.stop_training = True
+        self._check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            self.diverged = True
-            self.model.stop_training = True
-        if not self.diverged:
-            self.good_epochs += 1
-            self.good_weights = self.model.get_weights()
+        self._check(logs)
 
-    def restore(self):
-        if self.good_weights is None:
+    def _check(self, logs):
+        if not np.isfinite(logs["loss"]):
+            self.diverged = self.stopped_short = True
+            self.model.stop_training = True
+
+    def warn_of_divergence(self):
+        if self.weights is None:
             raise TrainingDivergedError(
                 f"The loss became NaN or infinite in the first epoch. {ADVICE}"
             )
-        self.model.set_weights(self.good_weights)
-        kept = f"of epoch {self.good_epochs}" if self.good_epochs else "that it began with"
+        kept = f"of epoch {self.n_epochs}" if self.n_epochs else "that it began with"
         warnings.warn(
-            f"The loss became NaN or infinite in epoch {self.good_epochs + 1}; training stopped "
+            f"The loss became NaN or infinite in epoch {self.n_epochs + 1}; training stopped "
             f"and the weights {kept} were kept. {ADVICE}",
             DivergenceWarning,
             stacklevel=5,
         )
+
+
+class _Progress(keras.callbacks.Callback):
+    """Stores after each epoch what the training needs to go on, and puts it back at its begin."""
+
+    def __init__(self, checkpoint, callbacks, good):
+        super().__init__()
+        self.checkpoint, self.callbacks, self.good = checkpoint, callbacks, good
+
+    def next_epoch(self, epochs):
+        """The epoch to go on with; `epochs` if there is none left."""
+        stored = self._stored()
+        if stored is None:
+            return 0
+        return epochs if stored["has_stopped"] else stored["n_epochs"]
+
+    def on_train_begin(self, logs=None):
+        stored = self._stored()
+        if stored is None:
+            return
+        for variable, value in zip(self._variables(), stored["variables"], strict=True):
+            variable.assign(value)
+        # After they have begun, as they forget what they knew then.
+        for callback, state in zip(self.callbacks, stored["callbacks"], strict=True):
+            vars(callback).update(state)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.checkpoint is None or self.good.diverged:
+            return
+        values = [np.array(keras.ops.convert_to_numpy(v)) for v in self._variables()]
+        self.checkpoint.keep(
+            {
+                "n_epochs": epoch + 1,
+                "has_stopped": self.model.stop_training,
+                "variables": values,
+                "callbacks": [plain_state(callback) for callback in self.callbacks],
+            }
+        )
+
+    def _stored(self):
+        return None if self.checkpoint is None else self.checkpoint.training
+
+    def _variables(self):
+        return [*variables_of(self.model), *self.model.optimizer.variables]
 
 
 def _history(recorded, epochs):
