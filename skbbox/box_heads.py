@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 from .losses import in_order
-from .seeds import draw_seed, initializer
+from .seeds import draw_seed, full_precision, initializer
 
 __all__ = [
     "BOX_HEADS",
@@ -49,7 +49,9 @@ def pooled_box_head(maps, rng):
     x = layers.BatchNormalization(name="bbox_bn")(x)
     x = layers.ReLU(name="bbox_relu")(x)
     x = layers.GlobalAveragePooling2D(name="bbox_pool")(x)
-    return layers.Dense(4, kernel_initializer=initializer(rng), name="bbox_prediction")(x)
+    return layers.Dense(
+        4, kernel_initializer=initializer(rng), dtype=full_precision(), name="bbox_prediction"
+    )(x)
 
 
 def dense_box_head(maps, rng):
@@ -64,7 +66,11 @@ def dense_box_head(maps, rng):
     x = layers.LayerNormalization(name="bbox_norm")(x)
     x = layers.ReLU(name="bbox_relu")(x)
     return layers.Dense(
-        4, activation="sigmoid", kernel_initializer=initializer(rng), name="bbox_prediction"
+        4,
+        activation="sigmoid",
+        kernel_initializer=initializer(rng),
+        dtype=full_precision(),
+        name="bbox_prediction",
     )(x)
 
 
@@ -90,10 +96,10 @@ def spatial_box_head(maps, rng):
     finer_columns, finer_rows = _finer_profiles(maps[0]) if len(maps) > 2 else (None, None)
     columns, column_sharpness = _edges(_profile(fused, 1), finer_columns, "x", rng)
     rows, row_sharpness = _edges(_profile(fused, 2), finer_rows, "y", rng)
-    box = layers.Concatenate(name="bbox_edges")([columns, rows])
+    box = layers.Concatenate(dtype=full_precision(), name="bbox_edges")([columns, rows])
     estimate = _iou_estimate(box, [column_sharpness, row_sharpness], rng)
     # The estimate is no output of the model, but part of it, and can be made an output.
-    return OrderedBox(name="bbox_prediction")([box, estimate])
+    return OrderedBox(dtype=full_precision(), name="bbox_prediction")([box, estimate])
 
 
 BOX_HEADS = {"dense": dense_box_head, "pooled": pooled_box_head, "spatial": spatial_box_head}
@@ -289,9 +295,12 @@ def _edges(profile, finer, name, rng):
         2,
         5,
         kernel_initializer=initializer(rng),
+        dtype=full_precision(),
         name=f"bbox_{name}_edges",
     )([profile])
-    distribution = layers.Softmax(axis=1, name=f"bbox_{name}_distribution")(profile)
+    distribution = layers.Softmax(axis=1, dtype=full_precision(), name=f"bbox_{name}_distribution")(
+        profile
+    )
     length = distribution.shape[1]
     positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
     edges = ops.sum(distribution * positions, axis=1)
@@ -318,12 +327,15 @@ def _iou_estimate(box, sharpness, rng):
     """The IoU that the box is expected to have, in 0..1, and the box: shape (n, 5)."""
     box = ops.stop_gradient(box)
     size = ops.stack([box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]], axis=-1)
-    x = layers.Concatenate(name="bbox_sharpness")([*sharpness, size])
-    x = layers.Dense(
-        16, activation="relu", kernel_initializer=initializer(rng), name="bbox_iou_hidden"
-    )(x)
-    x = layers.Dense(
-        1, activation="sigmoid", kernel_initializer=initializer(rng), name="bbox_iou_estimate"
-    )(x)
+    dtype = full_precision()
+    x = layers.Concatenate(dtype=dtype, name="bbox_sharpness")([*sharpness, size])
+    for units, activation, name in ((16, "relu", "hidden"), (1, "sigmoid", "estimate")):
+        x = layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=initializer(rng),
+            dtype=dtype,
+            name=f"bbox_iou_{name}",
+        )(x)
     # With the box beside it, which its loss needs to know what the IoU was.
-    return layers.Concatenate(name="bbox_iou")([x, box])
+    return layers.Concatenate(dtype=dtype, name="bbox_iou")([x, box])

@@ -1,7 +1,6 @@
 """What runs a network that is not trained: Keras, ONNX Runtime or OpenVINO."""
 
 import importlib.util
-import os
 import tempfile
 import threading
 import warnings
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
+import joblib
 import keras
 import numpy as np
 from keras import layers
@@ -210,7 +210,7 @@ class _OnnxRuntime:
         def run(pixels):
             return self.session.run(None, {self.input_name: pixels[None]})
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(joblib.cpu_count()) as pool:
             outputs = list(pool.map(run, images))
         return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 

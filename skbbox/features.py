@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import joblib
 import keras
 import numpy as np
 
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
-N_THREADS = min(os.cpu_count() or 1, 8)
+N_THREADS = min(joblib.cpu_count(), 8)
 
 #: Batches of images that are decoded ahead of their use.
 AHEAD = 2

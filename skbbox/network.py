@@ -17,7 +17,7 @@ from keras import layers
 
 from .box_heads import BOX_HEADS, PROFILES
 from .exceptions import WeightsError
-from .seeds import draw_seed, initializer, preserved_random_state
+from .seeds import draw_seed, full_precision, initializer, preserved_random_state
 
 __all__ = [
     "architecture",
@@ -93,6 +93,12 @@ def build_network(
     """
     if box_head not in BOX_HEADS:
         raise ValueError(f"box_head must be one of {list(BOX_HEADS)}. Received: {box_head!r}.")
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "Images are (height, width, channels) here, but Keras is set to build networks for "
+            "(channels, height, width); call keras.config.set_image_data_format('channels_last') "
+            f"before fit. Received: {keras.config.image_data_format()!r}."
+        )
     with preserved_random_state():
         extractor, preprocess = _build_backbone(backbone, weights, alpha, image_size, rng)
         _check_feature_map(extractor, image_size)
@@ -198,9 +204,10 @@ def _class_head(features, n_classes, dropout, l2, rng):
         n_classes,
         kernel_initializer=initializer(rng),
         kernel_regularizer=keras.regularizers.L2(l2),
+        dtype=full_precision(),
         name="dense_class",
     )(x)
-    return layers.Activation("softmax", name="class_prediction")(x)
+    return layers.Activation("softmax", dtype=full_precision(), name="class_prediction")(x)
 
 
 def _build_backbone(backbone, weights, alpha, image_size, rng):

@@ -1,11 +1,14 @@
-"""Seeds of layers: all drawn from one generator, with Python's own state left as it was."""
+"""What layers are made with: seeds from one generator, and numbers of enough digits.
+
+Python's own random state is left as it was.
+"""
 
 import random
 from contextlib import contextmanager
 
 import keras
 
-__all__ = ["draw_seed", "initializer", "preserved_random_state"]
+__all__ = ["draw_seed", "full_precision", "initializer", "preserved_random_state"]
 
 
 def draw_seed(rng):
@@ -16,6 +19,15 @@ def draw_seed(rng):
 def initializer(rng):
     """Keras's default initializer with a seed of its own."""
     return keras.initializers.GlorotUniform(seed=draw_seed(rng))
+
+
+def full_precision():
+    """The type of layers whose results half precision would round: boxes to 1/256 of an image.
+
+    That of the user's own policy where it has more digits.
+    """
+    is_half = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
+    return "float32" if is_half else None
 
 
 @contextmanager

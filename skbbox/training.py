@@ -201,7 +201,7 @@ def train(
                 rate if has_rate else None,
             )
             span = progress.next_epoch(epochs), epochs
-            _fit(model, batches, validation, span, [*watching, good, progress], verbose)
+            _fit(model, batches, validation, span, [good, *watching, progress], verbose)
             copy_state(model, network)
         if good.diverged:
             good.warn_of_divergence()
@@ -233,7 +233,7 @@ class _Trainable:
         _compile(model, optimizer, box_loss, self.factors)
         _create_state(model)
         self.optimizer_state = [
-            np.array(keras.ops.convert_to_numpy(variable)) for variable in optimizer.variables
+            np.array(keras.ops.convert_to_numpy(variable)) for variable in model.optimizer.variables
         ]
 
     def start_over(self, factors, learning_rate):

@@ -465,7 +465,7 @@ def test_early_stopping_restores_the_best_weights(shapes):
     assert localizer.n_iter_ < 30
     assert np.argmin(losses) == len(losses) - 2
     # The rows set aside are those of the same seed; their loss is the best one again.
-    rng = localizer._random_generator()
+    rng = np.random.default_rng(localizer._seed())
     _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
     codes = np.searchsorted(localizer.classes_, y["class_name"].to_numpy(object)[rows])
     boxes = y[list(COORDINATES)].to_numpy("float32")[rows]
@@ -640,7 +640,7 @@ def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_
     monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
     X, y = shapes
     localizer = small_localizer(validation_fraction=0.3)
-    rng = localizer._random_generator()
+    rng = np.random.default_rng(localizer._seed())
     _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
     X = [tmp_path / "gone.jpg" if row == rows[0] else image for row, image in enumerate(X)]
     with pytest.raises(ImageError, match=rf"Row {rows[0]}: .*gone\.jpg"):

@@ -48,7 +48,7 @@ def test_features_are_let_go_after_training(validates):
         callbacks=[],
         patience=None,
         verbose=0,
-        is_trained=False,
+        histories=[],
     )
     kept = weakref.ref(batches)
     del batches
