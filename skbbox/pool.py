@@ -52,8 +52,10 @@ def borrowed(network, settings, prepare=None, shared=True):
         return
     key = layers, tuple(network.output_names), settings
     with _lock:
-        waiting = _idle.get(key)
+        waiting = _idle.pop(key, [])
         lent = waiting.pop() if waiting else None
+        if waiting:
+            _idle[key] = waiting
     if lent is None:
         lent = _prepared(copied(network), prepare)
     copy_state(network, lent[0])

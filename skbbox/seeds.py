@@ -24,10 +24,10 @@ def initializer(rng):
 def full_precision():
     """The type of layers whose results half precision would round: boxes to 1/256 of an image.
 
-    That of the user's own policy where it has more digits.
+    That of the losses, which Keras cannot add up otherwise.
     """
-    is_half = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
-    return "float32" if is_half else None
+    floatx = keras.config.floatx()
+    return "float32" if floatx in ("float16", "bfloat16") else floatx
 
 
 @contextmanager

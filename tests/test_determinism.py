@@ -198,7 +198,7 @@ def dtype_policy():
         ("mixed_bfloat16", "bfloat16", "float32"),
         ("mixed_float16", "float16", "float32"),
         ("bfloat16", "bfloat16", "float32"),
-        ("float64", "float64", "float64"),
+        ("float64", "float64", "float32"),
     ],
 )
 def test_a_dtype_policy_is_followed_but_boxes_keep_their_digits(

@@ -93,6 +93,16 @@ def test_the_number_of_waiting_networks_is_bounded():
 
 
 @pytest.mark.usefixtures("empty_pool")
+def test_a_network_that_is_out_does_not_count_as_waiting():
+    # The oldest kind is the one that nothing waits of when there are too many of the others.
+    lent(network(units=100))
+    with borrowed(network(units=100), "test"):
+        for units in range(1, pool.N_IDLE + 3):
+            lent(network(units))
+    assert sum(map(len, pool._idle.values())) == pool.N_IDLE
+
+
+@pytest.mark.usefixtures("empty_pool")
 @pytest.mark.parametrize(
     "layer",
     [
