@@ -4,17 +4,21 @@ import copy
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import small_localizer
+from data.make_model import pictures
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skbbox import SingleBoxLocalizer
-from skbbox.exceptions import ModelFileError
+from skbbox.exceptions import ModelFileError, TrainingDivergedError
+
+DATA = Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="module")
@@ -328,3 +332,72 @@ def test_member_that_is_there_twice_is_refused(file, tmp_path):
         archive.writestr("about.json", b"{}")
     with pytest.raises(ModelFileError, match=r"'about\.json. is there twice"):
         SingleBoxLocalizer.load(tmp_path / "m")
+
+
+# ---------------------------------------------------------------- other versions, other ways
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("model-*.skbbox")), ids=lambda path: path.stem)
+def test_file_of_a_released_version_predicts_what_it_did(path):
+    loaded = SingleBoxLocalizer.load(path)
+    expected = json.loads(path.with_suffix(".json").read_text())
+    predicted = loaded.predict(pictures()).to_dict("list")
+    assert predicted.pop("class_name") == expected.pop("class_name")
+    assert list(predicted) == list(expected)
+    for name, values in expected.items():
+        # Another processor or another TensorFlow rounds otherwise.
+        assert predicted[name] == pytest.approx(values, abs=1e-4)
+    assert loaded.get_params()["class_weight"]["disc"] == 2.0
+    assert loaded.n_iter_ == 2
+
+
+def test_there_is_a_file_of_a_released_version():
+    assert list(DATA.glob("model-*.skbbox"))
+
+
+def test_skops_trusts_two_types(fitted, shapes):
+    skops_io = pytest.importorskip("skops.io")
+    content = skops_io.dumps(fitted)
+    types = skops_io.get_untrusted_types(data=content)
+    # The second is the backbone that was given.
+    assert types == ["skbbox.localizer.SingleBoxLocalizer", "skbbox.network.small_convnet"]
+    loaded = skops_io.loads(content, trusted=types)
+    pd.testing.assert_frame_equal(loaded.predict(shapes[0]), fitted.predict(shapes[0]))
+
+
+COPIES = {
+    "pickle": lambda localizer: pickle.loads(pickle.dumps(localizer)),
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_copy_of_an_unfitted_estimator_learns_the_same(copied, shapes, fitted):
+    again = copied(small_localizer()).fit(*shapes)
+    pd.testing.assert_frame_equal(again.predict(shapes[0]), fitted.predict(shapes[0]))
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_copy_after_a_fit_that_failed_is_not_fitted_and_can_be(copied, shapes, fitted):
+    failed = small_localizer(learning_rate=1e30)
+    with pytest.raises(TrainingDivergedError):
+        failed.fit(*shapes)
+    again = copied(failed)
+    with pytest.raises(NotFittedError):
+        again.predict(shapes[0])
+    again.set_params(learning_rate=None).fit(*shapes)
+    pd.testing.assert_frame_equal(again.predict(shapes[0]), fitted.predict(shapes[0]))
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_copy_of_an_estimator_that_uses_an_engine_uses_it(copied, engine, frozen_backbone, shapes):
+    for package in {"onnxruntime": ("onnxruntime", "tf2onnx"), "openvino": ("openvino",)}[engine]:
+        pytest.importorskip(package)
+    localizer = small_localizer(
+        backbone=frozen_backbone, weights="imagenet", engine=engine, epochs=1
+    ).fit(*shapes)
+    expected = localizer.predict(shapes[0])
+    again = copied(localizer)
+    assert again.engine == engine
+    pd.testing.assert_frame_equal(again.predict(shapes[0]), expected, check_exact=True)

@@ -1,0 +1,205 @@
+"""Searches in which things go wrong: that they end, say what failed, and leave nothing behind.
+
+1. 300 fits in one process, among them candidates that diverge, while an image goes and comes
+   back: those fits alone have no score, memory does not grow, no temporary file stays.
+2. A search on two processes of Dask, one of which is killed: the scores are those of one process.
+3. A search on two processes of joblib, one of which is killed: it ends with an error, and the
+   next search gives its scores.
+
+    python benchmarks/soak.py
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import psutil
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from PIL import Image
+from sklearn.model_selection import GridSearchCV
+
+from skbbox import SingleBoxLocalizer, StratifiedBoxKFold
+from skbbox.datasets import make_shapes
+from skbbox.metrics import mean_iou_scorer
+from skbbox.network import small_convnet
+
+N_FOLDS = 3
+#: Candidates with a learning rate that no network survives, and those while which an image is away.
+N_DIVERGING, N_AWAY = 3, 4
+#: Memory may grow by so many MiB a fit, on average over the second half.
+GROWTH = 0.2
+
+
+def main():
+    """Run the parts one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fits", type=int, default=300, help="in the first part")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        # Whatever is left behind is found here.
+        temporary = Path(folder) / "temporary"
+        temporary.mkdir()
+        os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+        paths, y = pictures(Path(folder))
+        one_process(paths, y, arguments.fits // N_FOLDS)
+        check("temporary files left", sorted(temporary.iterdir()), [])
+        expected = scores_of(new_search(paths, y, n_candidates=10))
+        on_dask(paths, y, Path(folder) / "dask", expected)
+        on_joblib(paths, y, Path(folder) / "joblib", expected)
+        get_reusable_executor().shutdown()
+        check("temporary files left", sorted(temporary.iterdir()), [])
+
+
+def check(name, value, expected):
+    """Print what was found, and end where it is not what was promised."""
+    print(f"{name}: {value}", flush=True)
+    if value != expected:
+        sys.exit(f"expected: {expected}")
+
+
+def pictures(folder):
+    """48 files and their boxes."""
+    X, y = make_shapes(48, image_size=32, random_state=0)
+    paths = [folder / f"{row}.png" for row in range(len(X))]
+    for path, pixels in zip(paths, X, strict=True):
+        Image.fromarray(pixels).save(path)
+    return np.array(paths, dtype=object), y
+
+
+class Disturbed(SingleBoxLocalizer):
+    """An image is away while some of all fits go on."""
+
+    n_fits, away, image = 0, range(0), None
+
+    def fit(self, X, y, sample_weight=None):
+        is_away = Disturbed.n_fits in self.away
+        Disturbed.n_fits += 1
+        hidden = self.image.with_suffix(".away")
+        if is_away and self.image.exists():
+            self.image.rename(hidden)
+        elif not is_away and hidden.exists():
+            hidden.rename(self.image)
+        return super().fit(X, y, sample_weight)
+
+
+def small(kind=SingleBoxLocalizer, **changes):
+    """An estimator whose heads alone are trained, in a third of a second."""
+    return kind(
+        small_convnet((32, 32, 3)),
+        image_size=32,
+        epochs=2,
+        batch_size=16,
+        engine="keras",
+        random_state=0,
+        **changes,
+    )
+
+
+def scores_of(search):
+    """Mean score of each candidate, without the rounding of sums."""
+    return np.round(search.cv_results_["mean_test_score"], 12).tolist()
+
+
+def new_search(paths, y, n_candidates, memory=None):
+    """A search over box weights."""
+    grid = {"box_loss_weight": np.linspace(0.5, 20, n_candidates).tolist()}
+    search = GridSearchCV(small(memory=memory), grid, cv=StratifiedBoxKFold(N_FOLDS), refit=False)
+    return search.fit(paths, y)
+
+
+def one_process(paths, y, n_candidates):
+    """Part 1."""
+    n_good = n_candidates - N_DIVERGING
+    first_away = n_good // 2
+    Disturbed.image = paths[5]
+    Disturbed.away = range(first_away * N_FOLDS, (first_away + N_AWAY) * N_FOLDS)
+    process, used = psutil.Process(), []
+
+    def scored(estimator, X, y):
+        used.append(process.memory_info().rss / 2**20)
+        return mean_iou_scorer(estimator, X, y)
+
+    grid = [
+        {"box_loss_weight": np.linspace(0.5, 20, n_good).tolist()},
+        {"learning_rate": [1e30 * (number + 1) for number in range(N_DIVERGING)]},
+    ]
+    search = GridSearchCV(
+        small(Disturbed), grid, scoring=scored, cv=StratifiedBoxKFold(N_FOLDS), refit=False
+    )
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        search.fit(paths, y)
+    print(f"{n_candidates * N_FOLDS} fits in {time.perf_counter() - started:.0f} s")
+    failed = np.flatnonzero(np.isnan(search.cv_results_["mean_test_score"])).tolist()
+    expected = [*range(first_away, first_away + N_AWAY), *range(n_good, n_candidates)]
+    check("candidates without a score", failed, expected)
+    texts = " ".join(str(warning.message) for warning in told)
+    for reason in ("TrainingDivergedError", "ImageError"):
+        check(f"{reason} among the warnings", reason in texts, True)
+    half = len(used) // 2
+    growth = (used[-1] - used[half]) / (len(used) - half)
+    print(f"memory: {used[-1]:.0f} MiB at the end, {growth:+.2f} MiB a fit in the second half")
+    check(f"memory grows by at most {GROWTH} MiB a fit", growth <= GROWTH, True)
+
+
+def on_dask(paths, y, memory, expected):
+    """Part 2."""
+    import distributed
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        joblib.parallel_config("dask"),
+    ):
+        pids = client.run(os.getpid)
+        killed = kill_later(next(iter(pids.values())), memory)
+        search = new_search(paths, y, n_candidates=10, memory=memory)
+        check("a worker of Dask was killed", killed.is_set(), True)
+    check("scores are those of one process", scores_of(search) == expected, True)
+
+
+def on_joblib(paths, y, memory, expected):
+    """Part 3."""
+    with joblib.parallel_config("loky", n_jobs=2):
+        pids = joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(8))
+        killed = kill_later(pids[0], memory)
+        try:
+            new_search(paths, y, n_candidates=10, memory=memory)
+            ended = "with scores"
+        except TerminatedWorkerError:
+            ended = "with TerminatedWorkerError"
+        check("a worker of joblib was killed", killed.is_set(), True)
+        check("the search ended", ended, "with TerminatedWorkerError")
+        search = new_search(paths, y, n_candidates=10, memory=memory)
+    check("scores of the next search are those of one process", scores_of(search) == expected, True)
+
+
+def kill_later(pid, memory):
+    """Kill a process once it works: features are there. An event that tells when it is done."""
+    killed = threading.Event()
+
+    def wait():
+        while not (memory.exists() and any(memory.rglob("*"))):
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(pid, signal.SIGKILL)
+        killed.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return killed
+
+
+if __name__ == "__main__":
+    main()
