@@ -133,6 +133,12 @@ def _parser():
     predict.add_argument("images", nargs="+", metavar="IMAGES", help="images, or folders of them")
     predict.add_argument("-o", "--output", required=True, help="file of the boxes")
     predict.add_argument("--to", default="snacks", choices=WRITTEN_FORMATS, help="its format")
+    predict.add_argument(
+        "--bad-images",
+        choices=("raise", "warn", "skip"),
+        default="raise",
+        help="what becomes of those that cannot be read; left out, they have no object",
+    )
     predict.add_argument("--quiet", action="store_true", help="show no progress")
     predict.add_argument("--overwrite", action="store_true", help="replace files that exist")
     return parser
@@ -261,8 +267,8 @@ def _predict(parsed):
     from .localizer import SingleBoxLocalizer
 
     localizer = SingleBoxLocalizer.load(parsed.model)
-    localizer.set_params(verbose=0 if parsed.quiet else 1)
-    boxes = localizer.predict(images)
+    localizer.set_params(verbose=0 if parsed.quiet else 1, on_bad_image=parsed.bad_images)
+    boxes = localizer.predict(images).drop(columns="error", errors="ignore")
     boxes.insert(0, "image", images)
     if "class_name" not in boxes:
         boxes.insert(1, "class_name", "object")

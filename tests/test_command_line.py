@@ -115,6 +115,14 @@ def test_model_is_trained_scored_saved_and_predicts(photos, capsys):
         boxes[expected.columns], expected.reset_index(drop=True), check_dtype=False
     )
 
+    (photos / "03.png").write_bytes(b"damaged")
+    predict = ["predict", "model.skbbox", "photos", "-o", "rest.csv", "--quiet"]
+    assert main(predict) == FAILED
+    assert main([*predict, "--bad-images", "warn"]) == 0
+    assert "1 of 24 images cannot be read" in capsys.readouterr().err
+    rest = read_annotations("rest.csv")
+    assert rest["class_name"].isna().to_numpy().nonzero()[0].tolist() == [3]
+
 
 # ---------------------------------------------------------------- the command itself
 
