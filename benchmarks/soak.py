@@ -36,7 +36,7 @@ N_FOLDS = 3
 #: Candidates with a learning rate that no network survives, and those while which an image is away.
 N_DIVERGING, N_AWAY = 3, 4
 #: Memory may grow by so many MiB a fit, on average over the second half.
-GROWTH = 0.2
+GROWTH = 0.5
 
 
 def main():

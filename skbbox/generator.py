@@ -157,12 +157,19 @@ class ModelBatches(keras.utils.PyDataset):
             rest = [self._repeated(values) for values in rest]
         return inputs, *rest
 
-    def for_backend(self):
+    def for_backend(self, datasets):
         """What ``fit`` is to be given.
 
         Of a PyDataset Keras makes a dataset of TensorFlow that is tuned while it runs. At its
         end TensorFlow waits until the tuner looks at it again, which it does after times that
         double: up to the length of the fit itself. So on TensorFlow it is made here, untuned.
+
+        TensorFlow never lets go of the graphs of a dataset, so those of one kind share it.
+
+        Parameters
+        ----------
+        datasets : dict
+            Those that were made for one network, which no two fits use at a time.
         """
         if keras.backend.backend() != "tensorflow":
             return self
@@ -172,11 +179,18 @@ class ModelBatches(keras.utils.PyDataset):
             lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), self[0]
         )
         length = tf.data.INFINITE_CARDINALITY if self.endless else self.num_batches
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        dataset = tf.data.Dataset.from_generator(self._stream, output_signature=signature)
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-        return dataset.prefetch(AHEAD).with_options(options)
+        key = repr(signature), length
+        if key not in datasets:
+            options = tf.data.Options()
+            options.autotune.enabled = False
+            dataset = tf.data.Dataset.from_generator(
+                lambda: datasets[key][1]._stream(), output_signature=signature
+            )
+            dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+            datasets[key] = dataset.prefetch(AHEAD).with_options(options), self
+        dataset, _ = datasets[key]
+        datasets[key] = dataset, self
+        return dataset
 
     def _stream(self):
         numbers = itertools.count() if self.endless else range(self.num_batches)

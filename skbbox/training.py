@@ -201,7 +201,8 @@ def train(
                 rate if has_rate else None,
             )
             span = progress.next_epoch(epochs), epochs
-            _fit(model, batches, validation, span, [good, *watching, progress], verbose)
+            callbacks = [good, *watching, progress]
+            _fit(model, trainable.datasets, batches, validation, span, callbacks, verbose)
             copy_state(model, network)
         if good.diverged:
             good.warn_of_divergence()
@@ -223,7 +224,7 @@ class _Trainable:
     """A compiled model that can be trained again and again, with other loss weights and rates."""
 
     def __init__(self, model, optimizer, box_loss):
-        self.model = model
+        self.model, self.datasets = model, {}
         self.factors = {
             name: keras.Variable(1.0, trainable=False, name=f"factor_of_{name}")
             for name in model.output_names
@@ -248,7 +249,7 @@ class _Trainable:
             self.model.optimizer.learning_rate = learning_rate
 
 
-def _fit(model, batches, validation, span, callbacks, verbose):
+def _fit(model, datasets, batches, validation, span, callbacks, verbose):
     """Keras's ``fit`` from one epoch to another, the second of which is not trained any more."""
     first, end = span
     n_boxes = sum(name != "class_prediction" for name in model.output_names)
@@ -257,9 +258,9 @@ def _fit(model, batches, validation, span, callbacks, verbose):
     try:
         with preserved_random_state():
             model.fit(
-                training.for_backend(),
+                training.for_backend(datasets),
                 steps_per_epoch=len(batches),
-                validation_data=None if validating is None else validating.for_backend(),
+                validation_data=None if validating is None else validating.for_backend(datasets),
                 initial_epoch=first,
                 epochs=end,
                 shuffle=False,

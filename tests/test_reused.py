@@ -53,7 +53,7 @@ def test_batches_that_a_backend_holds_stay_as_they_are():
     batches = FeatureBatches(
         features, None, None, rows=np.arange(40), batch_size=8, shuffle=False, seed=0
     )
-    held = [inputs for inputs, _ in ModelBatches(batches, 1, endless=False).for_backend()]
+    held = [inputs for inputs, _ in ModelBatches(batches, 1, endless=False).for_backend({})]
     coarse, fine = (np.concatenate(maps) for maps in zip(*held, strict=True))
     assert np.array_equal(coarse.reshape(40, 12), values[:, :12])
     assert np.array_equal(fine.reshape(40, 12), values[:, 12:])

@@ -59,6 +59,6 @@ def test_features_are_let_go_after_training(validates):
 @pytest.mark.usefixtures("tensorflow_only")
 @pytest.mark.parametrize(("endless", "length"), [(True, -1), (False, 2)])
 def test_tensorflow_does_not_tune_the_dataset(endless, length):
-    dataset = ModelBatches(two_batches(), 1, endless).for_backend()
+    dataset = ModelBatches(two_batches(), 1, endless).for_backend({})
     assert dataset.options().autotune.enabled is False
     assert int(dataset.cardinality()) == length
