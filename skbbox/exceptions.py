@@ -19,7 +19,14 @@ __all__ = [
 
 
 class SkbboxError(ValueError):
-    """Base of the errors that skbbox raises about the data it was given."""
+    """Base of the errors that skbbox raises about the data it was given.
+
+    Names in a message may hold what cannot be printed, such as bytes that are not UTF-8; that is
+    escaped.
+    """
+
+    def __str__(self):
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().__str__())
 
 
 class AnnotationError(SkbboxError):
