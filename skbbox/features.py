@@ -5,13 +5,13 @@ import hashlib
 import itertools
 import math
 import os
+import stat
 import tempfile
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 
 import joblib
 import keras
@@ -436,10 +436,12 @@ def _content(items, row, bad=None):
         return _digest(pixels.tobytes() + str(pixels.shape).encode())
     try:
         found = os.stat(item)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{item} is no file; a pipe may never end")
         if time.time() - found.st_ctime < SETTLED:
-            return _digest(Path(item).read_bytes())
-        return _file_digest(os.fspath(item), found.st_ino, found.st_size, found.st_ctime_ns)
-    except OSError:
+            return _file_digest(item)
+        return _settled_digest(os.fspath(item), found.st_ino, found.st_size, found.st_ctime_ns)
+    except (OSError, ValueError):  # The latter of a name that no file can have.
         # Says what is wrong with it.
         load_row(items, row, None, bad)
         if bad is None or row not in bad:
@@ -448,9 +450,18 @@ def _content(items, row, bad=None):
 
 
 @functools.lru_cache(maxsize=20_000)
-def _file_digest(path, *state):
-    return _digest(Path(path).read_bytes())
+def _settled_digest(path, *state):
+    return _file_digest(path)
+
+
+def _file_digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, _blake2b).digest()
 
 
 def _digest(content):
-    return hashlib.blake2b(content, digest_size=16).digest()
+    return _blake2b(content).digest()
+
+
+def _blake2b(content=b""):
+    return hashlib.blake2b(content, digest_size=16)

@@ -1,18 +1,43 @@
 """From whatever holds an image to pixels of the size that the network takes."""
 
+import io
 import os
+import re
+import stat
+import warnings
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from .exceptions import ImageError
 
-__all__ = ["load_image", "load_row", "upright_size"]
+__all__ = ["KINDS", "load_image", "load_row", "upright_size"]
 
-#: EXIF's tag of the orientation, and its values that exchange width and height.
+#: Kinds of files that are read, by Pillow's names. All of them begin with a signature of their
+#: own, and hold pixels; Pillow hands PostScript, for one, to another program. HEIF needs a plugin.
+KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
+
+#: EXIF's tag of the orientation, what turns an image of each upright, and those that exchange
+#: width and height.
 ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 TURNED = (5, 6, 7, 8)
+
+#: Scans of a progressive JPEG, of which ten are usual; the limit of libjpeg-turbo's own fuzzers.
+MOST_SCANS = 500
+
+#: A filter of what Pillow warns of, such as odd tags, which do not change the pixels.
+UNHEARD = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 def load_image(image, size=None):
@@ -36,7 +61,7 @@ def load_image(image, size=None):
     Raises
     ------
     ImageError
-        If the file is missing, empty, truncated, not an image, a directory or
+        If the file is missing, empty, truncated, none of ``KINDS``, a directory or
         larger than ``PIL.Image.MAX_IMAGE_PIXELS``, or the array is not uint8 pixels.
 
     Notes
@@ -54,20 +79,26 @@ def load_image(image, size=None):
     if isinstance(image, np.ndarray):
         return _resized_array(image, size)
     if isinstance(image, Image.Image):
-        return _pixels(image, size, "the PIL image")
+        with _quiet():
+            return _pixels(image, size, "the PIL image")
     if not isinstance(image, (str, os.PathLike)):
         raise ImageError(
             f"An image is a path, a uint8 array or a PIL image. Received: {type(image).__name__}."
         )
-    with _opened(Path(image)) as opened:
+    path = Path(image)
+    with _opened(path) as opened:
+        if "progressive" in opened.info:
+            _check_scans(opened, path)
         if size is not None and opened.format == "JPEG":
             # Orientation may exchange the sides, so both must stay large enough.
             opened.draft(None, (2 * max(size), 2 * max(size)))
-        return _pixels(opened, size, str(image))
+        return _pixels(opened, size, path)
 
 
 def upright_size(path):
-    """Width and height in pixels of an image file, turned upright; its pixels are not decoded.
+    """Width and height in pixels of an image file, turned upright.
+
+    Its pixels are not decoded, but those of a PNG, whose orientation may come after them.
 
     Parameters
     ----------
@@ -81,16 +112,14 @@ def upright_size(path):
     Raises
     ------
     ImageError
-        If the file is missing, empty, not an image, a directory or too large.
+        If the file is missing, empty, none of ``KINDS``, a directory or too large.
     """
     with _opened(Path(path)) as opened:
-        try:
-            orientation = opened.getexif().get(ORIENTATION)
-        except Exception as error:  # Pillow raises many kinds on damaged tags.
-            raise ImageError(
-                f"the EXIF tags of {path} cannot be read: {error}. Restore the file."
-            ) from error
-        return opened.size[::-1] if orientation in TURNED else opened.size
+        turned = _orientation(opened, path) in TURNED
+        # Pillow exchanges the sides of a TIFF before it has been decoded, and of no other kind.
+        tags = getattr(opened, "tag_v2", None)
+        width, height = (tags[256], tags[257]) if tags else opened.size
+        return (height, width) if turned else (width, height)
 
 
 def load_row(items, row, size, bad=None):
@@ -107,13 +136,54 @@ def load_row(items, row, size, bad=None):
         return np.zeros((*(size or (1, 1)), 3), np.uint8)
 
 
-def _opened(path):
-    if os.path.isdir(path):  # Path.is_dir raises on a name that is too long.
-        raise ImageError(f"{path} is a directory; pass the image files in it.")
+@contextmanager
+def _quiet():
+    """Without Pillow's warnings, in any number of threads.
+
+    ``warnings.catch_warnings`` is for one: the last to leave brings back what another had set.
+    """
+    warnings.filters.insert(0, UNHEARD)
     try:
-        if path.stat().st_size == 0:
+        yield
+    finally:
+        with suppress(ValueError):  # Others may have set all filters back meanwhile.
+            warnings.filters.remove(UNHEARD)
+
+
+@contextmanager
+def _opened(path):
+    """An image file of which only the beginning has been read."""
+    with _quiet(), _file(path) as file:
+        Image.init()
+        kinds = [kind for kind in KINDS if kind in Image.OPEN]
+        try:
+            opened = Image.open(file, formats=kinds)
+        except UnidentifiedImageError:
+            raise ImageError(
+                f"{path} cannot be read as an image: it is damaged or none of {', '.join(kinds)}. "
+                "Restore or convert it, or leave out its row."
+            ) from None
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, str(error)) from None
+        except Exception as error:  # Pillow's plugins raise many kinds on a damaged file.
+            raise ImageError(f"{path} cannot be read as an image: {_reason(error)}.") from error
+        width, height = opened.size
+        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+            raise _too_large(path, f"{width} x {height} pixels")
+        yield opened
+
+
+def _file(path):
+    """A file, opened to be read."""
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise ImageError(f"{path} is a directory; pass the image files in it.")
+        if not stat.S_ISREG(found.st_mode):
+            raise ImageError(f"{path} is no file but a pipe, a device or a socket; pass a file.")
+        if found.st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes); restore the file or leave out its row.")
-        opened = Image.open(path)
+        return io.BufferedReader(_UnmappedFile(path))
     except ImageError:
         raise
     except FileNotFoundError:
@@ -121,15 +191,33 @@ def _opened(path):
             f"{path} does not exist (working directory: {Path.cwd()}); "
             "correct the path, or images_dir= of read_annotations."
         ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(path, str(error)) from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be read as an image: {error}.") from error
-    width, height = opened.size
-    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        opened.close()
-        raise _too_large(path, f"{width} x {height} pixels")
-    return opened
+
+
+class _UnmappedFile(io.FileIO):
+    """A file that decoders read and do not map into the memory.
+
+    Where a mapped file is cut off meanwhile, the system ends the process (Pillow's issue 3496).
+    """
+
+    def fileno(self):
+        raise io.UnsupportedOperation("fileno")
+
+
+def _check_scans(opened, path):
+    """Refuse a progressive JPEG that takes minutes, as each scan goes through all of the image."""
+    opened.fp.seek(0)
+    n_scans = opened.fp.read().count(b"\xff\xda")
+    if n_scans > MOST_SCANS:
+        raise ImageError(
+            f"{path} has {n_scans} scans, which is above {MOST_SCANS} and takes a decoder very "
+            "long. Save it again, or leave out its row."
+        )
+
+
+def _reason(error):
+    return str(error) or type(error).__name__
 
 
 def _too_large(path, found):
@@ -141,15 +229,26 @@ def _too_large(path, found):
 
 def _pixels(image, size, name):
     try:
-        image = _rgb(ImageOps.exif_transpose(image), name)
+        image.load()
+        turn = TURNS.get(_orientation(image, name))
+        image = _rgb(image if turn is None else image.transpose(turn), name)
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise many kinds on a damaged file.
         raise ImageError(
-            f"{name} cannot be decoded: {error}. The file is damaged or truncated; restore it "
-            "or leave out its row."
+            f"{name} cannot be decoded: {_reason(error)}. The file is damaged or truncated; "
+            "restore it or leave out its row."
         ) from error
     return np.asarray(_resized(image, size))
+
+
+def _orientation(image, name):
+    try:
+        return image.getexif().get(ORIENTATION)
+    except Exception as error:  # As many kinds on damaged tags.
+        raise ImageError(
+            f"the EXIF tags of {name} cannot be read: {_reason(error)}. Restore the file."
+        ) from error
 
 
 def _resized(image, size):
@@ -169,8 +268,10 @@ def _rgb(image, name):
             "convert it to an 8-bit image."
         )
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
     return image.convert("RGB")
 
 
