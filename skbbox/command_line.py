@@ -13,8 +13,9 @@ from .annotations import (
     read_annotations,
     write_annotations,
 )
-from .annotations.image_files import ENDINGS
+from .annotations.image_files import ENDINGS, ImageFiles
 from .annotations.reading import FORMATS
+from .annotations.record import as_column
 from .annotations.writing import WRITTEN_FORMATS
 from .boxes import TARGET_COLUMNS
 from .exceptions import SkbboxWarning
@@ -44,6 +45,9 @@ def main(arguments=None):
     parser = _parser()
     parsed = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if hasattr(sys.stdout, "reconfigure"):  # Not in a notebook.
+        # Names of files may hold what is no character.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", SkbboxWarning)
@@ -264,12 +268,15 @@ def _parameter(text):
 def _predict(parsed):
     _refuse_to_replace(parsed)
     images = [image for name in parsed.images for image in _images(Path(name))]
+    folder = _folder_of_all(images, Path(parsed.output).absolute().parent)
+    for image in images:
+        ImageFiles(folder).name(image)  # Refused before the work is done, not after it.
     from .localizer import SingleBoxLocalizer
 
     localizer = SingleBoxLocalizer.load(parsed.model)
     localizer.set_params(verbose=0 if parsed.quiet else 1, on_bad_image=parsed.bad_images)
     boxes = localizer.predict(images).drop(columns="error", errors="ignore")
-    boxes.insert(0, "image", images)
+    boxes.insert(0, "image", as_column(images))
     if "class_name" not in boxes:
         boxes.insert(1, "class_name", "object")
     empty = (boxes["x_max"] <= boxes["x_min"]) | (boxes["y_max"] <= boxes["y_min"])
@@ -281,7 +288,7 @@ def _predict(parsed):
             stacklevel=2,
         )
         boxes.loc[empty, list(TARGET_COLUMNS)] = None
-    _write(boxes, parsed.output, parsed.to, None, parsed.overwrite)
+    _write(boxes, parsed.output, parsed.to, folder, parsed.overwrite)
     return 0
 
 

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.utils import _safe_indexing
 
+from .annotations.record import as_column
 from .boxes import TARGET_COLUMNS, as_class_names, iou
 from .inputs import check_images, check_targets
 from .model_selection import StratifiedGroupBoxKFold
@@ -71,7 +72,7 @@ def rank_label_issues(estimator, X, y, cv=5, *, groups=None, n_jobs=None):
     boxes = boxes.reset_index(drop=True)
     issues = pd.DataFrame({"row": np.arange(len(boxes))})
     if all(isinstance(item, (str, os.PathLike)) for item in images.items):
-        issues["image"] = [os.fspath(item) for item in images.items]
+        issues["image"] = as_column([os.fspath(item) for item in images.items])
     issues["issue"] = 0.0
     sides = list(TARGET_COLUMNS[1:])
     overlap = iou(targets.boxes, boxes[sides])

@@ -11,7 +11,7 @@ import pandas as pd
 from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, as_boxes, iou
 from ..exceptions import AnnotationError, ImageError, SkbboxWarning
 from ..images import load_image, upright_size
-from .record import check_columns
+from .record import as_column, check_columns
 
 __all__ = ["CleanedAnnotations", "Problems", "check_annotations", "clean_annotations"]
 
@@ -160,7 +160,11 @@ def check_annotations(
         (row, table.images[row], problem, detail, KINDS[problem][0])
         for row, problem, detail in found
     ]
-    return Problems(rows, columns=["row", "image", "problem", "detail", "severity"])
+    return Problems(_columns(rows, ["row", "image", "problem", "detail", "severity"]))
+
+
+def _columns(rows, names):
+    return {name: as_column([row[i] for row in rows]) for i, name in enumerate(names)}
 
 
 class _Table:
@@ -463,8 +467,8 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
         cleaned[side] = values
     kept = np.array([row not in dropped for row in range(len(boxes))], dtype=bool)
     result = CleanedAnnotations(cleaned[kept])
-    columns = ["row", "image", "problem", "action", "detail"]
-    result.actions = pd.DataFrame(sorted(done, key=lambda action: action[0]), columns=columns)
+    done.sort(key=lambda action: action[0])
+    result.actions = pd.DataFrame(_columns(done, ["row", "image", "problem", "action", "detail"]))
     if done:
         counts = result.actions.groupby(["problem", "action"], sort=False).size()
         said = ", ".join(f"{n} {problem} {action}" for (problem, action), n in counts.items())

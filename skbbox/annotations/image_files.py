@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from ..exceptions import AnnotationError, ImageError
 from ..images import upright_size
-from .record import AnyEnding
+from .record import UNWRITABLE, AnyEnding
 
-__all__ = ["ImageFiles"]
+__all__ = ["ENDINGS", "ImageFiles"]
 
 #: Ends of names of files that Pillow reads and annotation tools show.
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -80,14 +80,21 @@ class ImageFiles:
             ) from error
 
     def name(self, path):
-        """Name of an image by its path, relative to the folder of images."""
+        """Name of an image that is to be written, relative to the folder of images."""
         name = os.path.relpath(path, self.images_dir)
         if name.split(os.sep)[0] == os.pardir:
             raise AnnotationError(
                 f"{path} lies outside of {self.images_dir}; pass images_dir= with the folder of "
                 "all images."
             )
-        return name.replace(os.sep, "/")
+        name = name.replace(os.sep, "/")
+        # The last two are read as a folder and as a drive.
+        if UNWRITABLE.search(name) or "\\" in name or name[1:3] == ":/":
+            raise AnnotationError(
+                f"the name of the image {path!r} holds a character that annotation files cannot; "
+                "rename it."
+            )
+        return name
 
     def others(self, paths):
         """Images in the folder that are not among paths, in order of their names."""

@@ -93,6 +93,12 @@ def write(images):
             raise AnnotationError(
                 f"VOC names a file like its image, and {file} is taken. Rename {image.name}."
             )
+        for text in (image.name, *(class_name for class_name, _, _ in image.boxes)):
+            if text != text.strip():
+                raise AnnotationError(
+                    "VOC's names of images and classes have no space around them. "
+                    f"Received: {text!r}."
+                )
         files[file] = _xml(image)
     return files
 

@@ -30,7 +30,7 @@ from .image_files import ImageFiles
 from .options import CORNERS, SHAPES, Y_ORIGINS, Options, check_choice
 from .record import to_frame
 
-__all__ = ["FORMATS", "read_annotations"]
+__all__ = ["FORMATS", "is_passed_over", "read_annotations"]
 
 #: Readers by the name of their format. A reader has ``recognises(document)`` and
 #: ``read(document, options)``, and says of itself what the table of formats in the
@@ -184,7 +184,8 @@ def _names(class_names):
 def _documents(source):
     """The annotation files of a file, a folder or a pattern, in order of their names."""
     if source.is_dir():
-        paths = [path for path in sorted(source.rglob("*")) if _may_hold_boxes(path, source)]
+        paths = [path for path in sorted(source.rglob("*")) if not is_passed_over(path, source)]
+        paths = [path for path in paths if path.is_file()]
         documents = [document for document in map(Document, paths) if not _is_beside(document)]
         if not documents:
             raise AnnotationError(
@@ -207,12 +208,20 @@ def _documents(source):
     return documents
 
 
-def _may_hold_boxes(path, folder):
+def is_passed_over(path, folder="."):
+    """Whether a file in a folder is not one of boxes, by its name.
+
+    Parameters
+    ----------
+    path : PurePath
+        Of the file, in the folder.
+    folder : PurePath or str
+    """
     name, folders = path.name.lower(), path.relative_to(folder).parts[:-1]
     about = name.split(".")[0] in ABOUT or name.startswith((".", "class-descriptions"))
     # Pascal VOC lists in ImageSets which images are for what; the others are not the user's.
     about = about or any(part in ("ImageSets", "__MACOSX") or part[0] == "." for part in folders)
-    return name.endswith(ENDINGS) and not about and path.is_file()
+    return about or not name.endswith(ENDINGS)
 
 
 def _is_beside(document):

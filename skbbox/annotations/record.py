@@ -1,5 +1,6 @@
 """What every reader produces: one record per box."""
 
+import re
 from array import array
 from typing import NamedTuple
 
@@ -9,7 +10,19 @@ import pandas as pd
 from ..boxes import COORDINATES, TARGET_COLUMNS
 from ..exceptions import AnnotationError
 
-__all__ = ["AnyEnding", "BoxRecord", "ImageWithBoxes", "check_columns", "of_image", "to_frame"]
+__all__ = [
+    "UNWRITABLE",
+    "AnyEnding",
+    "BoxRecord",
+    "ImageWithBoxes",
+    "as_column",
+    "check_columns",
+    "of_image",
+    "to_frame",
+]
+
+#: Control characters, and what is no character in XML or UTF-8.
+UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 class AnyEnding(NamedTuple):
@@ -141,4 +154,12 @@ def to_frame(rows):
     columns |= dict(zip(COORDINATES, boxes.T.copy(), strict=True))
     for name, column in extra_columns.items():
         columns[name] = column + [None] * (n - len(column))
-    return pd.DataFrame(columns)
+    return pd.DataFrame({name: as_column(column) for name, column in columns.items()})
+
+
+def as_column(values):
+    """Series of values; of objects where pandas' own text, which is UTF-8, cannot hold them."""
+    try:
+        return pd.Series(values)
+    except UnicodeEncodeError:  # Names of files may be in another encoding.
+        return pd.Series(values, dtype=object)

@@ -1,8 +1,7 @@
 """One function for every format that is written, so that predictions go back to a tool."""
 
 import os
-import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -12,7 +11,8 @@ from ..files import written_whole
 from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
-from .record import ImageWithBoxes, check_columns
+from .reading import is_passed_over
+from .record import UNWRITABLE, ImageWithBoxes, check_columns
 
 __all__ = ["WRITTEN_FORMATS", "write_annotations"]
 
@@ -27,10 +27,6 @@ WRITTEN_FORMATS = {
     "coco": coco,
     "yolo": yolo,
 }
-
-
-#: Control characters, and what is no character in XML or UTF-8.
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overwrite=False):
@@ -70,7 +66,9 @@ def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overw
     -----
     Pascal VOC's corners are whole pixels, and YOLO has six digits; the others lose nothing. A
     confidence is written where the format has a place for it: CSV, COCO and Labelbox. Labelbox
-    has no place for an image without an object, which is refused.
+    has no place for an image without an object, which is refused. So are names of images that
+    would be read as others: with control characters, a backslash or what is not UTF-8; of space
+    around them for Pascal VOC; without a usual ending for YOLO.
 
     Examples
     --------
@@ -94,6 +92,12 @@ def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overw
         images_dir = path if in_folder else path.parent
     images = _images(boxes, Path(images_dir), sizes, writer.NEEDS_SIZES)
     texts = writer.write(images)
+    for name in texts:
+        if in_folder and is_passed_over(PurePosixPath(name)):
+            raise AnnotationError(
+                f"{format} names a file like its image, and {name} would be passed over when the "
+                "folder is read. Rename the image."
+            )
     files = {path / name if in_folder else path: text for name, text in texts.items()}
     existing = [str(file) for file in files if file.exists()]
     if existing and not overwrite:
@@ -122,17 +126,13 @@ def _images(boxes, images_dir, sizes, needs_sizes):
         path = os.fspath(path)
         if path not in images:
             name = image_files.name(path)
-            if _UNWRITABLE.search(name):
-                raise AnnotationError(
-                    f"Row {row}: image holds a character that files cannot. Received: {path!r}."
-                )
             size = image_files.size_in_pixels(path, name) if needs_sizes else None
             images[path] = ImageWithBoxes(name, size, [])
         if empty[row]:
             continue
         if not isinstance(class_name, str):
             raise AnnotationError(f"Row {row}: class_name is text. Received: {class_name!r}.")
-        if _UNWRITABLE.search(class_name):
+        if UNWRITABLE.search(class_name):
             raise AnnotationError(
                 f"Row {row}: class_name holds a character that files cannot. "
                 f"Received: {class_name!r}."

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from ..exceptions import AnnotationError
 from .class_names import find_class_names
 from .documents import Node, parse_numbers
+from .image_files import ENDINGS
 from .record import AnyEnding, BoxRecord
 
 __all__ = ["holds_boxes", "is_side_file", "read", "recognises", "write"]
@@ -72,6 +73,11 @@ def write(images):
             )
     files = {"classes.txt": "".join(f"{name}\n" for name in names)}
     for image in images:
+        if PurePosixPath(image.name).suffix.lower() not in ENDINGS:
+            raise AnnotationError(
+                "YOLO does not say the end of an image's name, and is read with one of "
+                f"{', '.join(ENDINGS)}. Rename {image.name}."
+            )
         file = str(PurePosixPath(image.name).with_suffix(".txt"))
         if file in files or is_side_file(PurePosixPath(file)):
             raise AnnotationError(
