@@ -22,6 +22,7 @@ test: $(INSTALLED)
 lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 doctest: $(INSTALLED)
 	$(RUN) -m pytest --doctest-modules skbbox

@@ -26,6 +26,8 @@ myst_heading_anchors = 3
 autosummary_generate = True
 # Keras's own docstrings are Markdown, and scikit-learn's refer to pages that are not here.
 autodoc_inherit_docstrings = False
+# Docstrings tell the types in words; annotations are for type checkers.
+autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"

@@ -1,11 +1,19 @@
 """Changes to an image that take its box along."""
 
+from __future__ import annotations
+
 import functools
 import math
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageEnhance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .typing import Augment, FloatArray, Pixels
 
 __all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "mirrored", "standard", "views"]
 
@@ -21,7 +29,7 @@ CONTRAST = (0.7, 1.3)
 OUTSIDE = (127, 127, 127)
 
 
-def flip(image, box, rng):
+def flip(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
     """Mirror the image left to right, every second time.
 
     Parameters
@@ -41,7 +49,7 @@ def flip(image, box, rng):
     return mirrored(image, box)
 
 
-def standard(image, box, rng):
+def standard(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
     """Turn, crop or shrink, shift, stretch, mirror, and change brightness and contrast.
 
     The whole object stays in the image. Its box becomes the smallest upright one
@@ -88,10 +96,10 @@ def standard(image, box, rng):
     return np.asarray(picture), np.clip(box, 0.0, 1.0)
 
 
-AUGMENTATIONS = {"flip": flip, "standard": standard}
+AUGMENTATIONS: dict[str, Augment] = {"flip": flip, "standard": standard}
 
 
-def get_augmentation(augment):
+def get_augmentation(augment: str | Augment | None) -> Augment | None:
     """The function of a name, the callable that was given, or None."""
     if augment is None or callable(augment):
         return augment
@@ -103,7 +111,9 @@ def get_augmentation(augment):
     return AUGMENTATIONS[augment]
 
 
-def views(augment, n_views):
+def views(
+    augment: str | None, n_views: int
+) -> list[Callable[[Pixels, FloatArray], tuple[Pixels, FloatArray]]]:
     """A fixed set of views of an image, whose features can be kept.
 
     Parameters
@@ -126,21 +136,21 @@ def views(augment, n_views):
     return [_plain, mirrored, *(functools.partial(_standard_view, number=i) for i in number)]
 
 
-def mirrored(image, box):
+def mirrored(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
     """The image and its box, left for right."""
     return image[:, ::-1], np.array([1 - box[1], 1 - box[0], box[2], box[3]])
 
 
-def _plain(image, box):
+def _plain(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
     return image, box
 
 
-def _standard_view(image, box, number):
-    seed = [number, zlib.crc32(np.ascontiguousarray(image)), zlib.crc32(box.tobytes())]
+def _standard_view(image: Pixels, box: FloatArray, number: int) -> tuple[Pixels, FloatArray]:
+    seed = [number, zlib.crc32(np.ascontiguousarray(image).data), zlib.crc32(box.tobytes())]
     return standard(image, box, np.random.default_rng(seed))
 
 
-def _turned_box(box, angle, width, height):
+def _turned_box(box: FloatArray, angle: float, width: int, height: int) -> FloatArray:
     """The upright box around a box that is turned about the middle of the image."""
     x, y = np.meshgrid(box[:2] - 0.5, box[2:] - 0.5)
     # In pixels, as turning a stretched image would shear it.
@@ -150,7 +160,9 @@ def _turned_box(box, angle, width, height):
     return np.array([turned_x.min(), turned_x.max(), turned_y.min(), turned_y.max()])
 
 
-def _window(low, high, length, rng):
+def _window(
+    low: float, high: float, length: float, rng: np.random.Generator
+) -> tuple[float, float]:
     """Where a window of about this length lies along an axis, with `low` to `high` inside."""
     length = max(length, high - low)
     # Within the image where the window is shorter than it, around it where it is longer.
@@ -164,7 +176,9 @@ def _window(low, high, length, rng):
     return start, start + length
 
 
-def _from_output_to_input(angle, window, width, height):
+def _from_output_to_input(
+    angle: float, window: tuple[float, float, float, float], width: int, height: int
+) -> tuple[float, ...]:
     """Coefficients of Pillow's affine transform, which asks where a pixel comes from."""
     left, right, top, bottom = window
     cosine, sine = math.cos(angle), math.sin(angle)

@@ -5,10 +5,19 @@ edge normalised by the image's width or height to 0..1, origin at the top left,
 half-open (``x_max - x_min`` is the width).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
+
 import numpy as np
 import pandas as pd
 
 from .exceptions import BoxError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .typing import BoxesLike, BoxLike, FloatArray
 
 __all__ = [
     "COORDINATES",
@@ -33,7 +42,11 @@ OVERSHOOT = 1e-6
 PIXELS_FROM = 2.0
 
 
-def iou(a, b):
+@overload
+def iou(a: BoxLike, b: BoxLike) -> float: ...
+@overload
+def iou(a: BoxesLike, b: BoxesLike) -> FloatArray | Any: ...
+def iou(a: BoxesLike, b: BoxesLike) -> float | FloatArray:
     """Intersection over union of paired boxes.
 
     Parameters
@@ -71,7 +84,11 @@ def iou(a, b):
     return _unwrapped(_ratio(intersection, union), single)
 
 
-def giou(a, b):
+@overload
+def giou(a: BoxLike, b: BoxLike) -> float: ...
+@overload
+def giou(a: BoxesLike, b: BoxesLike) -> FloatArray | Any: ...
+def giou(a: BoxesLike, b: BoxesLike) -> float | FloatArray:
     """Generalised intersection over union of paired boxes.
 
     The IoU less the share of the enclosing box that neither box covers, so that
@@ -112,7 +129,7 @@ def giou(a, b):
     return _unwrapped(_ratio(intersection, union) - _ratio(hull - union, hull), single)
 
 
-def iou_matrix(a, b):
+def iou_matrix(a: BoxesLike, b: BoxesLike) -> FloatArray:
     """Intersection over union of every box of `a` with every box of `b`.
 
     Parameters
@@ -142,7 +159,9 @@ def iou_matrix(a, b):
     return iou(left, right).reshape(len(a), len(b))
 
 
-def mean_iou(y_true, y_pred, *, sample_weight=None):
+def mean_iou(
+    y_true: BoxesLike, y_pred: BoxesLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Mean IoU of paired true and predicted boxes.
 
     Parameters
@@ -174,7 +193,13 @@ def mean_iou(y_true, y_pred, *, sample_weight=None):
     return _mean(iou(*_tables(y_true, y_pred)), sample_weight)
 
 
-def iou_at(y_true, y_pred, *, threshold=0.5, sample_weight=None):
+def iou_at(
+    y_true: BoxesLike,
+    y_pred: BoxesLike,
+    *,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Share of predictions whose IoU is at least `threshold`.
 
     Parameters
@@ -205,7 +230,13 @@ def iou_at(y_true, y_pred, *, threshold=0.5, sample_weight=None):
     return _mean(iou(*_tables(y_true, y_pred)) >= threshold, sample_weight)
 
 
-def localization_accuracy(y_true, y_pred, *, threshold=0.5, sample_weight=None):
+def localization_accuracy(
+    y_true: BoxesLike,
+    y_pred: BoxesLike,
+    *,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Share of predictions with the right class and an IoU of at least `threshold`.
 
     Parameters
@@ -252,7 +283,7 @@ def localization_accuracy(y_true, y_pred, *, threshold=0.5, sample_weight=None):
     return _mean(located & (names[0] == names[1]), sample_weight)
 
 
-def as_boxes(boxes):
+def as_boxes(boxes: BoxesLike) -> FloatArray:
     """Coordinates of any table of boxes, as they are.
 
     Parameters
@@ -298,7 +329,7 @@ def as_boxes(boxes):
     return _as_float(rows[:, first : first + 4])
 
 
-def as_class_names(boxes):
+def as_class_names(boxes: BoxesLike) -> NDArray[np.object_] | None:
     """Classes of any table of boxes, as an object array; None where it has none.
 
     Takes what :func:`as_boxes` takes.
@@ -313,7 +344,7 @@ def as_class_names(boxes):
     return None
 
 
-def check_boxes(boxes):
+def check_boxes(boxes: BoxesLike) -> FloatArray:
     """Coordinates that a model can be trained on or scored against.
 
     Parameters
@@ -359,7 +390,7 @@ def check_boxes(boxes):
     return boxes
 
 
-def _refuse(boxes, wrong, reason):
+def _refuse(boxes: FloatArray, wrong: ArrayLike, reason: str) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
         values = ", ".join(
@@ -369,7 +400,7 @@ def _refuse(boxes, wrong, reason):
         raise BoxError(f"Row {rows[0]}: {reason}. Received: {values}{more}.")
 
 
-def _proper(boxes):
+def _proper(boxes: FloatArray) -> FloatArray:
     _refuse(boxes, ~np.isfinite(boxes).all(axis=1), "a coordinate is missing or not finite")
     _refuse(
         boxes,
@@ -379,15 +410,16 @@ def _proper(boxes):
     return boxes
 
 
-def _paired(a, b):
+def _paired(a: BoxesLike, b: BoxesLike) -> tuple[FloatArray, FloatArray, bool]:
     single = _is_single(a) and _is_single(b)
     a, b = _proper(as_boxes(a)), _proper(as_boxes(b))
     if len(a) != len(b) and 1 not in (len(a), len(b)):
         raise BoxError(f"Boxes are paired by row. Received {len(a)} and {len(b)} boxes.")
-    return *np.broadcast_arrays(a, b), single
+    a, b = np.broadcast_arrays(a, b)
+    return a, b, single
 
 
-def _tables(y_true, y_pred):
+def _tables(y_true: BoxesLike, y_pred: BoxesLike) -> tuple[FloatArray, FloatArray]:
     true, pred = as_boxes(y_true), as_boxes(y_pred)
     if len(true) != len(pred):
         raise BoxError(
@@ -398,7 +430,7 @@ def _tables(y_true, y_pred):
     return true, pred
 
 
-def _mean(values, sample_weight):
+def _mean(values: NDArray[Any], sample_weight: ArrayLike | None) -> float:
     if sample_weight is not None:
         sample_weight = np.asarray(sample_weight, dtype=np.float64)
         if sample_weight.shape != np.shape(values):
@@ -413,26 +445,26 @@ def _mean(values, sample_weight):
     return float(np.average(values, weights=sample_weight))
 
 
-def _area(boxes):
+def _area(boxes: FloatArray) -> FloatArray:
     return (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])
 
 
-def _intersection(a, b):
+def _intersection(a: FloatArray, b: FloatArray) -> FloatArray:
     width = np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])
     height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 2], b[:, 2])
     return np.maximum(width, 0.0) * np.maximum(height, 0.0)
 
 
-def _ratio(part, whole):
+def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
     """Quotient that is 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def _unwrapped(values, single):
+def _unwrapped(values: FloatArray, single: bool) -> float | FloatArray:
     return float(values[0]) if single else values
 
 
-def _is_single(boxes):
+def _is_single(boxes: BoxesLike) -> bool:
     if isinstance(boxes, pd.DataFrame):
         return False
     if isinstance(boxes, pd.Series) or _is_structured(boxes):
@@ -441,21 +473,21 @@ def _is_single(boxes):
     return rows.ndim == 1 and rows.size > 0 and not _is_nested(rows)
 
 
-def _is_nested(rows):
+def _is_nested(rows: NDArray[Any]) -> bool:
     return isinstance(rows[0], (tuple, list, np.ndarray))
 
 
-def _is_structured(boxes):
+def _is_structured(boxes: object) -> TypeGuard[NDArray[np.void]]:
     return getattr(getattr(boxes, "dtype", None), "names", None) is not None
 
 
-def _column_names(boxes):
+def _column_names(boxes: pd.DataFrame | pd.Series | NDArray[np.void]) -> list[Any]:
     if isinstance(boxes, pd.DataFrame):
         return list(boxes.columns)
-    return list(boxes.index) if isinstance(boxes, pd.Series) else list(boxes.dtype.names)
+    return list(boxes.index) if isinstance(boxes, pd.Series) else list(boxes.dtype.names or ())
 
 
-def _begins_with_class(rows):
+def _begins_with_class(rows: NDArray[Any]) -> bool:
     """Whether rows are (class_name, four coordinates, ...) and not (four coordinates, ...).
 
     ``predict`` puts a number and perhaps an error behind the coordinates, or a label stands there.
@@ -468,11 +500,11 @@ def _begins_with_class(rows):
     return n_columns > 5 or not _is_number(rows[0, 0])
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
 
 
-def _as_float(rows):
+def _as_float(rows: NDArray[Any]) -> FloatArray:
     try:
         return np.where(pd.isna(rows), np.nan, rows).astype(np.float64)
     except (TypeError, ValueError):

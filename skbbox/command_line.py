@@ -1,10 +1,13 @@
 """The command ``skbbox``: annotation files, training and prediction without writing Python."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .annotations import (
     check_annotations,
@@ -20,6 +23,15 @@ from .annotations.writing import WRITTEN_FORMATS
 from .boxes import TARGET_COLUMNS
 from .exceptions import SkbboxWarning
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from .typing import PathLikeStr, Split
+
 __all__ = ["main"]
 
 #: Exit codes beside 0: what was asked for cannot be done, or problems were found. argparse itself
@@ -34,7 +46,7 @@ EXAMPLES = """examples:
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Parameters
@@ -61,7 +73,7 @@ def main(arguments=None):
         return 130
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="skbbox",
         description="One main object in each image: its box and its class.",
@@ -148,7 +160,13 @@ def _parser():
     return parser
 
 
-def _command(commands, name, function, purpose, examples):
+def _command(
+    commands: Any,
+    name: str,
+    function: Callable[[argparse.Namespace], int],
+    purpose: str,
+    examples: str,
+) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name,
         help=purpose,
@@ -160,7 +178,7 @@ def _command(commands, name, function, purpose, examples):
     return command
 
 
-def _add_reading(command):
+def _add_reading(command: argparse.ArgumentParser) -> None:
     """Arguments of :func:`read_annotations`."""
     command.add_argument("--images", metavar="DIR", help="folder of the images")
     command.add_argument("--from", dest="format", choices=FORMATS, help="format of the file")
@@ -171,7 +189,7 @@ def _add_reading(command):
     command.add_argument("--class-names", metavar="FILE", help="names of classes, one in a line")
 
 
-def _read(parsed):
+def _read(parsed: argparse.Namespace) -> pd.DataFrame:
     boxes = read_annotations(
         parsed.source,
         images_dir=parsed.images,
@@ -185,13 +203,15 @@ def _read(parsed):
     return clean_annotations(boxes) if getattr(parsed, "clean", False) else boxes
 
 
-def _convert(parsed):
+def _convert(parsed: argparse.Namespace) -> int:
     boxes = _read(parsed)
     _write(boxes, parsed.target, parsed.to, parsed.images, parsed.overwrite)
     return 0
 
 
-def _write(boxes, path, format, folder, overwrite):
+def _write(
+    boxes: pd.DataFrame, path: PathLikeStr, format: str, folder: PathLikeStr | None, overwrite: bool
+) -> None:
     """Write boxes, and say of what folder the names of images are where that is not told."""
     if folder is None:
         folder = _folder_of_all(boxes["image"].unique(), Path(path).absolute().parent)
@@ -202,7 +222,7 @@ def _write(boxes, path, format, folder, overwrite):
     )
 
 
-def _check(parsed):
+def _check(parsed: argparse.Namespace) -> int:
     boxes = _read(parsed)
     if parsed.output is not None and parsed.output.exists():
         raise FileExistsError(f"{parsed.output} exists; give another path.")
@@ -214,7 +234,7 @@ def _check(parsed):
     return PROBLEMS if (problems["severity"] == "error").any() else 0
 
 
-def _train(parsed):
+def _train(parsed: argparse.Namespace) -> int:
     _refuse_to_replace(parsed)
     if not 0 <= parsed.test < 1:
         raise ValueError(f"--test is 0 or more and below 1. Received: {parsed.test}.")
@@ -233,13 +253,13 @@ def _train(parsed):
     return 0
 
 
-def _refuse_to_replace(parsed):
+def _refuse_to_replace(parsed: argparse.Namespace) -> None:
     """Before the work is done, not after it."""
     if os.path.exists(parsed.output) and not parsed.overwrite:
         raise FileExistsError(f"{parsed.output} exists; give another path, or --overwrite.")
 
 
-def _rows(X, y, share, random_state):
+def _rows(X: pd.Series, y: pd.DataFrame, share: float, random_state: object) -> Split:
     import numpy as np
 
     from .model_selection import train_validation_rows
@@ -252,7 +272,7 @@ def _rows(X, y, share, random_state):
     return train_validation_rows(y["class_name"], X, share, generator)
 
 
-def _parameter(text):
+def _parameter(text: str) -> tuple[str, Any]:
     """Name and value of a parameter; values are Python's where they can be, else text."""
     import ast
 
@@ -265,7 +285,7 @@ def _parameter(text):
         return name, value
 
 
-def _predict(parsed):
+def _predict(parsed: argparse.Namespace) -> int:
     _refuse_to_replace(parsed)
     images = [image for name in parsed.images for image in _images(Path(name))]
     folder = _folder_of_all(images, Path(parsed.output).absolute().parent)
@@ -292,7 +312,7 @@ def _predict(parsed):
     return 0
 
 
-def _folder_of_all(images, folder):
+def _folder_of_all(images: NDArray[np.object_], folder: Path) -> Path:
     """The folder, where all images lie in it or below; else the deepest that holds them all."""
     if not len(images):
         return folder
@@ -300,7 +320,7 @@ def _folder_of_all(images, folder):
     return folder if shared.is_relative_to(folder) else shared
 
 
-def _images(path):
+def _images(path: Path) -> list[str]:
     if not path.is_dir():
         return [str(path)]
     found = [str(file) for file in sorted(path.rglob("*")) if file.name.lower().endswith(ENDINGS)]
@@ -309,5 +329,12 @@ def _images(path):
     return found
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None):
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     print(f"skbbox: warning: {message}", file=sys.stderr)

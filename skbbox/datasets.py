@@ -1,7 +1,10 @@
 """Pictures to learn from without a download, and folders laid out like the project's data sets."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,14 @@ from sklearn.utils import check_random_state
 from .annotations import read_annotations
 from .boxes import TARGET_COLUMNS
 from .exceptions import AnnotationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.random import RandomState
+    from numpy.typing import NDArray
+
+    from .typing import FloatArray, PathLikeStr, RandomStateLike
 
 __all__ = ["load_annotated_folder", "make_shapes"]
 
@@ -24,7 +35,12 @@ SUPERSAMPLING = 8
 CONTRAST = 90.0
 
 
-def make_shapes(n_samples=200, image_size=96, n_classes=4, random_state=None):
+def make_shapes(
+    n_samples: int = 200,
+    image_size: int | tuple[int, int] = 96,
+    n_classes: int = 4,
+    random_state: RandomStateLike = None,
+) -> tuple[NDArray[np.uint8], pd.DataFrame]:
     """Draw pictures of one geometric object each, and know its box exactly.
 
     The object lies in front of a textured background and of clutter much smaller
@@ -70,23 +86,23 @@ def make_shapes(n_samples=200, image_size=96, n_classes=4, random_state=None):
     _check_whole("n_samples", n_samples, 1)
     _check_whole("n_classes", n_classes, 1, len(OUTLINES))
     height, width = _height_and_width(image_size)
-    random_state = check_random_state(random_state)
+    rng = check_random_state(random_state)
 
     class_names = np.array(list(OUTLINES)[:n_classes], dtype=object)
     class_names = class_names[np.arange(n_samples) % n_classes]
-    random_state.shuffle(class_names)
+    rng.shuffle(class_names)
 
     X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
     boxes = []
     for row, class_name in enumerate(class_names):
-        X[row], coverage = _picture(random_state, OUTLINES[class_name], height, width)
+        X[row], coverage = _picture(rng, OUTLINES[class_name], height, width)
         boxes.append(_tight_box(coverage))
     y = pd.DataFrame(boxes, columns=list(TARGET_COLUMNS[1:]), dtype=np.float64)
     y.insert(0, TARGET_COLUMNS[0], class_names)
     return X, y
 
 
-def load_annotated_folder(path):
+def load_annotated_folder(path: PathLikeStr) -> pd.DataFrame:
     r"""Read a folder that holds images, their boxes and which images belong together.
 
     The layout::
@@ -149,14 +165,14 @@ def load_annotated_folder(path):
     return _with_groups(boxes, groups) if groups.is_file() else boxes
 
 
-def _check_whole(name, value, lowest, highest=None):
+def _check_whole(name: str, value: Any, lowest: int, highest: int | None = None) -> None:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < lowest or (highest is not None and value > highest):
         limits = f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"
         raise ValueError(f"{name} is a whole number {limits}. Received: {name}={value!r}.")
 
 
-def _height_and_width(image_size):
+def _height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
     if len(sides) != 2:
         raise ValueError(
@@ -165,10 +181,13 @@ def _height_and_width(image_size):
         )
     for side in sides:
         _check_whole("image_size", side, SMALLEST_SIDE)
-    return tuple(sides)
+    height, width = sides
+    return height, width
 
 
-def _picture(random_state, outline, height, width):
+def _picture(
+    random_state: RandomState, outline: FloatArray, height: int, width: int
+) -> tuple[NDArray[np.uint8], FloatArray]:
     """Pixels of one picture, and the share of each pixel that its object covers."""
     canvas, background = _background(random_state, height, width)
     length = random_state.uniform(*SIZES) * min(height, width)
@@ -190,7 +209,7 @@ def _picture(random_state, outline, height, width):
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), everywhere
 
 
-def _tight_box(coverage):
+def _tight_box(coverage: FloatArray) -> tuple[float, float, float, float]:
     covered = coverage >= 0.5
     columns, rows = np.flatnonzero(covered.any(axis=0)), np.flatnonzero(covered.any(axis=1))
     height, width = coverage.shape
@@ -202,7 +221,9 @@ def _tight_box(coverage):
     )
 
 
-def _background(random_state, height, width):
+def _background(
+    random_state: RandomState, height: int, width: int
+) -> tuple[FloatArray, FloatArray]:
     """A textured canvas and its two colours."""
     first = random_state.uniform(30, 225, size=3)
     direction = random_state.normal(size=3)
@@ -212,7 +233,9 @@ def _background(random_state, height, width):
     return _mixed(texture(random_state, height, width), *colours), colours
 
 
-def _add_clutter(random_state, canvas, background, object_length):
+def _add_clutter(
+    random_state: RandomState, canvas: FloatArray, background: FloatArray, object_length: float
+) -> None:
     height, width = canvas.shape[:2]
     largest = min(0.35 * object_length, 0.12 * min(height, width))
     for _ in range(random_state.randint(3, 11)):
@@ -224,20 +247,24 @@ def _add_clutter(random_state, canvas, background, object_length):
         _lay_over(canvas[window], coverage, colour)
 
 
-def _turned(outline, stretch, angle):
+def _turned(outline: FloatArray, stretch: float, angle: float) -> FloatArray:
     outline = outline * (np.sqrt(stretch), 1 / np.sqrt(stretch))
     cosine, sine = np.cos(angle), np.sin(angle)
     return outline @ np.array([[cosine, sine], [-sine, cosine]])
 
 
-def _placed(random_state, outline, length, height, width):
+def _placed(
+    random_state: RandomState, outline: FloatArray, length: float, height: int, width: int
+) -> FloatArray:
     """The outline with a longer side of `length` pixels, wherever the image holds all of it."""
     outline = outline - outline.min(axis=0)
     outline *= length / outline.max()
     return outline + random_state.uniform(0, 1, size=2) * ((width, height) - outline.max(axis=0))
 
 
-def _coverage(outline, height, width):
+def _coverage(
+    outline: FloatArray, height: int, width: int
+) -> tuple[FloatArray, tuple[slice, slice]]:
     """Share of each pixel inside the outline, and the window of the image it is given for."""
     left, top = np.floor(outline.min(axis=0)).astype(int)
     right, bottom = np.minimum(np.floor(outline.max(axis=0)).astype(int) + 1, (width, height))
@@ -249,11 +276,11 @@ def _coverage(outline, height, width):
     return coverage, (slice(top, bottom), slice(left, right))
 
 
-def _lay_over(canvas, coverage, colour):
+def _lay_over(canvas: FloatArray, coverage: FloatArray, colour: FloatArray) -> None:
     canvas += coverage[..., None] * (colour - canvas)
 
 
-def _contrasting(random_state, colours, distance):
+def _contrasting(random_state: RandomState, colours: FloatArray, distance: float) -> FloatArray:
     """A colour at least so far from all of `colours`, or else the farthest of 16."""
     candidates = random_state.uniform(15, 240, size=(16, 3))
     nearest = np.linalg.norm(candidates[:, None] - colours, axis=2).min(axis=1)
@@ -261,52 +288,54 @@ def _contrasting(random_state, colours, distance):
     return candidates[far[0] if far.size else nearest.argmax()]
 
 
-def _choice(random_state, options):
+def _choice(
+    random_state: RandomState, options: Sequence[Callable[..., FloatArray]]
+) -> Callable[..., FloatArray]:
     return options[random_state.randint(len(options))]
 
 
-def _mixed(weight, first, second):
+def _mixed(weight: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
     return first + weight[..., None] * (second - first)
 
 
 # Patterns: weights of shape (height, width) in 0..1 between a first and a second colour.
 
 
-def _plain(random_state, height, width):
+def _plain(random_state: RandomState, height: int, width: int) -> FloatArray:
     return np.zeros((height, width))
 
 
-def _gradient(random_state, height, width):
+def _gradient(random_state: RandomState, height: int, width: int) -> FloatArray:
     along = _ramp(random_state.uniform(0, 2 * np.pi), height, width)
     return (along - along.min()) / max(np.ptp(along), 1e-9)
 
 
-def _stripes(random_state, height, width):
+def _stripes(random_state: RandomState, height: int, width: int) -> FloatArray:
     along = _ramp(random_state.uniform(0, 2 * np.pi), height, width)
     return _waves(random_state, along)
 
 
-def _checks(random_state, height, width):
+def _checks(random_state: RandomState, height: int, width: int) -> FloatArray:
     angle = random_state.uniform(0, np.pi / 2)
     first = _waves(random_state, _ramp(angle, height, width))
     second = _waves(random_state, _ramp(angle + np.pi / 2, height, width))
     return first + second - 2 * first * second
 
 
-def _clouds(random_state, height, width):
+def _clouds(random_state: RandomState, height: int, width: int) -> FloatArray:
     cells = random_state.randint(3, 8)
     coarse = random_state.randint(0, 256, size=(cells, cells)).astype(np.uint8)
     smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(smooth) / 255
 
 
-def _ramp(angle, height, width):
+def _ramp(angle: float, height: int, width: int) -> FloatArray:
     """Distance along a direction, in units of the longer side."""
     rows, columns = np.arange(height)[:, None], np.arange(width)
     return (np.cos(angle) * columns + np.sin(angle) * rows) / max(height, width)
 
 
-def _waves(random_state, along):
+def _waves(random_state: RandomState, along: FloatArray) -> FloatArray:
     phase = random_state.uniform(0, 2 * np.pi)
     waves = np.sin(2 * np.pi * random_state.uniform(2, 6) * along + phase)
     return np.clip(0.5 + 1.5 * waves, 0, 1)
@@ -315,35 +344,37 @@ def _waves(random_state, along):
 # Clutter: outlines of any scale, as arrays of shape (n_corners, 2) of x, y.
 
 
-def _dot(random_state):
+def _dot(random_state: RandomState) -> FloatArray:
     return _arc(1.0, 0, 360)
 
 
-def _line(random_state):
+def _line(random_state: RandomState) -> FloatArray:
     thickness = random_state.uniform(0.1, 0.25)
     return _turned(OUTLINES["square"], 1 / thickness, random_state.uniform(0, np.pi))
 
 
-def _blob(random_state):
+def _blob(random_state: RandomState) -> FloatArray:
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     waves = np.array([2, 3])[:, None] * angles + random_state.uniform(0, 2 * np.pi, size=(2, 1))
     radii = 1 + 0.13 * np.sin(waves).sum(axis=0)
     return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def _arc(radius, start, stop, centre=(0.0, 0.0)):
+def _arc(
+    radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0)
+) -> FloatArray:
     """Corners along a circle from angle `start` to `stop` in degrees."""
     angles = np.deg2rad(np.linspace(start, stop, 48))
     return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1) + centre
 
 
-def _star():
+def _star() -> FloatArray:
     angles = np.deg2rad(np.arange(10) * 36 - 90)
     radii = np.where(np.arange(10) % 2, 0.45, 1.0)
     return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def _cross():
+def _cross() -> FloatArray:
     inner = 1 / 3
     quarter = np.array([(inner, -1), (inner, -inner), (1, -inner)])
     quarters = [quarter]
@@ -352,14 +383,14 @@ def _cross():
     return np.concatenate(quarters)
 
 
-def _heart():
+def _heart() -> FloatArray:
     t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     x = 16 * np.sin(t) ** 3
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
     return np.stack([x, -y], axis=1)
 
 
-def _crescent():
+def _crescent() -> FloatArray:
     # The circles meet at 51.3 degrees of the outer and 77.4 of the inner one.
     outer, inner = _arc(1.0, 51.3, 308.7), _arc(0.8, 282.6, 77.4, centre=(0.45, 0.0))
     return np.concatenate([outer, inner])
@@ -378,7 +409,7 @@ OUTLINES = {
 }
 
 
-def _with_groups(boxes, path):
+def _with_groups(boxes: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The boxes with the columns group and split of the file `path`."""
     groups = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     missing = [name for name in ("image_id", "group", "split") if name not in groups.columns]

@@ -1,5 +1,9 @@
 """A localizer that never looks at the image: what every score has to beat."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
@@ -8,6 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from .boxes import COORDINATES
 from .inputs import check_images, check_sample_weight, check_targets, image_tags
 from .metrics import IoUScore
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.utils import Tags
+
+    from .typing import FloatArray, ImagesLike, TargetsLike
 
 __all__ = ["DummyLocalizer"]
 
@@ -44,10 +54,14 @@ class DummyLocalizer(BaseEstimator):
     True
     """
 
-    def __init__(self, strategy="median"):
+    box_: FloatArray
+    classes_: NDArray[np.object_] | None
+    class_prior_: FloatArray | None
+
+    def __init__(self, strategy: Literal["median", "mean", "full", "center"] = "median") -> None:
         self.strategy = strategy
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None) -> Self:
         """Remember the box and the most frequent class.
 
         Parameters
@@ -81,7 +95,7 @@ class DummyLocalizer(BaseEstimator):
             self.class_prior_ = counts / counts.sum()
         return self
 
-    def predict(self, X):
+    def predict(self, X: ImagesLike) -> pd.DataFrame:
         """The same row for every image.
 
         Returns
@@ -95,13 +109,15 @@ class DummyLocalizer(BaseEstimator):
         predicted = pd.DataFrame(
             np.tile(self.box_, (len(images), 1)), columns=COORDINATES, index=images.index
         )
-        if self.classes_ is not None:
+        if self.classes_ is not None and self.class_prior_ is not None:
             best = self.class_prior_.argmax()
             predicted.insert(0, "class_name", self.classes_[best])
             predicted["confidence"] = self.class_prior_[best]
         return predicted
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None
+    ) -> IoUScore:
         """Mean IoU, with the share at IoU >= 0.5 beside it.
 
         Returns
@@ -112,5 +128,5 @@ class DummyLocalizer(BaseEstimator):
         check_targets(y, len(images))
         return IoUScore.of(y, self.predict(X), check_sample_weight(sample_weight, len(images)))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         return image_tags(super().__sklearn_tags__())

@@ -1,6 +1,9 @@
 """Batches for Keras: images decoded on the way, or arrays that are there already."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
@@ -9,6 +12,14 @@ from .augmentation import AUGMENTATIONS, get_augmentation
 from .exceptions import BoxError
 from .images import load_row
 from .inputs import check_images, check_targets, encode_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from .typing import Augment, IntArray
 
 __all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches"]
 
@@ -53,16 +64,16 @@ class Batches(keras.utils.PyDataset):
         self.epoch = 0
         self._drawn = None, None
 
-    def __len__(self):
+    def __len__(self) -> int:
         full, rest = divmod(len(self.rows), self.batch_size)
         return full + (rest > 0 and self.last_batch != "drop")
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         if not 0 <= index < len(self):
             raise IndexError(f"Batch {index} of {len(self)}.")
         return self.batch(self.epoch, index)
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Go on to the next epoch, which has an order of its own."""
         self.epoch += 1
 
@@ -261,20 +272,20 @@ class BoundingBoxGenerator(Batches):
 
     def __init__(
         self,
-        boxes,
-        image_height,
-        image_width,
-        batch_size,
-        shuffle,
-        augment=None,
-        last_batch="keep",
+        boxes: pd.DataFrame,
+        image_height: int,
+        image_width: int,
+        batch_size: int,
+        shuffle: bool,
+        augment: str | Augment | None = None,
+        last_batch: Literal["keep", "drop", "pad"] = "keep",
         *,
-        classes=None,
-        sample_weight=None,
-        rows=None,
-        random_state=None,
-        **workers,
-    ):
+        classes: Sequence[Any] | NDArray[Any] | None = None,
+        sample_weight: Any = None,
+        rows: IntArray | None = None,
+        random_state: int | None = None,
+        **workers: Any,
+    ) -> None:
         self.images = check_images(boxes)
         targets = check_targets(boxes, len(self.images))
         self.image_size = (image_height, image_width)

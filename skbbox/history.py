@@ -1,12 +1,20 @@
 """The curves of training, one list of values an epoch for each name."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .typing import HistoryLike
 
 __all__ = ["as_history", "combine_histories"]
 
 
-def combine_histories(histories):
+def combine_histories(histories: Sequence[HistoryLike]) -> dict[str, list[float]]:
     """Join the histories of stages that followed one another.
 
     Parameters
@@ -31,7 +39,7 @@ def combine_histories(histories):
         )
     histories = [as_history(history) for history in histories]
     names = list(dict.fromkeys(name for history in histories for name in history))
-    combined = {name: [] for name in names}
+    combined: dict[str, list[float]] = {name: [] for name in names}
     for history in histories:
         n_epochs = max((len(values) for values in history.values()), default=0)
         for name in names:
@@ -39,7 +47,7 @@ def combine_histories(histories):
     return combined
 
 
-def as_history(history):
+def as_history(history: HistoryLike) -> dict[str, list[float]]:
     """The plain dict of lists in a dict, a Keras History or a fitted estimator."""
     for attribute in ("history_", "history"):
         history = getattr(history, attribute, history)

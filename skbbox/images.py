@@ -1,5 +1,7 @@
 """From whatever holds an image to pixels of the size that the network takes."""
 
+from __future__ import annotations
+
 import io
 import os
 import re
@@ -7,11 +9,17 @@ import stat
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .exceptions import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .typing import ImageLike, PathLikeStr, Pixels
 
 __all__ = ["KINDS", "load_image", "load_row", "upright_size"]
 
@@ -40,7 +48,7 @@ MOST_SCANS = 500
 UNHEARD = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
-def load_image(image, size=None):
+def load_image(image: ImageLike, size: tuple[int, int] | None = None) -> Pixels:
     """Decode an image, turn it upright and resize it.
 
     Parameters
@@ -95,7 +103,7 @@ def load_image(image, size=None):
         return _pixels(opened, size, path)
 
 
-def upright_size(path):
+def upright_size(path: PathLikeStr) -> tuple[int, int]:
     """Width and height in pixels of an image file, turned upright.
 
     Its pixels are not decoded, but those of a PNG, whose orientation may come after them.
@@ -122,7 +130,12 @@ def upright_size(path):
         return (height, width) if turned else (width, height)
 
 
-def load_row(items, row, size, bad=None):
+def load_row(
+    items: Sequence[ImageLike],
+    row: int,
+    size: tuple[int, int] | None,
+    bad: dict[int, str] | None = None,
+) -> Pixels:
     """:func:`load_image` of one of many, with its row in the message of an ImageError.
 
     Where there is a dict `bad`, the message is put there instead, and the image is black.

@@ -1,7 +1,10 @@
 """What users pass as X and y, checked and brought into one form each."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,14 @@ from PIL import Image
 
 from .boxes import COORDINATES, TARGET_COLUMNS, check_boxes
 from .exceptions import BoxError, ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.utils import Tags
+
+    from .typing import FloatArray, ImagesLike, TargetsLike
 
 __all__ = [
     "Images",
@@ -36,18 +47,18 @@ class Images:
         The index of the X, where it has one.
     """
 
-    items: list
+    items: list[Any]
     index: pd.Index | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.items)
 
-    def take(self, rows):
+    def take(self, rows: NDArray[np.int_]) -> Images:
         """The images of some rows."""
         index = None if self.index is None else self.index[rows]
         return Images([self.items[row] for row in rows], index)
 
-    def keys(self):
+    def keys(self) -> list[str | int]:
         """One key an image, equal for rows that show the same image.
 
         Rows of one path are one image; arrays and PIL images are each their own.
@@ -68,20 +79,20 @@ class Targets:
     class_names : ndarray of shape (n,), object, or None
     """
 
-    boxes: np.ndarray
-    class_names: np.ndarray | None
+    boxes: FloatArray
+    class_names: NDArray[np.object_] | None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.boxes)
 
-    def take(self, rows):
+    def take(self, rows: NDArray[np.int_]) -> Targets:
         """The boxes and classes of some rows."""
         return Targets(
             self.boxes[rows], None if self.class_names is None else self.class_names[rows]
         )
 
 
-def check_images(X):
+def check_images(X: ImagesLike) -> Images:
     """Bring any accepted X into one form.
 
     Parameters
@@ -112,7 +123,7 @@ def check_images(X):
     return Images(items, index)
 
 
-def _items(X):
+def _items(X: Any) -> list[Any]:
     if isinstance(X, (str, os.PathLike, Image.Image)):
         raise ImageError(f"X is one image; pass a list: [{X!r}].")
     if isinstance(X, pd.DataFrame):
@@ -133,7 +144,7 @@ def _items(X):
     )
 
 
-def _items_of_array(X):
+def _items_of_array(X: NDArray[Any]) -> list[Any]:
     if X.dtype.kind in "OUT" and (X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1)):
         return X.ravel().tolist()
     if X.ndim == 4:
@@ -144,7 +155,7 @@ def _items_of_array(X):
     )
 
 
-def check_targets(y, n_images):
+def check_targets(y: TargetsLike, n_images: int) -> Targets:
     """Bring any accepted y into one form.
 
     Parameters
@@ -201,7 +212,7 @@ def check_targets(y, n_images):
     return Targets(boxes, class_names)
 
 
-def _how_to_build_y(y=None):
+def _how_to_build_y(y: object = None) -> str:
     advice = (
         "Build y as pandas.DataFrame(rows, columns="
         f"{list(TARGET_COLUMNS)}), coordinates normalised to 0..1."
@@ -212,7 +223,7 @@ def _how_to_build_y(y=None):
     return f"{advice} Received: {type(y).__name__} of shape {shape}."
 
 
-def check_sample_weight(sample_weight, n_images):
+def check_sample_weight(sample_weight: ArrayLike | None, n_images: int) -> FloatArray | None:
     """Weights as float64, or None.
 
     Raises
@@ -242,7 +253,7 @@ def check_sample_weight(sample_weight, n_images):
     return weights
 
 
-def image_tags(tags):
+def image_tags(tags: Tags) -> Tags:
     """scikit-learn's tags of an estimator from images to boxes."""
     tags.target_tags.required = True
     tags.target_tags.two_d_labels = True
@@ -254,7 +265,9 @@ def image_tags(tags):
     return tags
 
 
-def encode_classes(class_names, classes=None):
+def encode_classes(
+    class_names: NDArray[np.object_] | None, classes: Sequence[Any] | NDArray[Any] | None = None
+) -> tuple[NDArray[Any] | None, NDArray[np.int32] | None]:
     """Class names as codes 0..n_classes-1.
 
     Parameters
@@ -277,7 +290,7 @@ def encode_classes(class_names, classes=None):
         return None, None
     if classes is None:
         classes = np.unique(class_names)
-    codes = pd.Index(classes).get_indexer(class_names)
+    codes = pd.Index(classes).get_indexer(pd.Index(class_names))
     if (codes < 0).any():
         row = np.flatnonzero(codes < 0)[0]
         raise ValueError(
@@ -287,7 +300,7 @@ def encode_classes(class_names, classes=None):
     return np.asarray(classes), codes.astype(np.int32)
 
 
-def table_of(images, targets):
+def table_of(images: list[Any], targets: Targets) -> pd.DataFrame:
     """The table that BoundingBoxGenerator takes, from checked images and targets."""
     table = pd.DataFrame(targets.boxes, columns=COORDINATES)
     if targets.class_names is not None:

@@ -1,7 +1,10 @@
 """Rows whose box or class is likely wrong, found by a model that did not learn from them."""
 
+from __future__ import annotations
+
 import os
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -15,10 +18,25 @@ from .boxes import TARGET_COLUMNS, as_class_names, iou
 from .inputs import check_images, check_targets
 from .model_selection import StratifiedGroupBoxKFold
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import BaseCrossValidator
+
+    from .typing import FloatArray, ImagesLike, IntArray, Split, TargetsLike
+
 __all__ = ["rank_label_issues"]
 
 
-def rank_label_issues(estimator, X, y, cv=5, *, groups=None, n_jobs=None):
+def rank_label_issues(
+    estimator: BaseEstimator,
+    X: ImagesLike,
+    y: TargetsLike,
+    cv: int | BaseCrossValidator = 5,
+    *,
+    groups: ArrayLike | None = None,
+    n_jobs: int | None = None,
+) -> pd.DataFrame:
     """Order rows by how likely their class or box is wrong.
 
     Each row is predicted by an estimator that was fitted without it. A class is suspicious where
@@ -88,7 +106,14 @@ def rank_label_issues(estimator, X, y, cv=5, *, groups=None, n_jobs=None):
     return issues.sort_values("issue", ascending=False, kind="stable", ignore_index=True)
 
 
-def _folds(cv, X, y, names, groups, n):
+def _folds(
+    cv: int | BaseCrossValidator,
+    X: ImagesLike,
+    y: TargetsLike,
+    names: NDArray[np.object_] | None,
+    groups: ArrayLike | None,
+    n: int,
+) -> list[Split]:
     """Rows to fit and rows to test of each fold, each row tested once."""
     if isinstance(cv, Integral):
         kind = GroupKFold if names is None else StratifiedGroupBoxKFold
@@ -105,7 +130,9 @@ def _folds(cv, X, y, names, groups, n):
     return folds
 
 
-def _predicted(estimator, X, y, train, test):
+def _predicted(
+    estimator: BaseEstimator, X: ImagesLike, y: TargetsLike, train: IntArray, test: IntArray
+) -> tuple[pd.DataFrame, FloatArray | None]:
     """Boxes of rows to test, and how much likelier than the given class another one is."""
     estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train))
     of_test = _safe_indexing(X, test)

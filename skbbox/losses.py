@@ -1,9 +1,15 @@
 """What the box output is trained on and watched by, in keras.ops."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from .typing import BoxLoss, Tensor
 
 __all__ = [
     "BOX_LOSSES",
@@ -24,7 +30,7 @@ HUBER_DELTA = 0.1
 EPSILON = 1e-7
 
 
-def get_box_loss(box_loss):
+def get_box_loss(box_loss: str | BoxLoss) -> BoxLoss:
     """The loss function of a name, or the callable that was given."""
     if callable(box_loss):
         return box_loss
@@ -37,13 +43,13 @@ def get_box_loss(box_loss):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def huber(y_true, y_pred):
+def huber(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Squared error of small deviations, absolute error of large ones."""
     return keras.losses.huber(y_true, y_pred, delta=HUBER_DELTA)
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def giou(y_true, y_pred):
+def giou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """1 - generalised IoU, in 0..2: H. Rezatofighi et al., CVPR 2019, arXiv:1902.09630."""
     y_true, y_pred = _comparable(y_true, y_pred)
     iou, union = _iou_and_union(y_true, y_pred)
@@ -53,7 +59,7 @@ def giou(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def diou(y_true, y_pred):
+def diou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """1 - distance IoU, in 0..2: Z. Zheng et al., AAAI 2020, arXiv:1911.08287."""
     y_true, y_pred = _comparable(y_true, y_pred)
     iou, _ = _iou_and_union(y_true, y_pred)
@@ -65,7 +71,7 @@ def diou(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def ciou(y_true, y_pred):
+def ciou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """1 - complete IoU, which adds the difference in shape to :func:`diou` (same paper)."""
     y_true, y_pred = _comparable(y_true, y_pred)
     iou, _ = _iou_and_union(y_true, y_pred)
@@ -79,12 +85,12 @@ def ciou(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def giou_l1(y_true, y_pred):
+def giou_l1(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Overlap, and the distance of edges, which shows the way where boxes lie apart."""
     return giou(y_true, y_pred) + 2 * keras.losses.mean_absolute_error(y_true, y_pred)
 
 
-BOX_LOSSES = {
+BOX_LOSSES: dict[str, BoxLoss] = {
     "mse": keras.losses.mean_squared_error,
     "l1": keras.losses.mean_absolute_error,
     "huber": huber,
@@ -96,7 +102,7 @@ BOX_LOSSES = {
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def iou_estimate_loss(y_true, y_pred):
+def iou_estimate_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Divergence of an estimated IoU from the IoU that the box has; 0 where they are equal.
 
     It is their cross-entropy less the entropy of the IoU, which no estimate can lower.
@@ -118,7 +124,7 @@ def iou_estimate_loss(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def x_edges_loss(y_true, y_pred):
+def x_edges_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Cross-entropy of the distributions of ``x_min`` and ``x_max`` with where these are.
 
     The probability belongs to the two positions next to the true edge, the more to the
@@ -141,12 +147,12 @@ def x_edges_loss(y_true, y_pred):
 
 
 @keras.saving.register_keras_serializable("skbbox")
-def y_edges_loss(y_true, y_pred):
+def y_edges_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The same as :func:`x_edges_loss` for ``y_min`` and ``y_max``."""
     return _edges_loss(y_true[..., 2:], y_pred)
 
 
-def _edges_loss(edges, logits):
+def _edges_loss(edges: Tensor, logits: Tensor) -> Tensor:
     length = logits.shape[1]
     positions = ops.reshape(ops.arange(length, dtype=logits.dtype), (1, length, 1))
     place = ops.cast(edges, logits.dtype)[:, None] * (length - 1)
@@ -177,29 +183,29 @@ class MeanIoU(keras.metrics.MeanMetricWrapper):
     0.5
     """
 
-    def __init__(self, name="mean_iou", dtype=None):
+    def __init__(self, name: str = "mean_iou", dtype: str | None = None) -> None:
         super().__init__(fn=_paired_iou, name=name, dtype=dtype)
         self._direction = "up"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 
-def _paired_iou(y_true, y_pred):
+def _paired_iou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(y_true, y_pred.dtype)
     intersection = _intersection(y_true, y_pred)
     return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
 
 
-def in_order(boxes):
+def in_order(boxes: Tensor) -> Tensor:
     """Boxes with the lower edge of each axis first."""
     low, high = boxes[..., ::2], boxes[..., 1::2]
     ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
     return ops.reshape(ordered, ops.shape(boxes))
 
 
-def _comparable(y_true, y_pred):
+def _comparable(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Boxes of one dtype, the predicted one with its edges in order.
 
     Inverted edges have no overlap to learn from (algorithm 1 of the paper on GIoU).
@@ -208,41 +214,41 @@ def _comparable(y_true, y_pred):
     return ops.cast(y_true, y_pred.dtype), in_order(y_pred)
 
 
-def _iou_and_union(y_true, y_pred):
+def _iou_and_union(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     intersection = _intersection(y_true, y_pred)
     union = _area(y_true) + _area(y_pred) - intersection
     return intersection / _floored(union), union
 
 
-def _floored(denominator):
+def _floored(denominator: Tensor) -> Tensor:
     return ops.maximum(denominator, EPSILON)
 
 
-def _enclosing(y_true, y_pred):
+def _enclosing(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Width and height of the smallest box around both."""
     low = ops.minimum(y_true[..., ::2], y_pred[..., ::2])
     high = ops.maximum(y_true[..., 1::2], y_pred[..., 1::2])
     return high[..., 0] - low[..., 0], high[..., 1] - low[..., 1]
 
 
-def _intersection(y_true, y_pred):
+def _intersection(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return _extent(
         ops.minimum(y_true[..., 1], y_pred[..., 1]) - ops.maximum(y_true[..., 0], y_pred[..., 0]),
         ops.minimum(y_true[..., 3], y_pred[..., 3]) - ops.maximum(y_true[..., 2], y_pred[..., 2]),
     )
 
 
-def _area(boxes):
+def _area(boxes: Tensor) -> Tensor:
     return _extent(_width(boxes), _height(boxes))
 
 
-def _width(boxes):
+def _width(boxes: Tensor) -> Tensor:
     return boxes[..., 1] - boxes[..., 0]
 
 
-def _height(boxes):
+def _height(boxes: Tensor) -> Tensor:
     return boxes[..., 3] - boxes[..., 2]
 
 
-def _extent(width, height):
+def _extent(width: Tensor, height: Tensor) -> Tensor:
     return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)

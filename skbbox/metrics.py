@@ -1,6 +1,9 @@
 """The measures of boxes.py in the shapes that scikit-learn takes: a score and scorers."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,13 @@ from sklearn.metrics import make_scorer
 
 from .boxes import as_class_names, iou_at, localization_accuracy, mean_iou
 from .exceptions import BoxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import ArrayLike
+
+    from .typing import BoxesLike, ImagesLike, Localizer
 
 __all__ = [
     "IoUScore",
@@ -41,28 +51,32 @@ class IoUScore(float):
     (IoUScore(mean_iou=0.600, iou_50=0.750), 0.6, 0.75)
     """
 
-    def __new__(cls, mean_iou, iou_50):
+    iou_50: float
+
+    def __new__(cls, mean_iou: float, iou_50: float) -> Self:
         score = super().__new__(cls, mean_iou)
         score.iou_50 = float(iou_50)
         return score
 
     @property
-    def mean_iou(self):
+    def mean_iou(self) -> float:
         """The mean IoU as a plain float."""
         return float(self)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[float]:
         return iter((self.mean_iou, self.iou_50))
 
-    def __getnewargs__(self):
+    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]
         # pickle would otherwise call __new__ with the float alone.
         return (self.mean_iou, self.iou_50)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"IoUScore(mean_iou={self.mean_iou:.3f}, iou_50={self.iou_50:.3f})"
 
     @classmethod
-    def of(cls, y_true, y_pred, sample_weight=None):
+    def of(
+        cls, y_true: BoxesLike, y_pred: BoxesLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Score of predicted boxes against true ones, paired by row."""
         return cls(
             mean_iou(y_true, y_pred, sample_weight=sample_weight),
@@ -70,7 +84,9 @@ class IoUScore(float):
         )
 
 
-def predicted_rows(y_true, y_pred, sample_weight=None):
+def predicted_rows(
+    y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None
+) -> tuple[Any, Any, ArrayLike | None]:
     """The rows whose images could be read, where ``predict`` tells of others in ``error``.
 
     Returns
@@ -97,26 +113,34 @@ def predicted_rows(y_true, y_pred, sample_weight=None):
     return y_true, y_pred.iloc[rows], sample_weight
 
 
-def _measured(measure, y_true, y_pred, sample_weight=None, **options):
+def _measured(
+    measure: Callable[..., float],
+    y_true: Any,
+    y_pred: Any,
+    sample_weight: ArrayLike | None = None,
+    **options: Any,
+) -> float:
     y_true, y_pred, sample_weight = predicted_rows(y_true, y_pred, sample_weight)
     return measure(y_true, y_pred, sample_weight=sample_weight, **options)
 
 
-def _scorer(measure):
+def _scorer(measure: Callable[..., float]) -> Callable[..., float]:
     function = functools.partial(_measured, measure)
     function.__name__ = measure.__name__
     return make_scorer(function)
 
 
 #: Scorer with the mean IoU, for ``scoring=``.
-mean_iou_scorer = _scorer(mean_iou)
+mean_iou_scorer: Callable[..., float] = _scorer(mean_iou)
 #: Scorer with the share of predictions with IoU >= 0.5, for ``scoring=``.
-iou_50_scorer = _scorer(iou_at)
+iou_50_scorer: Callable[..., float] = _scorer(iou_at)
 #: Scorer with the share of predictions with the right class and IoU >= 0.5, for ``scoring=``.
-localization_scorer = _scorer(localization_accuracy)
+localization_scorer: Callable[..., float] = _scorer(localization_accuracy)
 
 
-def box_scorer(estimator, X, y, sample_weight=None):
+def box_scorer(
+    estimator: Localizer, X: ImagesLike, y: BoxesLike, sample_weight: ArrayLike | None = None
+) -> dict[str, float]:
     """All measures from one call of ``predict``, for ``scoring=`` with several metrics.
 
     In a search, name the one to choose by: ``refit="mean_iou"``.

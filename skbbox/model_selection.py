@@ -1,5 +1,9 @@
 """Splitting images so that every part sees every class and no image stands on two sides."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -7,6 +11,13 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from .boxes import as_class_names
 from .exceptions import BoxError
 from .inputs import check_images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike
+
+    from .typing import BoxesLike, ImagesLike, IntArray, Split
 
 __all__ = ["StratifiedBoxKFold", "StratifiedGroupBoxKFold", "train_validation_rows"]
 
@@ -29,7 +40,9 @@ class StratifiedBoxKFold(StratifiedKFold):
     [1 3]
     """
 
-    def split(self, X, y, groups=None):
+    def split(
+        self, X: ImagesLike, y: BoxesLike, groups: ArrayLike | None = None
+    ) -> Iterator[Split]:
         """Indices of the training and the test rows of each fold.
 
         Parameters
@@ -65,7 +78,9 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
     [0 1] [2 3]
     """
 
-    def split(self, X, y, groups=None):
+    def split(
+        self, X: ImagesLike, y: BoxesLike, groups: ArrayLike | None = None
+    ) -> Iterator[Split]:
         """Indices of the training and the test rows of each fold.
 
         Parameters
@@ -86,7 +101,7 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
         )
 
 
-def _strata(y):
+def _strata(y: BoxesLike) -> IntArray:
     names = as_class_names(y)
     if names is None:
         raise BoxError(
@@ -96,7 +111,9 @@ def _strata(y):
     return pd.factorize(names)[0]
 
 
-def train_validation_rows(strata, groups, fraction, random_state):
+def train_validation_rows(
+    strata: ArrayLike, groups: ArrayLike, fraction: float, random_state: np.random.Generator
+) -> Split:
     """Split rows in two, with each stratum in proportion and groups kept together.
 
     Parameters

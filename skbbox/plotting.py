@@ -1,5 +1,9 @@
 """The chapter's helpers: pictures of boxes and of training."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +11,16 @@ from .boxes import PIXELS_FROM, as_boxes, as_class_names, iou
 from .exceptions import BoxError, SkbboxError
 from .history import as_history, combine_histories
 from .images import load_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+    from matplotlib.typing import ColorType, LineStyleType
+    from numpy.typing import NDArray
+
+    from .typing import BoxesLike, FloatArray, HistoryLike, ImageLike, Localizer
 
 __all__ = [
     "PREDICTED_COLOR",
@@ -26,7 +40,9 @@ TRUE_COLOR = "#56B4E9"
 PREDICTED_COLOR = "#E69F00"
 
 
-def plot_image(img, boxes, *, ax=None, color=TRUE_COLOR):
+def plot_image(
+    img: ImageLike, boxes: BoxesLike, *, ax: Axes | None = None, color: ColorType = TRUE_COLOR
+) -> Axes:
     """Draw an image with its boxes and their labels.
 
     Parameters
@@ -64,14 +80,16 @@ def plot_image(img, boxes, *, ax=None, color=TRUE_COLOR):
     >>> print(ax.patches[0])
     Rectangle(xy=(24, 48), width=48, height=48, angle=0)
     """
-    boxes = _boxes_and_labels(boxes)
+    labelled = _boxes_and_labels(boxes)
     ax = _show(load_image(img), ax)
-    for box, label in boxes:
+    for box, label in labelled:
         _draw_box(ax, box, label, color)
     return ax
 
 
-def plot_prediction(estimator, image, true=None, *, ax=None):
+def plot_prediction(
+    estimator: Localizer, image: ImageLike, true: BoxesLike | None = None, *, ax: Axes | None = None
+) -> Axes:
     """Draw an image with the box that an estimator predicts and, if known, the true one.
 
     Parameters
@@ -128,7 +146,7 @@ def plot_prediction(estimator, image, true=None, *, ax=None):
     return ax
 
 
-def plot_loss(history, *, ax=None):
+def plot_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     """Draw the total loss over the epochs, training solid and validation dashed.
 
     Parameters
@@ -161,7 +179,7 @@ def plot_loss(history, *, ax=None):
     return ax
 
 
-def plot_bbox_loss(history, *, ax=None):
+def plot_bbox_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     """Draw the loss of the boxes alone over the epochs.
 
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
@@ -172,7 +190,7 @@ def plot_bbox_loss(history, *, ax=None):
     return ax
 
 
-def plot_accuracy(history, *, ax=None):
+def plot_accuracy(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     """Draw the accuracy of the classes over the epochs, on an axis of 0 to 1.
 
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
@@ -183,7 +201,7 @@ def plot_accuracy(history, *, ax=None):
     return ax
 
 
-def plot_iou(history, *, ax=None):
+def plot_iou(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     """Draw the mean IoU over the epochs, on an axis of 0 to 1.
 
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
@@ -194,7 +212,7 @@ def plot_iou(history, *, ax=None):
     return ax
 
 
-def _boxes_and_labels(boxes):
+def _boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
     """Pairs of (ndarray of shape (4,), label or None), without the boxes of NaN."""
     coordinates, labels = _coordinates_and_labels(boxes)
     pairs = []
@@ -212,7 +230,7 @@ def _boxes_and_labels(boxes):
     return pairs
 
 
-def _coordinates_and_labels(boxes):
+def _coordinates_and_labels(boxes: BoxesLike) -> tuple[Iterable[FloatArray], Iterable[Any]]:
     if _is_table(boxes):
         coordinates, names = as_boxes(boxes), as_class_names(boxes)
         return coordinates, [None] * len(coordinates) if names is None else names
@@ -224,32 +242,32 @@ def _coordinates_and_labels(boxes):
     return [box for box, _ in pairs], [label for _, label in pairs]
 
 
-def _coordinates_and_label(row):
+def _coordinates_and_label(row: Any) -> tuple[FloatArray, Any]:
     box, names = as_boxes([row])[0], as_class_names([row])
     if names is not None:
         return box, names[0]
     return box, row[4] if len(row) > 4 else None
 
 
-def _is_table(boxes):
+def _is_table(boxes: BoxesLike) -> bool:
     named = getattr(getattr(boxes, "dtype", None), "names", None) is not None
     return named or isinstance(boxes, (pd.DataFrame, pd.Series))
 
 
-def _confidence(predicted):
+def _confidence(predicted: pd.DataFrame) -> float | None:
     if "confidence" not in getattr(predicted, "columns", ()):
         return None
     return float(predicted["confidence"].iloc[0])
 
 
-def _said(who, name, confidence=None):
+def _said(who: str, name: str | None, confidence: float | None = None) -> str:
     what = [] if name is None else [name]
     if confidence is not None and not np.isnan(confidence):
         what.append(f"{confidence:.2f}")
     return f"{who}: {' '.join(what)}" if what else who
 
 
-def _new_axes():
+def _new_axes() -> Axes:
     # Imported here, so that importing skbbox stays quick.
     try:
         import matplotlib.pyplot as plt
@@ -258,7 +276,7 @@ def _new_axes():
     return plt.subplots()[1]
 
 
-def _show(pixels, ax):
+def _show(pixels: NDArray[np.uint8], ax: Axes | None) -> Axes:
     ax = _new_axes() if ax is None else ax
     height, width = pixels.shape[:2]
     # Edges of pixels at whole numbers, so that a box's edge is where its number says.
@@ -267,7 +285,15 @@ def _show(pixels, ax):
     return ax
 
 
-def _draw_box(ax, box, label, color, *, linestyle="-", label_below=False):
+def _draw_box(
+    ax: Axes,
+    box: FloatArray,
+    label: str | None,
+    color: ColorType,
+    *,
+    linestyle: LineStyleType = "-",
+    label_below: bool = False,
+) -> None:
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
@@ -290,7 +316,7 @@ def _draw_box(ax, box, label, color, *, linestyle="-", label_below=False):
         _place(ax, text, left, bottom if label_below else top, label_below)
 
 
-def _text(ax, label, color):
+def _text(ax: Axes, label: str, color: ColorType) -> Text:
     return ax.text(
         0,
         0,
@@ -302,7 +328,7 @@ def _text(ax, label, color):
     )
 
 
-def _place(ax, text, left, edge, below):
+def _place(ax: Axes, text: Text, left: float, edge: float, below: bool) -> None:
     """Put the label beside the box's edge, or within the box where the image ends there."""
     width, height = ax.get_xlim()[1], ax.get_ylim()[0]
     # Until then the axes have the shape of the figure, not of the image.
@@ -323,7 +349,7 @@ def _place(ax, text, left, edge, below):
     text.set_horizontalalignment("right" if at_the_right else "left")
 
 
-def _plot_curves(history, key, ax):
+def _plot_curves(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
     from matplotlib.ticker import MaxNLocator
 
     history = as_history(history)
@@ -355,11 +381,11 @@ def _plot_curves(history, key, ax):
     return ax
 
 
-def _share_axis(ax, name):
+def _share_axis(ax: Axes, name: str) -> None:
     # A little above 1, where training accuracy often ends, so that the line is not cut.
     ax.set(ylabel=name, ylim=(0, 1.02))
     ax.legend(loc="lower right")
 
 
-def _epochs(values):
+def _epochs(values: Sequence[float]) -> NDArray[np.int64]:
     return np.arange(1, len(values) + 1)

@@ -1,7 +1,9 @@
 """What importing the package costs and offers."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import skbbox
 
@@ -36,6 +38,14 @@ pickle.loads(pickle.dumps(localizer)).get_params()
 
 def test_every_public_name_is_there():
     assert all(getattr(skbbox, name) is not None for name in skbbox.__all__)
+
+
+def test_type_checkers_see_the_names_that_are_there():
+    stub = ast.parse(Path(skbbox.__file__).with_suffix(".pyi").read_text())
+    imported = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    seen = {(node.module, alias.asname) for node in imported for alias in node.names}
+    names = {(module, name) for name, module in skbbox._MODULE_OF.items()}
+    assert seen == names | {(None, module) for module in skbbox._MODULES}
 
 
 def test_an_unknown_name_is_an_attribute_error():

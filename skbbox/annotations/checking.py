@@ -1,9 +1,12 @@
 """What is wrong or odd in a table of boxes, and repairing what a rule can repair."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import warnings
-from typing import NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,15 @@ from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, as_boxes, iou
 from ..exceptions import AnnotationError, ImageError, SkbboxWarning
 from ..images import load_image, upright_size
 from .record import as_column, check_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..typing import FloatArray, Pixels
+
+    _Note = Callable[[int, str, str, str], None]
 
 __all__ = ["CleanedAnnotations", "Problems", "check_annotations", "clean_annotations"]
 
@@ -55,10 +67,10 @@ class Problems(pd.DataFrame):
     """
 
     @property
-    def _constructor(self):
+    def _constructor(self) -> type[Problems]:
         return Problems
 
-    def summary(self):
+    def summary(self) -> str:
         """Number of rows of each problem, the severest first, as text."""
         if self.empty:
             return "No problems found."
@@ -78,9 +90,10 @@ class CleanedAnnotations(pd.DataFrame):
     """
 
     _metadata = ["actions"]
+    actions: pd.DataFrame
 
     @property
-    def _constructor(self):
+    def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
 
@@ -91,14 +104,14 @@ class _Found(NamedTuple):
 
 
 def check_annotations(
-    boxes,
+    boxes: pd.DataFrame,
     *,
-    split=None,
-    open_images=True,
-    min_side=4,
-    duplicate_iou=0.9,
-    min_images=5,
-):
+    split: Sequence[Any] | pd.Series | None = None,
+    open_images: bool = True,
+    min_side: float = 4,
+    duplicate_iou: float = 0.9,
+    min_images: int = 5,
+) -> Problems:
     """Find what is wrong or odd in a table of boxes.
 
     Parameters
@@ -170,33 +183,33 @@ def _columns(rows, names):
 class _Table:
     """A table of boxes as arrays, by position."""
 
-    def __init__(self, boxes):
+    def __init__(self, boxes: pd.DataFrame) -> None:
         check_columns(boxes)
         self.images = [os.fspath(image) for image in boxes["image"]]
         self.values = as_boxes(boxes)
         self.classes = [None if pd.isna(name) else name for name in boxes["class_name"]]
         self.folders = list(boxes["folder"]) if "folder" in boxes else None
-        nothing = np.isnan(self.values).all(axis=1)
+        nothing = np.all(np.isnan(self.values), axis=1)
         #: Rows of images without an object.
         self.empty = nothing & np.array([name is None for name in self.classes], dtype=bool)
-        self.whole = np.isfinite(self.values).all(axis=1)
+        self.whole: NDArray[np.bool_] = np.all(np.isfinite(self.values), axis=1)
         #: Rows of boxes in 0..1 that are neither inverted nor empty.
         self.proper = (
             self.whole
             & (self.values[:, 1] > self.values[:, 0])
             & (self.values[:, 3] > self.values[:, 2])
         )
-        self.in_pixels = self.whole & (np.abs(self.values) >= PIXELS_FROM).any(axis=1)
+        self.in_pixels = self.whole & np.any(np.abs(self.values) >= PIXELS_FROM, axis=1)
 
-    def rows_by_image(self):
+    def rows_by_image(self) -> dict[str, list[int]]:
         """Rows of each image that have a proper box, in order."""
-        rows = {}
+        rows: dict[str, list[int]] = {}
         for row in np.flatnonzero(self.proper & ~self.in_pixels):
             rows.setdefault(self.images[row], []).append(int(row))
         return rows
 
 
-def _parts(boxes, split):
+def _parts(boxes: pd.DataFrame, split: Sequence[Any] | pd.Series | None) -> list[Any] | None:
     if split is None:
         return list(boxes["split"]) if "split" in boxes else None
     parts = list(split)
@@ -207,7 +220,7 @@ def _parts(boxes, split):
     return parts
 
 
-def _problems_of_boxes(table):
+def _problems_of_boxes(table: _Table) -> Iterator[_Found]:
     """Problems that one row has by itself."""
     for row, box in enumerate(table.values):
         if table.empty[row]:
@@ -239,11 +252,11 @@ def _problems_of_boxes(table):
                 yield _Found(row, "folder differs", f"folder {folder!r}, class {name!r}")
 
 
-def _is_nameless(name):
+def _is_nameless(name: object) -> bool:
     return name is None or (isinstance(name, str) and not name.strip())
 
 
-def _problems_of_pairs(table, duplicate_iou):
+def _problems_of_pairs(table: _Table, duplicate_iou: float) -> list[_Found]:
     """Problems of several boxes on one image."""
     found = []
     for rows in table.rows_by_image().values():
@@ -271,9 +284,9 @@ def _problems_of_pairs(table, duplicate_iou):
     return found
 
 
-def _problems_of_classes(table, min_images):
+def _problems_of_classes(table: _Table, min_images: int) -> list[_Found]:
     """Problems of names of classes, each at its first row."""
-    rows = {}
+    rows: dict[Any, list[int]] = {}
     for row, name in enumerate(table.classes):
         if name is not None:
             rows.setdefault(name, []).append(row)
@@ -290,11 +303,12 @@ def _problems_of_classes(table, min_images):
     return found
 
 
-def _problems_of_parts(table, parts):
+def _problems_of_parts(table: _Table, parts: list[Any] | None) -> list[_Found]:
     """Images that are in several parts of the split, at the first row in another part."""
     if parts is None:
         return []
-    first, found = {}, {}
+    first: dict[str, Any] = {}
+    found: dict[str, _Found] = {}
     for row, image in enumerate(table.images):
         part = first.setdefault(image, parts[row])
         if part != parts[row] and image not in found:
@@ -303,19 +317,21 @@ def _problems_of_parts(table, parts):
     return list(found.values())
 
 
-def _spellings(rows):
+def _spellings(rows: dict[Any, list[int]]) -> dict[str, list[str]]:
     """Names that differ by case or white space alone, the most frequent first."""
-    spellings = {}
+    spellings: dict[str, list[str]] = {}
     texts = [name for name in rows if isinstance(name, str)]
     for name in sorted(texts, key=lambda name: -len(rows[name])):
         spellings.setdefault(" ".join(name.split()).casefold(), []).append(name)
     return spellings
 
 
-def _problems_of_images(table, parts, min_side):
+def _problems_of_images(table: _Table, parts: list[Any] | None, min_side: float) -> list[_Found]:
     """Problems of the image files, each at its first row; and of boxes for their sizes."""
-    found, digests, hashes = [], {}, {}
-    rows = {}
+    found: list[_Found] = []
+    digests: dict[bytes, str] = {}
+    hashes: dict[str, NDArray[np.uint64]] = {}
+    rows: dict[str, list[int]] = {}
     for row, image in enumerate(table.images):
         rows.setdefault(image, []).append(row)
     for image, of_image in rows.items():
@@ -349,7 +365,7 @@ def _problems_of_images(table, parts, min_side):
     return found
 
 
-def _look(pixels):
+def _look(pixels: Pixels) -> NDArray[np.uint64]:
     """A hash of what an image looks like: whether each part is darker than the next to its right.
 
     References
@@ -361,7 +377,9 @@ def _look(pixels):
     return np.concatenate([bits, np.zeros(-len(bits) % 8, np.uint8)]).view(np.uint64)
 
 
-def _near_identical(rows, hashes, parts):
+def _near_identical(
+    rows: dict[str, list[int]], hashes: dict[str, NDArray[np.uint64]], parts: list[Any]
+) -> list[_Found]:
     """The most alike image of an earlier part, for each image that has one."""
     images = list(hashes)
     values = np.array(list(hashes.values()))
@@ -382,7 +400,9 @@ def _near_identical(rows, hashes, parts):
     return found
 
 
-def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
+def clean_annotations(
+    boxes: pd.DataFrame, *, open_images: bool = True, duplicate_iou: float = 0.9
+) -> CleanedAnnotations:
     """Repair what a rule can repair in a table of boxes, and drop what cannot be used.
 
     In this order: names of classes lose space around them, and names that differ by case or
@@ -436,9 +456,9 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
     [[0, 'inverted box', 'repaired'], [0, 'outside image', 'repaired'], [1, 'empty box', 'dropped']]
     """
     table = _Table(boxes)
-    done = []
+    done: list[tuple[int, str, str, str, str]] = []
 
-    def note(row, problem, action, detail):
+    def note(row: int, problem: str, action: str, detail: str) -> None:
         done.append((row, table.images[row], problem, action, detail))
 
     if open_images and len(boxes) and not any(map(os.path.exists, table.images)):
@@ -467,10 +487,11 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
         cleaned[side] = values
     kept = np.array([row not in dropped for row in range(len(boxes))], dtype=bool)
     result = CleanedAnnotations(cleaned[kept])
+    columns = ["row", "image", "problem", "action", "detail"]
     done.sort(key=lambda action: action[0])
-    result.actions = pd.DataFrame(_columns(done, ["row", "image", "problem", "action", "detail"]))
+    result.actions = pd.DataFrame(_columns(done, columns))
     if done:
-        counts = result.actions.groupby(["problem", "action"], sort=False).size()
+        counts = Counter((problem, action) for _, _, problem, action, _ in done)
         said = ", ".join(f"{n} {problem} {action}" for (problem, action), n in counts.items())
         warnings.warn(
             f"clean_annotations: {said}; the attribute actions tells each.",
@@ -480,9 +501,10 @@ def clean_annotations(boxes, *, open_images=True, duplicate_iou=0.9):
     return result
 
 
-def _unreadable(table, note):
+def _unreadable(table: _Table, note: _Note) -> set[int]:
     """Rows of images that cannot be read."""
-    reasons, dropped = {}, set()
+    reasons: dict[str, str | None] = {}
+    dropped: set[int] = set()
     for row, image in enumerate(table.images):
         if image not in reasons:
             try:
@@ -490,15 +512,16 @@ def _unreadable(table, note):
                 reasons[image] = None
             except ImageError as error:
                 reasons[image] = str(error)
-        if reasons[image] is not None:
+        reason = reasons[image]
+        if reason is not None:
             kind = "unreadable image" if os.path.exists(image) else "missing image"
-            note(row, kind, "dropped", reasons[image])
+            note(row, kind, "dropped", reason)
             dropped.add(row)
     return dropped
 
 
-def _unify_classes(table, note):
-    rows = {}
+def _unify_classes(table: _Table, note: _Note) -> None:
+    rows: dict[Any, list[int]] = {}
     for row, name in enumerate(table.classes):
         if not _is_nameless(name):
             rows.setdefault(name, []).append(row)
@@ -510,7 +533,7 @@ def _unify_classes(table, note):
                 table.classes[row] = usual
 
 
-def _repair(table, row, open_images, note):
+def _repair(table: _Table, row: int, open_images: bool, note: _Note) -> bool:
     """Repair the box of a row in place; False where it is to be dropped."""
     name, box = table.classes[row], table.values[row]
     if _is_nameless(name):
@@ -547,9 +570,10 @@ def _repair(table, row, open_images, note):
     return True
 
 
-def _repeated(table, dropped, duplicate_iou, note):
+def _repeated(table: _Table, dropped: set[int], duplicate_iou: float, note: _Note) -> set[int]:
     """Rows that repeat an earlier one of the same image and class."""
-    kept, repeated = {}, set()
+    kept: dict[tuple[str, Any], list[int]] = {}
+    repeated: set[int] = set()
     for row, image in enumerate(table.images):
         if row in dropped or table.empty[row]:
             continue
@@ -566,5 +590,5 @@ def _repeated(table, dropped, duplicate_iou, note):
     return repeated
 
 
-def _shown(box):
+def _shown(box: FloatArray) -> str:
     return ", ".join(f"{side}={value:g}" for side, value in zip(COORDINATES, box, strict=True))

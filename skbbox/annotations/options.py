@@ -36,7 +36,7 @@ class Options:
     y_origin: str | None = None
     shapes: str = "hull"
     class_attribute: str | None = None
-    class_names: list | dict | None = None
+    class_names: list[str] | Mapping | None = None
     left_out: Counter = field(default_factory=Counter)
     names_beside: dict = field(default_factory=dict)
 

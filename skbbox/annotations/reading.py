@@ -1,11 +1,14 @@
 """One function for every format: recognise it, then hand over to the tool's own module."""
 
+from __future__ import annotations
+
 import glob
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..exceptions import AnnotationError, SkbboxWarning
 from . import (
@@ -29,6 +32,15 @@ from .documents import Document
 from .image_files import ImageFiles
 from .options import CORNERS, SHAPES, Y_ORIGINS, Options, check_choice
 from .record import to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+    import pandas as pd
+
+    from ..typing import PathLikeStr, Sizes
+    from .record import Box, BoxRecord, Row
 
 __all__ = ["FORMATS", "is_passed_over", "read_annotations"]
 
@@ -62,17 +74,17 @@ ABOUT = ("readme", "license", "licence", "changelog")
 
 
 def read_annotations(
-    source,
+    source: PathLikeStr,
     *,
-    images_dir=None,
-    format=None,
-    corners=None,
-    y_origin=None,
-    shapes="hull",
-    sizes=None,
-    class_attribute=None,
-    class_names=None,
-):
+    images_dir: PathLikeStr | None = None,
+    format: str | None = None,
+    corners: Literal["edges", "voc"] | None = None,
+    y_origin: Literal["top", "bottom"] | None = None,
+    shapes: Literal["hull", "skip", "error"] = "hull",
+    sizes: Sizes | None = None,
+    class_attribute: str | None = None,
+    class_names: Sequence[str] | Mapping[Any, str] | PathLikeStr | None = None,
+) -> pd.DataFrame:
     r"""Read the boxes that an annotation tool wrote.
 
     Parameters
@@ -168,7 +180,9 @@ def read_annotations(
     return frame
 
 
-def _names(class_names):
+def _names(
+    class_names: Sequence[str] | Mapping[Any, str] | PathLikeStr | None,
+) -> list[str] | Mapping[Any, str] | None:
     if isinstance(class_names, (str, os.PathLike)):
         path = Path(class_names)
         if not path.is_file():
@@ -181,7 +195,7 @@ def _names(class_names):
     return list(class_names)
 
 
-def _documents(source):
+def _documents(source: Path) -> list[Document]:
     """The annotation files of a file, a folder or a pattern, in order of their names."""
     if source.is_dir():
         paths = [path for path in sorted(source.rglob("*")) if not is_passed_over(path, source)]
@@ -208,7 +222,7 @@ def _documents(source):
     return documents
 
 
-def is_passed_over(path, folder="."):
+def is_passed_over(path: PurePath, folder: PurePath | str = ".") -> bool:
     """Whether a file in a folder is not one of boxes, by its name.
 
     Parameters
@@ -224,12 +238,12 @@ def is_passed_over(path, folder="."):
     return about or not name.endswith(ENDINGS)
 
 
-def _is_beside(document):
+def _is_beside(document: Document) -> bool:
     """Whether a document is a list of names that lies beside the boxes, not one of boxes."""
     return yolo.is_side_file(document.path) and not yolo.holds_boxes(document)
 
 
-def _readers(documents, options):
+def _readers(documents: list[Document], options: Options) -> tuple[list[ModuleType], Options]:
     """The reader of each document, by what they hold; and options, with corners where told."""
     names = []
     for document in documents:
@@ -257,10 +271,10 @@ def _readers(documents, options):
             f"There are files of several formats, such as {shown}; name the one that counts with "
             "format=, or give a pattern such as 'folder/*.xml'."
         )
-    return [FORMATS[name] for name in names], options
+    return [FORMATS[name] for name in names if name is not None], options
 
 
-def _recognised(document):
+def _recognised(document: Document) -> str | None:
     """Name of the format of a document; None of one in VOC's form that does not show its tool."""
     if document.is_empty and document.path.suffix.lower() != ".txt":
         document.fail("this file is empty, which is in none of the known formats.")
@@ -275,7 +289,9 @@ def _recognised(document):
     )
 
 
-def _rows(documents, readers, options, images):
+def _rows(
+    documents: list[Document], readers: list[ModuleType], options: Options, images: ImageFiles
+) -> Iterator[Row]:
     """Path of the image, class, normalised box and further columns of each record."""
     paths = []
     for document, reader in zip(documents, readers, strict=True):
@@ -290,7 +306,7 @@ def _rows(documents, readers, options, images):
         yield from ((path, None, None, {}) for path in images.others(paths))
 
 
-def _records(document, reader, options):
+def _records(document: Document, reader: ModuleType, options: Options) -> Iterator[BoxRecord]:
     """Records of a document; what its damage makes Python raise becomes an AnnotationError."""
     try:
         yield from reader.read(document, options)
@@ -300,7 +316,9 @@ def _records(document, reader, options):
         document.fail(f"a number or the nesting is beyond all bounds: {error}.")
 
 
-def _normalised(record, path, document, options, images):
+def _normalised(
+    record: BoxRecord, path: str, document: Document, options: Options, images: ImageFiles
+) -> Box | None:
     if record.box is None:
         return None
     width, height = record.size or images.size(record, path, document.path)

@@ -1,8 +1,12 @@
 """What every reader produces: one record per box."""
 
+from __future__ import annotations
+
 import re
 from array import array
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +28,11 @@ __all__ = [
 #: Control characters, and what is no character in XML or UTF-8.
 UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
+#: ``x_min, x_max, y_min, y_max``.
+Box = tuple[float, float, float, float]
+#: Image, class, box and further columns.
+Row = tuple[str, str | None, Box | None, dict[str, Any]]
+
 
 class AnyEnding(NamedTuple):
     """Name of an image of which a file does not know the end.
@@ -41,7 +50,7 @@ class AnyEnding(NamedTuple):
 
     stem: str
     otherwise: str = ".jpg"
-    beside: object = None
+    beside: Path | None = None
 
 
 class BoxRecord(NamedTuple):
@@ -64,12 +73,12 @@ class BoxRecord(NamedTuple):
         What the format says beyond that, by column name.
     """
 
-    place: object
+    place: Any
     image: str | AnyEnding
     class_name: str | None = None
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     size: tuple[float, float] | None = (1.0, 1.0)
-    extra: dict = {}
+    extra: dict[str, Any] = {}
 
 
 class ImageWithBoxes(NamedTuple):
@@ -87,17 +96,24 @@ class ImageWithBoxes(NamedTuple):
 
     name: str
     size: tuple[float, float] | None
-    boxes: list
+    boxes: list[tuple[str, Box, float | None]]
 
-    def in_pixels(self):
+    def in_pixels(self) -> Iterator[tuple[str, Box, float | None]]:
         """Class, box in pixels and confidence of each box."""
+        assert self.size is not None
         width, height = self.size
         for class_name, (x_min, x_max, y_min, y_max), confidence in self.boxes:
             box = x_min * width, x_max * width, y_min * height, y_max * height
             yield class_name, box, confidence
 
 
-def of_image(place, image, found, size=(1.0, 1.0), extra=None):
+def of_image(
+    place: Any,
+    image: str | AnyEnding,
+    found: Iterable[tuple[Any, str, Box | None, dict[str, Any]]],
+    size: tuple[float, float] | None = (1.0, 1.0),
+    extra: dict[str, Any] | None = None,
+) -> Iterator[BoxRecord]:
     """Records of one image.
 
     Parameters
@@ -124,7 +140,7 @@ def of_image(place, image, found, size=(1.0, 1.0), extra=None):
         yield BoxRecord(place, image, extra=extra)
 
 
-def check_columns(boxes):
+def check_columns(boxes: pd.DataFrame) -> None:
     """Refuse a table that lacks ``image`` or one of ``TARGET_COLUMNS``."""
     needed = ["image", *TARGET_COLUMNS]
     missing = [name for name in needed if name not in boxes.columns]
@@ -135,12 +151,12 @@ def check_columns(boxes):
         )
 
 
-def to_frame(rows):
+def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Table of rows ``(image, class_name, box, extra)``, which are taken one after another."""
-    columns = {"image": [], "class_name": []}
+    columns: dict[str, Any] = {"image": [], "class_name": []}
     coordinates = array("d")
     nothing = (np.nan,) * len(COORDINATES)
-    extra_columns = {}
+    extra_columns: dict[str, list[Any]] = {}
     for number, (image, class_name, box, extra) in enumerate(rows):
         columns["image"].append(image)
         columns["class_name"].append(class_name)

@@ -1,6 +1,9 @@
 """From a table of boxes to the X and y of an estimator."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -8,12 +11,18 @@ from ..boxes import COORDINATES, TARGET_COLUMNS
 from ..exceptions import SkbboxWarning
 from .record import check_columns
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
 __all__ = ["one_box_per_image"]
 
 KEEP = ("largest", "first", "only", "all")
 
 
-def one_box_per_image(boxes, keep="largest"):
+def one_box_per_image(
+    boxes: pd.DataFrame, keep: Literal["largest", "first", "only", "all"] = "largest"
+) -> tuple[pd.Series, pd.DataFrame]:
     """Choose the box that stands for each image.
 
     Parameters
@@ -73,7 +82,7 @@ def one_box_per_image(boxes, keep="largest"):
     return boxes["image"], boxes[[*TARGET_COLUMNS, *extra]]
 
 
-def _is_largest(boxes):
+def _is_largest(boxes: pd.DataFrame) -> NDArray[np.bool_]:
     area = (boxes["x_max"] - boxes["x_min"]) * (boxes["y_max"] - boxes["y_min"])
     # A stable sort keeps the first of equals in front.
     order = area.reset_index(drop=True).sort_values(ascending=False, kind="stable").index
@@ -83,7 +92,7 @@ def _is_largest(boxes):
     return chosen
 
 
-def _without(boxes, left_out, what):
+def _without(boxes: pd.DataFrame, left_out: pd.Series, what: str) -> pd.DataFrame:
     kept = boxes[~left_out.to_numpy()]
     number = len(set(boxes["image"]) - set(kept["image"]))
     if number:

@@ -1,7 +1,10 @@
 """One function for every format that is written, so that predictions go back to a tool."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +16,11 @@ from .image_files import ImageFiles
 from .options import check_choice
 from .reading import is_passed_over
 from .record import UNWRITABLE, ImageWithBoxes, check_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..typing import PathLikeStr, Sizes
 
 __all__ = ["WRITTEN_FORMATS", "write_annotations"]
 
@@ -29,7 +37,15 @@ WRITTEN_FORMATS = {
 }
 
 
-def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overwrite=False):
+def write_annotations(
+    boxes: pd.DataFrame,
+    path: PathLikeStr,
+    format: str,
+    *,
+    images_dir: PathLikeStr | None = None,
+    sizes: Sizes | None = None,
+    overwrite: bool = False,
+) -> None:
     r"""Write boxes into the file that an annotation tool reads.
 
     Parameters
@@ -111,7 +127,9 @@ def write_annotations(boxes, path, format, *, images_dir=None, sizes=None, overw
             unfinished.write(text.encode())
 
 
-def _images(boxes, images_dir, sizes, needs_sizes):
+def _images(
+    boxes: pd.DataFrame, images_dir: Path, sizes: Sizes | None, needs_sizes: bool
+) -> list[ImageWithBoxes]:
     """Images in order of their first rows, each with its boxes."""
     check_columns(boxes)
     values = as_boxes(boxes)

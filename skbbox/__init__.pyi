@@ -1,0 +1,51 @@
+"""What type checkers see of the package, whose names are imported when first used."""
+
+from . import annotations as annotations
+from . import boxes as boxes
+from . import datasets as datasets
+from . import dummy as dummy
+from . import exceptions as exceptions
+from . import features as features
+from . import generator as generator
+from . import history as history
+from . import label_issues as label_issues
+from . import localizer as localizer
+from . import losses as losses
+from . import metrics as metrics
+from . import model_selection as model_selection
+from . import network as network
+from . import plotting as plotting
+from .annotations import check_annotations as check_annotations
+from .annotations import clean_annotations as clean_annotations
+from .annotations import one_box_per_image as one_box_per_image
+from .annotations import read_annotations as read_annotations
+from .annotations import write_annotations as write_annotations
+from .boxes import TARGET_COLUMNS as TARGET_COLUMNS
+from .boxes import giou as giou
+from .boxes import iou as iou
+from .boxes import iou_at as iou_at
+from .boxes import iou_matrix as iou_matrix
+from .boxes import localization_accuracy as localization_accuracy
+from .boxes import mean_iou as mean_iou
+from .dummy import DummyLocalizer as DummyLocalizer
+from .generator import BoundingBoxGenerator as BoundingBoxGenerator
+from .history import combine_histories as combine_histories
+from .label_issues import rank_label_issues as rank_label_issues
+from .localizer import TUTORIAL_PARAMS as TUTORIAL_PARAMS
+from .localizer import SingleBoxLocalizer as SingleBoxLocalizer
+from .losses import MeanIoU as MeanIoU
+from .metrics import IoUScore as IoUScore
+from .metrics import box_scorer as box_scorer
+from .metrics import iou_50_scorer as iou_50_scorer
+from .metrics import localization_scorer as localization_scorer
+from .metrics import mean_iou_scorer as mean_iou_scorer
+from .model_selection import StratifiedBoxKFold as StratifiedBoxKFold
+from .model_selection import StratifiedGroupBoxKFold as StratifiedGroupBoxKFold
+from .plotting import plot_accuracy as plot_accuracy
+from .plotting import plot_bbox_loss as plot_bbox_loss
+from .plotting import plot_image as plot_image
+from .plotting import plot_iou as plot_iou
+from .plotting import plot_loss as plot_loss
+from .plotting import plot_prediction as plot_prediction
+
+__version__: str

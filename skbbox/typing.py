@@ -1,0 +1,87 @@
+"""Names for what many functions take and return, for annotations; docstrings tell the meaning."""
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image
+
+__all__ = [
+    "Augment",
+    "BoxLike",
+    "BoxLoss",
+    "BoxesLike",
+    "FloatArray",
+    "HistoryLike",
+    "ImageLike",
+    "ImagesLike",
+    "IntArray",
+    "Localizer",
+    "PathLikeStr",
+    "Pixels",
+    "RandomStateLike",
+    "Sizes",
+    "Split",
+    "TargetsLike",
+    "Tensor",
+]
+
+#: A path.
+PathLikeStr: TypeAlias = str | PathLike[str]
+
+#: One image: a path, pixels as uint8, or a PIL image.
+ImageLike: TypeAlias = PathLikeStr | npt.NDArray[Any] | Image.Image
+
+#: The ``X`` of ``fit`` and ``predict``.
+ImagesLike: TypeAlias = "Sequence[ImageLike] | pd.Series[Any] | pd.DataFrame | npt.NDArray[Any]"
+
+#: One box as ``x_min, x_max, y_min, y_max``, perhaps with a label as fifth entry.
+BoxLike: TypeAlias = Sequence[float | str]
+
+#: One box or a table of boxes, as the measures take them.
+BoxesLike: TypeAlias = (
+    "BoxLike | Sequence[BoxLike] | Sequence[npt.NDArray[Any]] "
+    "| npt.NDArray[Any] | pd.DataFrame | pd.Series[Any]"
+)
+
+#: The ``y`` of ``fit`` and ``score``: a DataFrame or a structured array.
+TargetsLike: TypeAlias = pd.DataFrame | npt.NDArray[np.void]
+
+#: Coordinates, measures and weights.
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+#: Positions of rows.
+IntArray: TypeAlias = npt.NDArray[np.intp]
+
+#: Rows to train on and rows to test.
+Split: TypeAlias = tuple[IntArray, IntArray]
+
+#: An image of shape (height, width, 3): uint8, or what a callable of ``augment`` returns.
+Pixels: TypeAlias = npt.NDArray[Any]
+
+#: Width and height in pixels of images, by name.
+Sizes: TypeAlias = Mapping[str, tuple[int, int]]
+
+#: A seed, a source of random numbers, or None.
+RandomStateLike: TypeAlias = int | np.random.RandomState | None
+
+#: A change to an image and its box: ``(image, box, rng)`` to ``(image, box)``.
+Augment: TypeAlias = Callable[[Pixels, FloatArray, np.random.Generator], tuple[Pixels, FloatArray]]
+
+#: A tensor of the backend of Keras, which has no type of its own for all of them.
+Tensor: TypeAlias = Any
+
+#: A loss of boxes: ``(y_true, y_pred)`` of shape (n, 4) to shape (n,).
+BoxLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+#: A dict of curves, or a fitted estimator or Keras History that has one.
+HistoryLike: TypeAlias = Mapping[str, Sequence[float]] | Any
+
+
+class Localizer(Protocol):
+    """What has the ``predict`` of :class:`skbbox.SingleBoxLocalizer`."""
+
+    def predict(self, X: ImagesLike, /) -> pd.DataFrame: ...
