@@ -2,6 +2,7 @@
 # make demo DATA=folder   the same on a folder with annotations.csv and images/
 # make test               the tests
 # make lint docs doctest notebooks   what CI runs beside them
+# make mutants            whether the tests of boxes and measures notice changes to the code
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test lint doctest docs notebooks clean
+.PHONY: demo test lint mutants doctest docs notebooks clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
@@ -23,6 +24,10 @@ lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+mutants: $(VENV)/.installed-mutants
+	$(VENV)/bin/mutmut run
+	$(VENV)/bin/mutmut results
 
 doctest: $(INSTALLED)
 	$(RUN) -m pytest --doctest-modules skbbox
@@ -45,4 +50,4 @@ $(VENV)/.installed-%: $(INSTALLED)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/api/generated demo-output
+	rm -rf $(VENV) build dist mutants docs/_build docs/api/generated demo-output

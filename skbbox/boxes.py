@@ -324,8 +324,6 @@ def as_boxes(boxes: BoxesLike) -> FloatArray:
             f"Received an array of shape {rows.shape}."
         )
     first = int(_begins_with_class(rows))
-    if rows.shape[1] - first < 4:
-        raise BoxError(f"A box is four numbers. Received the row {list(rows[0])!r}.")
     return _as_float(rows[:, first : first + 4])
 
 
@@ -456,8 +454,8 @@ def _intersection(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
-    """Quotient that is 0 where the whole is 0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    """Quotient that is 0 where the whole is 0, as the part is 0 then too."""
+    return part / np.where(whole > 0, whole, 1.0)
 
 
 def _unwrapped(values: FloatArray, single: bool) -> float | FloatArray:
@@ -508,12 +506,18 @@ def _as_float(rows: NDArray[Any]) -> FloatArray:
     try:
         return np.where(pd.isna(rows), np.nan, rows).astype(np.float64)
     except (TypeError, ValueError):
-        for number, row in enumerate(rows):
-            for name, value in zip(COORDINATES, row, strict=True):
-                try:
-                    float(value)
-                except (TypeError, ValueError):
-                    raise BoxError(
-                        f"Row {number}: {name} is not a number. Received: {value!r}."
-                    ) from None
-        raise
+        number, name, value = next(
+            (number, name, value)
+            for number, row in enumerate(rows)
+            for name, value in zip(COORDINATES, row, strict=True)
+            if not _has_float(value)
+        )
+        raise BoxError(f"Row {number}: {name} is not a number. Received: {value!r}.") from None
+
+
+def _has_float(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,5 +1,7 @@
 """The geometry of boxes, against numbers worked out by hand and counted pixels."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,7 @@ FORMS = {
     "object array, class first, confidence last": lambda frame: frame.assign(
         confidence=0.9
     ).to_numpy(dtype=object),
+    "list of rows, class first": lambda frame: frame.to_numpy(dtype=object).tolist(),
     "list of rows, label last": lambda frame: [
         (*row[1:], row[0]) for row in frame.itertuples(index=False)
     ],
@@ -86,8 +89,9 @@ def test_iou_of_two_boxes(a, b, expected):
     assert iou(a, b) == pytest.approx(expected, abs=1e-15)
 
 
-def test_iou_of_two_single_boxes_is_a_plain_float():
-    assert type(iou(np.array(FULL), np.array(MIDDLE))) is float
+@pytest.mark.parametrize("measure", [iou, giou])
+def test_measure_of_two_single_boxes_is_a_plain_float(measure):
+    assert type(measure(np.array(FULL), np.array(MIDDLE))) is float
 
 
 def test_iou_of_int32_pixels_does_not_overflow():
@@ -118,6 +122,13 @@ def test_box_that_is_none_is_refused_on_either_side(measure, box, message):
         measure(box, FULL)
     with pytest.raises(BoxError, match=message):
         measure(FULL, box)
+
+
+@pytest.mark.parametrize("measure", [iou, giou, iou_matrix])
+def test_rows_of_different_lengths_are_refused_with_the_shape_that_they_have(measure):
+    rows = [FULL, FULL, FULL, FULL, (*FULL, "cat")]
+    with pytest.raises(BoxError, match=r"Received an array of shape \(5,\)"):
+        measure(rows, FULL)
 
 
 def test_error_names_the_first_wrong_row_and_counts_the_others():
@@ -181,6 +192,8 @@ def test_rows_are_paired_by_position_not_by_index():
         pytest.param(TOP_LEFT, (0.5, 1, 0.5, 1), -0.5, id="touching at a corner"),
         # Hull 1, union 1/2.
         pytest.param((0, 0.25, 0, 1), (0.75, 1, 0, 1), -0.5, id="apart in x"),
+        # Hull 0.6^2 = 0.36, union 2 x 0.2^2 = 0.08: -0.28 / 0.36.
+        pytest.param((0.2, 0.4, 0.2, 0.4), (0.6, 0.8, 0.6, 0.8), -7 / 9, id="away from 0"),
         # Hull 1, union 2/16.
         pytest.param((0, 0.25, 0, 0.25), (0.75, 1, 0.75, 1), -0.875, id="apart in x and y"),
         pytest.param((0.5,) * 4, (0.5,) * 4, 0.0, id="point with itself"),
@@ -278,7 +291,11 @@ def test_class_that_is_missing_on_both_sides_is_not_right():
 def test_localization_accuracy_without_classes_names_the_side_and_iou_at(without):
     tables = {"y_true": TRUE, "y_pred": PREDICTED}
     tables[without] = tables[without].drop(columns="class_name")
-    with pytest.raises(BoxError, match=f"{without} has no class_name; use iou_at"):
+    message = (
+        f"localization_accuracy compares classes, but {without} has no class_name; use iou_at for "
+        "boxes alone."
+    )
+    with pytest.raises(BoxError, match=f"^{message}$"):
         localization_accuracy(**tables)
 
 
@@ -296,13 +313,17 @@ def test_sample_weight_weighs_the_rows(measure, expected):
     assert measure(TRUE, PREDICTED, sample_weight=[1, 0, 3]) == pytest.approx(expected)
 
 
+def test_sample_weight_of_a_column_of_any_type_weighs_the_rows():
+    assert mean_iou(TRUE, PREDICTED, sample_weight=pd.Series([1, 0, 3], dtype=object)) == 1.75 / 4
+
+
 @pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
         pytest.param([1, 1], r"each of the 3 rows. Received shape \(2,\)", id="too short"),
-        pytest.param([0, 0, 0], "positive sum", id="all zero"),
-        pytest.param([2, -1, 1], "negative or not finite", id="negative"),
+        pytest.param([0, 0, 0], "^sample_weight needs a positive sum; every row has", id="zero"),
+        pytest.param([2, -1, 1], "^sample_weight .* negative or not finite.$", id="negative"),
         pytest.param([1, NAN, 1], "negative or not finite", id="NaN"),
     ],
 )
@@ -313,7 +334,7 @@ def test_sample_weight_that_cannot_weigh_is_refused(measure, weight, message):
 
 @pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
 def test_mean_over_no_rows_is_refused(measure):
-    with pytest.raises(BoxError, match="no box to measure"):
+    with pytest.raises(BoxError, match=r"^There is no box to measure: y_true has 0 rows\.$"):
         measure(TRUE.iloc[:0], PREDICTED.iloc[:0])
 
 
@@ -340,6 +361,30 @@ def test_as_boxes_brings_every_form_into_one_order(form):
     np.testing.assert_array_equal(as_boxes(form(PREDICTED)), expected)
 
 
+def test_as_boxes_of_nothing_has_four_columns():
+    assert as_boxes([]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 1, 4)])
+def test_as_boxes_refuses_an_array_of_another_shape(shape):
+    message = (
+        f"A box is four numbers x_min, x_max, y_min, y_max. Received an array of shape {shape}"
+    )
+    with pytest.raises(BoxError, match=f"^{re.escape(message)}"):
+        as_boxes(np.zeros(shape))
+
+
+def test_as_boxes_refuses_a_column_of_dates():
+    # What a spreadsheet makes of 1.5.
+    with pytest.raises(BoxError, match=r"Row 0: x_max is not a number\. Received: Timestamp"):
+        as_boxes(TRUE.assign(x_max=pd.Timestamp("2024-05-01")))
+
+
+def test_as_boxes_takes_a_missing_value_of_pandas_for_nan():
+    boxes = as_boxes(TRUE.assign(x_max=pd.array([1.0, pd.NA, 1.0], dtype="Float64")))
+    np.testing.assert_array_equal(boxes[:, 1], [1.0, NAN, 1.0])
+
+
 def test_as_boxes_names_the_columns_that_are_missing():
     with pytest.raises(BoxError, match=r"missing: \['x_max', 'y_max'\]"):
         as_boxes(TRUE.drop(columns=["x_max", "y_max"]))
@@ -347,11 +392,18 @@ def test_as_boxes_names_the_columns_that_are_missing():
 
 @pytest.mark.parametrize("form", FORMS_WITH_CLASS.values(), ids=FORMS_WITH_CLASS)
 def test_as_class_names_finds_the_class_in_every_form(form):
-    assert as_class_names(form(PREDICTED)).tolist() == ["cat", "dog", "dog"]
+    names = as_class_names(form(PREDICTED))
+    assert names.dtype == object
+    assert names.tolist() == ["cat", "dog", "dog"]
 
 
-def test_as_class_names_is_none_without_a_class():
-    assert as_class_names(TRUE.drop(columns="class_name")) is None
+@pytest.mark.parametrize(
+    "boxes",
+    [TRUE.drop(columns="class_name"), [FULL, MIDDLE], [(*FULL, "cat")], FULL, []],
+    ids=["DataFrame", "rows", "rows with a label", "one box", "nothing"],
+)
+def test_as_class_names_is_none_without_a_class(boxes):
+    assert as_class_names(boxes) is None
 
 
 # ---------------------------------------------------------------- check_boxes
@@ -366,8 +418,8 @@ def test_tiny_overshoot_is_clipped(overshoot):
 @pytest.mark.parametrize(
     ("box", "message"),
     [
-        pytest.param((-2e-6, 1, 0, 1), "outside the image", id="beyond 0"),
-        pytest.param((0, 1 + 2e-6, 0, 1), "outside the image", id="beyond 1"),
+        pytest.param((-1.1e-6, 1, 0, 1), "outside the image", id="beyond 0"),
+        pytest.param((0, 1 + 1.1e-6, 0, 1), "outside the image", id="beyond 1"),
         pytest.param((0, 1, 0, 1.5), "outside the image", id="well beyond 1"),
         pytest.param((10, 200, 20, 180), "pixel coordinates; divide x by", id="pixels"),
         pytest.param((0, 2, 0, 1), "pixel coordinates", id="two pixels"),
@@ -386,6 +438,43 @@ def test_tiny_overshoot_is_clipped(overshoot):
 def test_check_boxes_refuses_and_names_the_row(box, message):
     with pytest.raises(BoxError, match=f"Row 1: .*{message}"):
         check_boxes([FULL, box, MIDDLE])
+
+
+@pytest.mark.parametrize(
+    ("box", "reason", "received"),
+    [
+        (
+            (NAN, 1, 0, 1),
+            "a coordinate is missing or not finite; drop the row or give its box",
+            "x_min=nan, x_max=1, y_min=0, y_max=1",
+        ),
+        (
+            (10, 200, 20, 180),
+            "these look like pixel coordinates; divide x by the image's width and y by its height, "
+            "because boxes are normalised to 0..1",
+            "x_min=10, x_max=200, y_min=20, y_max=180",
+        ),
+        (
+            (0, 1.5, 0, 1),
+            "an edge lies outside the image, that is outside 0..1; clip the box or correct it",
+            "x_min=0, x_max=1.5, y_min=0, y_max=1",
+        ),
+        (
+            (0.7, 0.2, 0.3, 0.6),
+            "the box is inverted; the order is x_min, x_max, y_min, y_max",
+            "x_min=0.7, x_max=0.2, y_min=0.3, y_max=0.6",
+        ),
+        (
+            (0.5, 0.5, 0, 1),
+            "the box is empty; its width or height is 0",
+            "x_min=0.5, x_max=0.5, y_min=0, y_max=1",
+        ),
+    ],
+)
+def test_error_of_check_boxes_says_row_reason_way_out_and_what_was_received(box, reason, received):
+    with pytest.raises(BoxError) as error:
+        check_boxes([FULL, box])
+    assert str(error.value) == f"Row 1: {reason}. Received: {received}."
 
 
 def test_check_boxes_leaves_good_boxes_alone():

@@ -57,6 +57,11 @@ def test_score_is_a_float_with_the_mean_iou():
     assert score == score.mean_iou == 0.6
 
 
+def test_both_measures_of_a_score_are_plain_floats():
+    score = IoUScore(np.float64(0.6), iou_50=np.float64(0.75))
+    assert type(score.mean_iou) is type(score.iou_50) is float
+
+
 def test_score_unpacks_into_both_measures():
     mean_iou, iou_50 = IoUScore(0.6, iou_50=0.75)
     assert (mean_iou, iou_50) == (0.6, 0.75)
@@ -123,8 +128,9 @@ def test_score_of_predictions_weighs_both_measures():
 
 # Means of 1, 0.5, 0.25, 0.65; of which three are at least 0.5; of which two have the class.
 UNWEIGHTED = {"mean_iou": 2.4 / 4, "iou_50": 3 / 4, "localization_accuracy": 2 / 4}
-# With weights 1, 0, 1, 2: (1 + 0.25 + 1.3) / 4; (1 + 2) / 4; 1 / 4.
-WEIGHTED = {"mean_iou": 2.55 / 4, "iou_50": 3 / 4, "localization_accuracy": 1 / 4}
+# With these weights: (1 + 0.75 + 2.6) / 8; (1 + 4) / 8; 1 / 8.
+WEIGHTS = [1, 0, 3, 4]
+WEIGHTED = {"mean_iou": 4.35 / 8, "iou_50": 5 / 8, "localization_accuracy": 1 / 8}
 SCORERS = {
     "mean_iou": mean_iou_scorer,
     "iou_50": iou_50_scorer,
@@ -139,7 +145,7 @@ def test_scorer_gives_one_number(full, name):
 
 @pytest.mark.parametrize("name", SCORERS)
 def test_scorer_takes_sample_weight(full, name):
-    weighted = SCORERS[name](full, X, Y, sample_weight=[1, 0, 1, 2])
+    weighted = SCORERS[name](full, X, Y, sample_weight=WEIGHTS)
     assert weighted == pytest.approx(WEIGHTED[name])
 
 
@@ -153,7 +159,7 @@ def test_box_scorer_gives_all_measures(full):
 
 
 def test_box_scorer_takes_sample_weight(full):
-    assert box_scorer(full, X, Y, sample_weight=[1, 0, 1, 2]) == pytest.approx(WEIGHTED)
+    assert box_scorer(full, X, Y, sample_weight=WEIGHTS) == pytest.approx(WEIGHTED)
 
 
 def test_box_scorer_predicts_once():
