@@ -269,10 +269,8 @@ def _said(who: str, name: str | None, confidence: float | None = None) -> str:
 
 def _new_axes() -> Axes:
     # Imported here, so that importing skbbox stays quick.
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("skbbox.plotting needs matplotlib: pip install matplotlib.") from error
+    import matplotlib.pyplot as plt
+
     return plt.subplots()[1]
 
 

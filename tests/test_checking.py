@@ -142,6 +142,16 @@ def test_image_that_is_missing_or_damaged_is_found_once(tmp_path, pictures):
     assert problems["image"].tolist() == [images[i] for i in problems["row"]]
 
 
+def test_pictures_that_look_different_may_be_on_both_sides_of_the_split(pictures):
+    boxes = table(*[row(image=path) for path in pictures])
+    assert found(boxes, open_images=True, split=["train", "val"] * 2) == []
+
+
+def test_inverted_box_is_not_called_tiny_as_well(pictures):
+    boxes = table(row(box=(0.11, 0.1, 0.1, 0.5), image=pictures[0]))
+    assert found(boxes, open_images=True) == [(0, "inverted box")]
+
+
 def test_box_of_few_pixels_is_found(pictures):
     # 3 of 96 pixels.
     boxes = table(row(image=pictures[0], box=(0.5, 0.53125, 0.1, 0.5)))
@@ -304,6 +314,22 @@ def test_pixels_are_divided_by_the_size_of_the_image(tmp_path):
     assert actions == [[0, "pixel coordinates", "repaired"]]
 
 
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ((20, 60, 0.1, 0.5), "x or y alone may be in pixels"),
+        ((20, 6000, 10, 50), "not on 200 x 100 pixels"),
+    ],
+)
+def test_pixels_that_do_not_fit_the_image_are_dropped(tmp_path, box, reason):
+    image = str(tmp_path / "a.png")
+    Image.new("RGB", (200, 100)).save(image)
+    with pytest.warns(SkbboxWarning, match="1 pixel coordinates dropped"):
+        result = clean_annotations(table(row(image=image), row(box=box, image=image)))
+    assert result.index.tolist() == [0]
+    assert reason in result.actions["detail"].item()
+
+
 def test_names_become_the_most_frequent_of_those_alike():
     names = ["car", "Car", "car ", "car", "Owl "]
     boxes = table(*[row(name, image=f"{i}.jpg") for i, name in enumerate(names)])
@@ -319,11 +345,11 @@ def test_boxes_that_repeat_are_dropped_and_other_classes_stay():
     assert actions == [[1, "duplicate", "dropped"], [2, "near duplicate", "dropped"]]
 
 
-def test_image_that_cannot_be_read_is_dropped(pictures):
-    boxes = table(row(image=pictures[0]), row(image="nowhere.png"))
+def test_image_that_cannot_be_read_is_dropped_with_all_its_boxes(pictures):
+    boxes = table(row(image=pictures[0]), row(image="nowhere.png"), row("dog", image="nowhere.png"))
     result, actions = cleaned(boxes, open_images=True)
     assert result["image"].tolist() == [pictures[0]]
-    assert actions == [[1, "missing image", "dropped"]]
+    assert actions == [[1, "missing image", "dropped"], [2, "missing image", "dropped"]]
 
 
 def test_wrong_folder_does_not_cost_all_the_rows():

@@ -116,11 +116,20 @@ def test_the_parts_together_are_the_classifier(build, kind, tmp_path, shapes):
             ],
             "softmax and softmax",
         ),
+        ([layers.GlobalAveragePooling2D(), layers.Dense(1)], "one unit, which has no softmax"),
     ],
 )
 def test_a_classifier_of_another_form_is_refused(head, named):
     model = keras.Sequential([small_convnet((32, 32, 3)), *head])
     with pytest.raises(ValueError, match=named):
+        split_classifier(model)
+
+
+def test_a_classifier_of_two_outputs_is_refused():
+    backbone = small_convnet((32, 32, 3))
+    pooled = layers.GlobalAveragePooling2D()(backbone.output)
+    model = keras.Model(backbone.input, [layers.Dense(4)(pooled), layers.Dense(3)(pooled)])
+    with pytest.raises(ValueError, match="with 2 outputs"):
         split_classifier(model)
 
 

@@ -1,6 +1,8 @@
 """The command ``skbbox``, as a process of its own where that matters."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -145,6 +147,21 @@ def test_error_goes_to_stderr_with_its_code(tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_interrupt_ends_it_with_its_code_and_one_line(tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    command = [sys.executable, "-c", "from skbbox.command_line import main; exit(main())"]
+    process = subprocess.Popen(
+        [*command, "check", tmp_path / "labels.csv"], stderr=subprocess.PIPE, text=True
+    )
+    # Returns when the command has opened its end and waits for the first byte.
+    with (tmp_path / "labels.csv").open("w"):
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    assert errors == "skbbox: interrupted\n"
+    assert process.returncode == 130
+
+
 def test_unknown_argument_exits_with_2():
     code, _, err = run("convert", "a.csv", "b.csv", "--to", "word")
     assert code == 2
@@ -158,6 +175,7 @@ def test_unknown_argument_exits_with_2():
         (["train", "labels.csv", "-o", "m", "--set", "size=9"], "Invalid parameter 'size'"),
         (["train", "labels.csv", "-o", "m", "--test", "1"], "--test is 0 or more and below 1"),
         (["train", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
+        (["check", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["predict", "nowhere.skbbox", "photos", "-o", "b.csv"], "nowhere.skbbox does not exist"),
         (["predict", "m", "empty", "-o", "b.csv"], "empty holds no image"),
         (["predict", "m", "photos", "-o", "labels.csv"], "labels.csv exists"),

@@ -157,6 +157,16 @@ FILES = {
         ),
         [("a.jpg", "bare feet", *BOX), ("b.jpg", *NOTHING)],
     ),
+    "RectLabel CSV, other shapes": (
+        (
+            "a.csv",
+            "rectlabel",
+            'path,annotations\na.jpg,[{"label":"cat","type":"polygon","coordinates":'
+            '[{"x":20,"y":10},{"x":60,"y":30},{"x":30,"y":50}]},{"label":"dog","type":"ellipse",'
+            '"coordinates":{"x":40,"y":30,"width":40,"height":40}}]\n',
+        ),
+        [("a.jpg", "cat", *BOX), ("a.jpg", "dog", *BOX)],
+    ),
     "VOC of CVAT, turned box": (
         (
             "a.xml",
@@ -629,6 +639,12 @@ def test_shapes_that_are_skipped_leave_the_image_as_a_row(write, tmp_path, file)
     assert rows_of(frame, tmp_path) == [(name, *NOTHING) for name in names]
 
 
+def test_polygons_of_yolo_that_are_skipped_leave_the_image_as_a_row(write, tmp_path):
+    source = write("a.txt", "0 0.1 0.1 0.3 0.1 0.2 0.5\n")
+    frame = read_annotations(source, shapes="skip")
+    assert rows_of(frame, tmp_path) == [("a.jpg", *NOTHING)]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -640,6 +656,23 @@ def test_shapes_that_are_skipped_leave_the_image_as_a_row(write, tmp_path, file)
 def test_shapes_are_refused_by_name(write, name, text, message):
     with pytest.raises(AnnotationError, match=message):
         read_annotations(write(name, text), shapes="error", sizes=SIZES)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("a.json", coco([{"image_id": 7, "category_id": 3, "segmentation": {}}]), "mask"),
+        ("a.xml", voc("<object><name>a</name></object>", DEVKIT), "object without <bndbox>"),
+        (
+            "a.json",
+            via([REGION | {"shape_attributes": {"name": "point", "cx": 1, "cy": 2}}]),
+            "point",
+        ),
+    ],
+)
+def test_kind_of_a_shape_without_a_box_is_in_the_warning(write, name, text, kind):
+    with pytest.warns(SkbboxWarning, match=f"left out: 1 {kind}"):
+        read_annotations(write(name, text), sizes=SIZES)
 
 
 def test_shapes_without_a_box_around_them_are_counted_in_a_warning(write, tmp_path):
@@ -716,6 +749,7 @@ def test_attribute_that_is_the_class_is_asked_for_among_several(write, tmp_path)
         {"obj.names": "cat\ndog"},
         {"data.yaml": "names: [cat, dog]\n"},
         {"data.yaml": "path: .\nnames:\n  0: cat\n  1: dog\n"},
+        {"data.yaml": "names: [cat, dog]\n", "a.yaml": "names:\n"},
     ],
 )
 @pytest.mark.parametrize("folder", ["", "labels/", "labels/train/"])
@@ -739,17 +773,56 @@ def test_class_descriptions_of_open_images_can_be_given(write):
     assert read_annotations(source, class_names=names)["class_name"].tolist() == ["Cat, tabby"]
 
 
+def test_names_of_classes_can_be_in_yaml_of_any_name(write):
+    names = write("given.yaml", "names: [cat, dog]\n")
+    source = write("labels/a.txt", "1 0.2 0.3 0.2 0.4\n")
+    assert read_annotations(source, class_names=names)["class_name"].tolist() == ["dog"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("names.yaml", "nc: 2\n", "there is no key names"),
+        ("names.yaml", "names: [cat\n", "this is not whole YAML"),
+        ("names.yaml", "names: cat\n", "names is a list of names"),
+        ("names.yaml", "names: [yes, no]\n", "yes, no, on and off need quotation marks"),
+        ("names.csv", "/m/01,cat\n/m/02\n", "line 2: a class and its name are wanted"),
+        ("names.csv", "/m/01," + "cat" * 50_000, "field larger than field limit"),
+        ("names.txt", "cat\n" * 300_000, "in more than 1048576 bytes are refused"),
+        ("names.txt", "crème\n", "this is not UTF-8"),
+    ],
+)
+def test_names_of_classes_that_cannot_be_read_are_refused(write, name, text, message):
+    source = write("a.txt", "0 0.2 0.3 0.2 0.4\n")
+    with pytest.raises(AnnotationError, match=rf"{name}.*{message}"):
+        read_annotations(source, class_names=write(name, text, "latin-1"))
+
+
+def test_file_of_names_of_classes_that_is_not_there_is_named(write, tmp_path):
+    source = write("a.txt", "0 0.2 0.3 0.2 0.4\n")
+    with pytest.raises(FileNotFoundError, match=r"class_names: .*nowhere.txt does not exist"):
+        read_annotations(source, class_names=tmp_path / "nowhere.txt")
+
+
 def test_blank_line_among_the_names_of_classes_is_refused(write):
     write("classes.txt", "cat\n\ndog\n")
     with pytest.raises(AnnotationError, match=r"classes.txt, line 2: the name of a class is missi"):
         read_annotations(write("a.txt", "1 0.2 0.3 0.2 0.4\n"))
 
 
-def test_class_without_a_name_is_refused(write):
+@pytest.mark.parametrize("names", [None, {0: "cat", 1: "dog"}])
+def test_class_without_a_name_is_refused(write, names):
     write("classes.txt", "cat\ndog\n")
     source = write("a.txt", "2 0.2 0.3 0.2 0.4\n")
     with pytest.raises(AnnotationError, match=r"a.txt, line 1: there is no name for class '2'"):
-        read_annotations(source)
+        read_annotations(source, class_names=names)
+
+
+def test_class_of_sloth_can_be_in_another_attribute(write, tmp_path):
+    thing = {"class": "rect", "animal": "cat", "x": 20, "y": 10, "width": 40, "height": 40}
+    text = json.dumps([{"filename": "a.jpg", "annotations": [thing]}])
+    frame = read_annotations(write("a.json", text), class_attribute="animal", sizes=SIZES)
+    assert rows_of(frame, tmp_path) == [("a.jpg", "cat", *BOX)]
 
 
 @pytest.mark.parametrize(
@@ -803,6 +876,14 @@ def test_yolo_finds_the_image_whatever_its_name_ends_in(write, tmp_path, ending)
     assert rows_of(read_annotations(source), tmp_path) == [(f"a{ending}", "0", *BOX)]
 
 
+def test_several_images_that_a_file_of_yolo_may_be_of_are_named(write, tmp_path):
+    for name in ("x/a.jpg", "y/a.png"):
+        write(f"images/{name}", "")
+    source = write("labels/a.txt", "0 0.2 0.3 0.2 0.4\n")
+    with pytest.raises(AnnotationError, match=r"several images may be a: .*x/a.jpg.*y/a.png"):
+        read_annotations(source, images_dir=tmp_path / "images")
+
+
 def test_yolo_finds_images_in_the_folder_beside_labels(write, tmp_path):
     (tmp_path / "images" / "train").mkdir(parents=True)
     Image.new("RGB", (20, 10)).save(tmp_path / "images" / "train" / "a.png")
@@ -847,6 +928,20 @@ def test_image_outside_the_folder_is_refused(write, name, images_dir):
         read_annotations(write("a.json", text), images_dir=images_dir, sizes=SIZES)
 
 
+def test_image_outside_the_folder_is_named_with_its_place_in_xml(write):
+    text = voc(thing("cat", 21, 60, 11, 50), DEVKIT, name="../a.jpg")
+    with pytest.raises(AnnotationError, match=r"a.xml.*: the image lies outside"):
+        read_annotations(write("a.xml", text))
+
+
+@pytest.mark.parametrize("name", ["./a.jpg", "x/./a.jpg", "x//a.jpg"])
+def test_name_of_an_image_is_written_in_its_shortest_form(write, tmp_path, name):
+    source = write("a.csv", TFOD + f"{name},200,100,cat,20,10,60,50\n")
+    assert rows_of(read_annotations(source), tmp_path)[0][0] == name.replace("./", "").replace(
+        "//", "/"
+    )
+
+
 def test_absolute_name_inside_the_folder_is_taken(write, tmp_path):
     text = FILES["CreateML"][0][2].replace("a.jpg", f"{tmp_path}/pets/a.jpg")
     frame = read_annotations(write("a.json", text), sizes=SIZES, images_dir=tmp_path)
@@ -872,6 +967,19 @@ def test_folder_of_several_formats_is_refused(write, tmp_path):
     write("a.txt", "1 0.2 0.3 0.2 0.4\n")
     write(*FILES["COCO"][0][::2])
     with pytest.raises(AnnotationError, match=r"several formats.*coco.*yolo|several.*yolo.*coco"):
+        read_annotations(tmp_path)
+
+
+def test_pattern_of_one_file_gives_its_boxes(write, tmp_path):
+    write("classes.txt", "cat\n")
+    write("a.txt", "0 0.2 0.3 0.2 0.4\n")
+    assert read_annotations(tmp_path / "a*.txt")["class_name"].tolist() == ["cat"]
+
+
+def test_voc_of_an_unknown_tool_beside_another_format_is_refused(write, tmp_path):
+    source = write("a.xml", voc(thing("cat", 20, 60, 10, 50)))
+    write("b.csv", TFOD)
+    with pytest.raises(AnnotationError, match=rf"'VOC of an unknown tool': '{source}'"):
         read_annotations(tmp_path)
 
 
@@ -945,6 +1053,25 @@ def test_yaml_that_is_not_of_the_data_is_left_alone(write, tmp_path):
             "track 1, box 1: frame is not a whole number",
         ),
         (
+            "a.xml",
+            cvat(
+                "<track/>",
+                2 * "<original_size><width>200</width><height>100</height></original_size>",
+                images=False,
+            ),
+            "this is a project of several videos",
+        ),
+        (
+            "a.xml",
+            voc("<object><name>a</name><polygon><x1>20</x1></polygon></object>", DEVKIT),
+            "object 1, polygon 1: point 1 has no y",
+        ),
+        (
+            "a.xml",
+            '<?xml version="1.0" encoding="klingon"?><annotation/>',
+            "the encoding of this XML cannot be read",
+        ),
+        (
             "a.json",
             coco([{"image_id": 8, "category_id": 3, "bbox": [1, 2, 3, 4]}]),
             r"annotations\[0\]: image_id 8 is not among",
@@ -974,6 +1101,13 @@ def test_yaml_that_is_not_of_the_data_is_left_alone(write, tmp_path):
             coco([{"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 10**400]}]),
             r"bbox\[3\]: a number",
         ),
+        (
+            "a.json",
+            coco([{"image_id": 7, "category_id": 3, "segmentation": [[1, 2, 3]]}]),
+            r"segmentation\[0\]: pairs of x and y are wanted. Received 3 numbers",
+        ),
+        ("a.json", coco({}), "annotations: a list is wanted"),
+        ("a.json", coco([], file_name=["a.jpg"]), r"images\[0\].file_name: text is wanted"),
         ("a.json", coco([])[:-5], "not whole JSON"),
         (
             "a.json",
@@ -986,6 +1120,7 @@ def test_yaml_that_is_not_of_the_data_is_left_alone(write, tmp_path):
             "the key 'images' is there twice",
         ),
         ("a.txt", "0 0.2 0.3 0.2 0.4\n0 0.2 0.3 0.2\n", "line 2: a class and four numbers"),
+        ("a.txt", "0 0.2 0.3 0.2 0.4\n0 0.2 0.3\n", "line 2: a class and four numbers"),
         (
             "a.txt",
             "0 0.2 0.3 0.2 0.4\ncat 0.2 0.3 0.2 0.4\n",
@@ -1006,11 +1141,67 @@ def test_yaml_that_is_not_of_the_data_is_left_alone(write, tmp_path):
         ),
         ("a.csv", VIA_CSV + "a.jpg,1,{},1,0,{,{}\n", "line 2: region_shape_attributes is not JSON"),
         ("a.csv", "path,annotations\na.jpg,[{\n", "line 2: annotations are neither JSON"),
+        ("a.csv", "path,annotations\na.jpg\n", "line 2: a path and annotations are wanted"),
+        (
+            "a.csv",
+            "path,annotations\na.jpg," + "x" * 140_000,
+            "line 2: field larger than field limit",
+        ),
+        ("a.csv", "image,class\ra.jpg,cat\r", "none of the known formats"),
         ("a.json", via([{"shape_attributes": {"name": "star"}}]), r"the shape 'star' is not known"),
         (
             "a.csv",
             "image,id,name,xMin,xMax,yMin,yMax\na.jpg,x,cat,1,2,3,4\n",
             "line 2: the number of the box",
+        ),
+        (
+            "a.csv",
+            "image,id,name,xMin,xMax,yMin,yMax\na.jpg,1,cat\n",
+            "line 2: 7 fields or more are wanted. Received 3",
+        ),
+        (
+            "a.json",
+            json.dumps(
+                [{"filename": "a.jpg", "annotations": [{"class": "a", "xn": "1;2", "yn": "3"}]}]
+            ),
+            r"annotations\[0\]: as many x as y are wanted. Received 2 and 1",
+        ),
+        ("a.json", via(5), "regions: a list is wanted. Received: 5"),
+        (
+            "a.json",
+            via(
+                [
+                    {
+                        "shape_attributes": {
+                            "name": "polygon",
+                            "all_points_x": [1, 2],
+                            "all_points_y": [3],
+                        }
+                    }
+                ]
+            ),
+            "shape_attributes: as many x as y are wanted. Received 2 and 1",
+        ),
+        ("a.json", json.dumps([labelbox_1("cat")]), "Label: an object or Skip is wanted"),
+        (
+            "a.json",
+            json.dumps([labelbox_1({"cat": "POLYGON ((1 2"})]),
+            "this is not whole well-known text",
+        ),
+        (
+            "a.json",
+            json.dumps([labelbox_1("Skip", **{"Labeled Data": "https://[x/a.jpg"})]),
+            "this is no URL",
+        ),
+        (
+            "a.json",
+            json.dumps([labelbox_1("Skip", **{"Labeled Data": "https://images.example/"})]),
+            "no name of an image is in",
+        ),
+        (
+            "a.csv",
+            "ID,Labeled Data,Label,External ID\nx,https://images.example/a.jpg,{,\n",
+            "line 2: Label is neither JSON nor Skip",
         ),
         (
             "a.json",
@@ -1084,6 +1275,8 @@ def test_text_in_latin_1_is_named_and_xml_may_say_so(write, tmp_path):
         read_annotations(write("a.xml", text, "latin-1"))
     with pytest.raises(AnnotationError, match=r"a.csv is not UTF-8"):
         read_annotations(write("a.csv", TFOD + "a.jpg,200,100,crème,20,10,60,50\n", "latin-1"))
+    with pytest.raises(AnnotationError, match=r"a.json is not UTF-8"):
+        read_annotations(write("a.json", '["crème"]', "latin-1"))
 
 
 def test_file_of_another_tool_is_refused_by_name(write):
@@ -1092,6 +1285,18 @@ def test_file_of_another_tool_is_refused_by_name(write):
         if format != "sloth":
             with pytest.raises(AnnotationError, match=name):
                 read_annotations(write(name, text), format=format, sizes=SIZES)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_text_of_no_tool_is_refused_by_every_format(write, format):
+    with pytest.raises(AnnotationError, match=r"notes.md"):
+        read_annotations(write("notes.md", "Notes of the day\n"), format=format, sizes=SIZES)
+
+
+def test_identifiers_of_coco_may_be_text(write, tmp_path):
+    text = coco([{"image_id": "a1", "category_id": 3, "bbox": [20, 10, 40, 40]}], id="a1")
+    frame = read_annotations(write("a.json", text))
+    assert rows_of(frame, tmp_path) == [("a.jpg", "cat", *BOX), ("b.jpg", *NOTHING)]
 
 
 def test_what_the_format_adds_is_kept_in_columns(write):

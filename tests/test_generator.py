@@ -63,6 +63,11 @@ def test_iteration_ends_after_the_last_batch():
     assert sum(1 for _ in BoundingBoxGenerator(table(), 32, 32, 4, False)) == 3
 
 
+def test_batch_after_the_last_is_an_index_error():
+    with pytest.raises(IndexError, match="Batch 3 of 3"):
+        BoundingBoxGenerator(table(), 32, 32, 4, False)[3]
+
+
 def test_classes_are_codes_of_the_sorted_names():
     boxes = table()
     _, (y_class, _) = BoundingBoxGenerator(boxes, 32, 32, 10, False)[0]

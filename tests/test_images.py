@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from skbbox.exceptions import ImageError
-from skbbox.images import load_image
+from skbbox.images import load_image, upright_size
 
 RNG = np.random.default_rng(0)
 #: Height 4, width 6: no two pixels alike, no symmetry.
@@ -335,6 +336,15 @@ def test_file_of_zero_bytes_is_named(tmp_path):
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(ImageError, match=r"empty.jpg is empty \(0 bytes\)"):
         load_image(tmp_path / "empty.jpg")
+
+
+def test_exif_tags_that_cannot_be_read_are_named(tmp_path):
+    # ImageMagick writes the tags of a PNG as hexadecimal text of this name.
+    tags = PngInfo()
+    tags.add_text("Raw profile type exif", "\nexif\n2\nno hexadecimal text")
+    Image.new("RGB", (8, 4)).save(tmp_path / "tags.png", pnginfo=tags)
+    with pytest.raises(ImageError, match=r"the EXIF tags of .*tags.png cannot be read"):
+        upright_size(tmp_path / "tags.png")
 
 
 def test_text_in_place_of_an_image_is_named(tmp_path):

@@ -229,6 +229,16 @@ def test_a_callable_builds_the_backbone(build_backbone):
     assert build(backbone=build_backbone).predict_on_batch(pixels(1, (32, 32)))[1].shape == (1, 4)
 
 
+def test_a_callable_that_builds_no_model_is_refused_with_what_it_gave():
+    with pytest.raises(ValueError, match=r"must return a keras.Model. Received: 'mobilenet'"):
+        build(backbone=lambda shape: "mobilenet")
+
+
+def test_an_unknown_preprocessing_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"'tf', 'torch', 'caffe'.*Received: 'keras'"):
+        build(preprocessing="keras")
+
+
 def test_a_backbone_that_rescales_itself_gets_plain_pixels():
     images = pixels(1, (32, 32))
     prepared = build().get_layer("preprocessing").predict_on_batch(images)

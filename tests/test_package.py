@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import skbbox
+import skbbox.typing
 
 
 def imported_by(statement):
@@ -38,6 +39,14 @@ pickle.loads(pickle.dumps(localizer)).get_params()
 
 def test_every_public_name_is_there():
     assert all(getattr(skbbox, name) is not None for name in skbbox.__all__)
+
+
+def test_every_public_name_is_listed():
+    assert {*skbbox.__all__, "datasets", "__version__"} <= set(dir(skbbox))
+
+
+def test_every_name_of_a_type_is_there():
+    assert all(hasattr(skbbox.typing, name) for name in skbbox.typing.__all__)
 
 
 def test_type_checkers_see_the_names_that_are_there():

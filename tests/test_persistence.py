@@ -94,6 +94,7 @@ def test_parameters_of_every_kind_come_back(shapes, tmp_path):
     fitted = small_localizer(
         epochs=1,
         image_size=(32, 24),
+        classifier_classes=np.array(names),
         class_weight=dict.fromkeys(names, 2.0),
         optimizer=keras.optimizers.SGD(momentum=0.5),
         l2=np.float64(0.01),
@@ -102,6 +103,7 @@ def test_parameters_of_every_kind_come_back(shapes, tmp_path):
     fitted.save(tmp_path / "m")
     loaded = SingleBoxLocalizer.load(tmp_path / "m").get_params()
     assert loaded["image_size"] == (32, 24)
+    assert loaded["classifier_classes"].tolist() == names
     assert loaded["class_weight"] == dict.fromkeys(names, 2.0)
     assert loaded["optimizer"].momentum == 0.5
     assert loaded["l2"] == 0.01
@@ -253,6 +255,11 @@ def pickled_array(contents):
     return contents | {"fitted/model_/0000.npy": file.getvalue()}
 
 
+def later_array(contents):
+    name = "fitted/model_/0000.npy"
+    return contents | {name: contents[name].replace(b"NUMPY\x01", b"NUMPY\x02", 1)}
+
+
 def huge_array(contents):
     header = (
         b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,), }"
@@ -279,6 +286,7 @@ def of_another_shape(contents):
         (pickled_array, "does not hold the array"),
         (huge_array, "does not hold the array"),
         (of_another_shape, "this is not what save writes"),
+        (later_array, r"is in form \(2, 0\) of NumPy's files"),
         (lambda contents: contents | {"about.json": b"{}"}, "about.json is not what save writes"),
         (lambda contents: contents | {"about.json": b"{"}, "about.json is not JSON"),
     ],
@@ -297,6 +305,15 @@ def test_member_that_does_not_belong_there_is_refused(file, tmp_path, name):
         SingleBoxLocalizer.load(tmp_path / "m")
     written(tmp_path / "m", with_sums(contents | {name: b"evil"}))
     with pytest.raises(ModelFileError, match=rf"the member '{name}' does not belong here"):
+        SingleBoxLocalizer.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["about.json", "checksums.json"])
+def test_archive_that_save_did_not_write_is_refused(file, tmp_path, name):
+    contents = members(file)
+    del contents[name]
+    written(tmp_path / "m", contents)
+    with pytest.raises(ModelFileError, match=rf"no file that save wrote; {name} is missing"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 

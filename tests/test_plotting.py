@@ -435,6 +435,16 @@ def test_epochs_that_lack_a_key_are_nan():
     np.testing.assert_array_equal(combined["val_loss"], [np.nan, np.nan, 1.5, np.nan])
 
 
+def test_one_history_in_the_place_of_a_list_is_refused():
+    with pytest.raises(TypeError, match=r"pass \[history\]"):
+        combine_histories({"loss": [1.0]})
+
+
+def test_curves_of_different_lengths_are_refused_with_their_lengths():
+    with pytest.raises(ValueError, match=r"one value an epoch.*'loss': 2, 'val_loss': 1"):
+        combine_histories([{"loss": [2.0, 1.0], "val_loss": [1.5]}])
+
+
 def test_combining_leaves_its_histories_alone():
     first = {"loss": [3.0]}
     combine_histories([first, {"loss": [2.0]}])["loss"].append(0.0)

@@ -1,6 +1,7 @@
 """Where features are kept."""
 
 import multiprocessing
+import shutil
 
 import numpy as np
 import pytest
@@ -171,6 +172,13 @@ def test_processes_write_into_one_folder_at_a_time(tmp_path):
     assert all(same(found[key(number)], record(number)) for number in range(25))
     assert len(list(tmp_path.glob("*.npy"))) == 25
     assert not list(tmp_path.glob("*.writing"))
+
+
+def test_a_folder_that_is_gone_is_named_with_the_way_out(tmp_path):
+    store = FileStore(tmp_path / "features")
+    shutil.rmtree(tmp_path / "features")
+    with pytest.raises(FeatureStoreError, match=r"written to .*features: .*pass another path"):
+        store.add({key(1): record(1)})
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

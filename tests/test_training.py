@@ -27,15 +27,13 @@ def two_batches():
     )
 
 
-@pytest.mark.parametrize("validates", [False, True])
-def test_features_are_let_go_after_training(validates):
+def train_on(batches, validation=None, callbacks=()):
     features = keras.Input((3,))
     model = keras.Model(features, keras.layers.Dense(4, name="bbox_prediction")(features))
-    batches = two_batches()
     train(
         model,
         batches,
-        batches if validates else None,
+        validation,
         recipe={
             "optimizer": "adam",
             "learning_rate": None,
@@ -45,11 +43,27 @@ def test_features_are_let_go_after_training(validates):
         },
         is_cosine=True,
         epochs=2,
-        callbacks=[],
+        callbacks=list(callbacks),
         patience=None,
         verbose=0,
         histories=[],
     )
+
+
+class FullDisk(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise OSError("no space left")
+
+
+def test_error_of_a_callback_is_raised_as_it_is():
+    with pytest.raises(OSError, match=r"^no space left$"):
+        train_on(two_batches(), callbacks=[FullDisk()])
+
+
+@pytest.mark.parametrize("validates", [False, True])
+def test_features_are_let_go_after_training(validates):
+    batches = two_batches()
+    train_on(batches, batches if validates else None)
     kept = weakref.ref(batches)
     del batches
     gc.collect()

@@ -256,6 +256,7 @@ def test_what_exists_is_replaced_only_when_told(tmp_path, format):
         ({"x_max": [0.3, 1.0, np.nan]}, BoxError, "Row 2: a coordinate is missing"),
         ({"class_name": ["a", 3, "b"]}, AnnotationError, "Row 1: class_name is text. Received: 3"),
         ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name holds a char"),
+        ({"image": ["a.jpg", "b\n.jpg", "b.jpg"]}, AnnotationError, "Row 1: image holds a char"),
     ],
 )
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
@@ -278,8 +279,10 @@ def test_images_of_one_name_are_told_apart_or_refused(tmp_path):
     assert sorted(path.name for path in (tmp_path / "voc").iterdir()) == ["one_a.xml", "two_a.xml"]
     same(read_annotations(tmp_path / "voc", images_dir="."), boxes, 0.01)
     boxes["image"] = ["a.jpg", "a.png"]
-    with pytest.raises(AnnotationError, match=r"a.txt is taken. Rename a.png"):
-        write_annotations(boxes, tmp_path / "yolo", "yolo", images_dir=".")
+    sizes = dict.fromkeys(boxes["image"], (200, 100))
+    for format, taken in (("yolo", "a.txt"), ("pascal_voc", "a.xml")):
+        with pytest.raises(AnnotationError, match=rf"{taken} is taken. Rename a.png"):
+            write_annotations(boxes, tmp_path / format, format, images_dir=".", sizes=sizes)
 
 
 def test_yolo_tells_images_of_one_name_apart_by_their_folders(tmp_path):
