@@ -312,7 +312,7 @@ def _predict(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _folder_of_all(images: NDArray[np.object_], folder: Path) -> Path:
+def _folder_of_all(images: Sequence[str] | NDArray[np.object_], folder: Path) -> Path:
     """The folder, where all images lie in it or below; else the deepest that holds them all."""
     if not len(images):
         return folder

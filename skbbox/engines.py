@@ -18,7 +18,17 @@ from .exceptions import EngineError, SkbboxWarning
 from .network import bare, in_turn, set_weights
 from .seeds import preserved_random_state
 
-__all__ = ["ENGINES", "KerasEngine", "folded", "get_engine", "in_graph", "prepared"]
+__all__ = [
+    "ENGINES",
+    "KerasEngine",
+    "export_network",
+    "folded",
+    "get_engine",
+    "in_graph",
+    "missing",
+    "openvino_model",
+    "prepared",
+]
 
 #: Engines, the fastest on a processor first, and the packages that each takes.
 ENGINES = {
@@ -51,19 +61,20 @@ def get_engine(engine):
     if engine == "auto":
         if keras.backend.backend() == "jax" or _has_accelerator():
             return "keras"
-        return next(name for name in ENGINES if not _missing(name))
+        return next(name for name, packages in ENGINES.items() if not missing(packages))
     if engine not in ENGINES:
         raise EngineError(f"engine must be 'auto' or one of {list(ENGINES)}. Received: {engine!r}.")
-    if missing := _missing(engine):
+    if absent := missing(ENGINES[engine]):
         raise EngineError(
-            f"engine={engine!r} needs {' and '.join(missing)}: pip install '{EXTRAS[engine]}', or "
+            f"engine={engine!r} needs {' and '.join(absent)}: pip install '{EXTRAS[engine]}', or "
             "pass engine='auto', which takes the fastest one installed."
         )
     return engine
 
 
-def _missing(engine):
-    return [name for name in ENGINES[engine] if importlib.util.find_spec(name) is None]
+def missing(packages):
+    """Those of the packages that are not installed."""
+    return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
 def _has_accelerator():
@@ -154,21 +165,15 @@ class _OpenVINO:
     def __init__(self, network):
         import openvino
 
-        core = openvino.Core()
-        # The file goes before the network does.
-        core.set_property({"ENABLE_MMAP": False})
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "network.xml")
-            _export(network, path, "openvino")
-            read = core.read_model(path)
-        read.reshape([1, *network.input_shape[1:]])
+        # TensorFlow names the outputs of a function so.
         n_outputs = len(network.outputs)
-        if len(read.outputs) > n_outputs:
-            # It takes whatever is not used for outputs too; TensorFlow names those of a function.
-            names = ["Identity:0", *(f"Identity_{number}:0" for number in range(1, n_outputs))]
-            read = openvino.Model([read.output(name) for name in names], read.get_parameters())
-        self.compiled = core.compile_model(
-            read, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        names = ["Identity:0", *(f"Identity_{number}:0" for number in range(1, n_outputs))]
+        converted = openvino_model(network, names)
+        converted.reshape([1, *network.input_shape[1:]])
+        self.compiled = openvino.Core().compile_model(
+            converted,
+            "CPU",
+            {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"},
         )
         self.shapes = [tuple(output.shape)[1:] for output in self.compiled.outputs]
 
@@ -199,8 +204,8 @@ class _OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "network.onnx")
-            _export(network, path, "onnx")
+            path = Path(folder) / "network.onnx"
+            export_network(network, path, "onnx")
             self.session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
@@ -215,16 +220,80 @@ class _OnnxRuntime:
         return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def _export(network, path, form):
-    pixels = keras.Input(network.input_shape[1:], name="image", dtype="uint8")
+def openvino_model(network, names):
+    """A network for OpenVINO.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Takes pixels in 0..255 of shape (n, height, width, 3).
+    names : list of str
+        Of its outputs, in the order that the result has them.
+
+    Returns
+    -------
+    openvino.Model
+        Takes pixels as uint8.
+    """
+    import openvino
+
+    core = openvino.Core()
+    # The file goes before the network does.
+    core.set_property({"ENABLE_MMAP": False})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.xml"
+        export_network(network, path, "openvino")
+        read = core.read_model(path)
+    if len(read.outputs) > len(names):
+        # It takes whatever is not used for outputs too.
+        read = openvino.Model([read.output(name) for name in names], read.get_parameters())
+    return read
+
+
+def export_network(network, path, form, n_images=None):
+    """Write a network for another runtime, with an input ``image`` of pixels as uint8.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Takes pixels in 0..255 of shape (n, height, width, 3).
+    path : str or Path
+        Of the file, or of the folder of a SavedModel.
+    form : {"onnx", "openvino", "tf_saved_model"}
+        Outputs of a dict have its names in all of them.
+    n_images : int, default=None
+        How many it takes at a time; None is any number.
+    """
+    shape = network.input_shape[1:]
+    pixels = keras.Input(shape, name="image", dtype="uint8")
     # Layers that augment images do so in what Keras exports, unless they are told otherwise.
     fixed = keras.Model(pixels, network(keras.ops.cast(pixels, "float32"), training=False))
     # Keras exports what was called before.
-    fixed(np.zeros((1, *network.input_shape[1:]), np.uint8))
+    fixed(np.zeros((1, *shape), np.uint8))
+    signature = [keras.InputSpec(shape=(n_images, *shape), dtype="uint8", name="image")]
     with warnings.catch_warnings():
         # Of Keras and the converters, about their own code.
         warnings.simplefilter("ignore")
-        fixed.export(path, format=form, verbose=False)
+        if form == "onnx" and keras.backend.backend() == "tensorflow":
+            _export_onnx(fixed, path, n_images)
+        else:
+            fixed.export(str(path), format=form, verbose=False, input_signature=signature)
+
+
+def _export_onnx(network, path, n_images):
+    """What Keras does, but for constants, such as means of channels: it makes inputs of them."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    from tf2onnx import convert
+
+    signature = [tf.TensorSpec((n_images, *network.input_shape[1:]), tf.uint8, name="image")]
+    function = tf.function(network).get_concrete_function(*signature)
+    frozen = convert_variables_to_constants_v2(function)
+
+    def run(image):
+        return tf.nest.pack_sequence_as(network.output, frozen(image))
+
+    convert.from_function(tf.function(run, signature), signature, output_path=str(path))
 
 
 @in_turn

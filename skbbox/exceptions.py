@@ -25,7 +25,7 @@ class SkbboxError(ValueError):
     escaped.
     """
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().__str__())
 
 
@@ -38,7 +38,7 @@ class BoxError(SkbboxError):
 
 
 class EngineError(SkbboxError):
-    """An engine is not installed, or cannot run a network."""
+    """An engine or converter is not installed, or cannot take a network."""
 
 
 class FeatureStoreError(SkbboxError):

@@ -636,14 +636,12 @@ default="giou_l1"
         name and renamed when it is whole. Of parameters that are code (a backbone or loss
         function, callbacks), the name is kept, and :meth:`load` asks for them.
         """
+        from .files import refuse_to_replace
         from .persistence import write_archive
 
         check_is_fitted(self)
         path = Path(path)
-        if path.exists() and not overwrite:
-            raise FileExistsError(
-                f"{path} exists; give another path, or overwrite=True to replace what is there."
-            )
+        refuse_to_replace([path], overwrite)
         fitted = {name: getattr(self, name) for name in SAVED}
         write_archive(path, {"parameters": self.get_params(deep=False), "fitted": fitted})
 
@@ -686,6 +684,63 @@ default="giou_l1"
             return localizer
 
         return read_archive(Path(path), ("parameters", "fitted"), build, custom_objects)
+
+    def export(self, path, *, format=None, overwrite=False):
+        """Write the network for another runtime, which needs neither skbbox nor Keras.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the file, or of the folder of a SavedModel.
+        format : {"onnx", "tflite", "openvino", "saved_model"}, default=None
+            None takes it from the ending of `path`: ``.onnx``, ``.tflite``, or ``.xml`` for
+            OpenVINO.
+        overwrite : bool, default=False
+            Whether what exists is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the format is not known, or a class name holds a line break.
+        FileExistsError
+            If the file exists, or a folder that is no SavedModel.
+        EngineError
+            If a package is missing (``skbbox[onnx]``, ``skbbox[openvino]``), or the network
+            cannot be written in this format.
+        ModelFileError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in
+        0..255, upright, of `image_size`. Preprocessing is inside, but not the stretching to
+        `image_size`, as the runtimes have no equal to Pillow's bilinear resize, which averages
+        over all pixels that it leaves out; :func:`skbbox.images.load_image` does it as
+        ``predict`` does. n is 1 in TFLite, and any number in the others.
+
+        Outputs are float32: ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max``
+        within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
+        ``classes_``; ``confidence`` of shape (n,), as in :meth:`predict`. What ``predict`` and
+        ``predict_proba`` do not have is absent. All is as they give it, but for the rounding of
+        float32.
+
+        Class names are in the file, one in a line: in ONNX as the entry ``labels`` of the
+        metadata, in OpenVINO as ``labels`` of ``rt_info``, in TFLite as ``labels.txt`` of a zip
+        archive behind the network, and in a SavedModel as ``assets.extra/labels.txt``.
+
+        OpenVINO has two files: ``.xml``, and ``.bin`` beside it. What is written gets its name
+        when it is whole.
+
+        See Also
+        --------
+        save : For a file that :meth:`load` makes an estimator of.
+        """
+        from .export import export_model
+
+        check_is_fitted(self)
+        export_model(self.model_, self.classes_, path, format, overwrite)
 
     def _check_parameters(self):
         from .engines import get_engine

@@ -126,7 +126,8 @@ def _measured(
 
 def _scorer(measure: Callable[..., float]) -> Callable[..., float]:
     function = functools.partial(_measured, measure)
-    function.__name__ = measure.__name__
+    # For the text that scikit-learn shows of a scorer.
+    vars(function)["__name__"] = measure.__name__
     return make_scorer(function)
 
 

@@ -1,5 +1,6 @@
 """Fixtures that several test modules use."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -73,3 +74,18 @@ def frozen_backbone():
     from skbbox.network import small_convnet
 
     return small_convnet((32, 32, 3))
+
+
+@pytest.fixture
+def no_conversion(monkeypatch):
+    """Whatever writes a network for another runtime stops half-way."""
+    import keras
+
+    def stops(*values, output_path=None, **options):
+        path = Path(output_path or values[1])
+        (path / "half" if path.is_dir() else path).write_text("half")
+        raise NotImplementedError("no such layer")
+
+    monkeypatch.setattr(keras.Model, "export", stops)
+    if importlib.util.find_spec("tf2onnx"):
+        monkeypatch.setattr("tf2onnx.convert.from_function", stops)

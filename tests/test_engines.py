@@ -188,6 +188,17 @@ def test_an_engine_gives_the_features_that_keras_gives(engine):
 
 
 @CONVERTING
+def test_constants_of_a_network_are_in_what_an_engine_runs(engine):
+    image = keras.Input((8, 8, 3))
+    # Tensors, as those of Keras's own preprocessing are, and not arrays.
+    x = image - keras.ops.convert_to_tensor(np.array([100, 120, 140], np.float32))
+    x = layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])(x)
+    model, images = keras.Model(image, layers.Conv2D(4, 3)(x)), pixels(2, 8)
+    (received,) = prepared(model, "constants", installed(engine))(images.astype(np.uint8), 2)
+    assert np.allclose(received, model.predict_on_batch(images), rtol=1e-4, atol=1e-3)
+
+
+@CONVERTING
 def test_an_engine_does_not_augment_images(engine):
     image = keras.Input((8, 8, 3))
     x = layers.RandomFlip("horizontal", seed=0)(image)
@@ -278,26 +289,16 @@ def test_an_unknown_engine_is_refused_by_predict_too(shapes, fitted):
 
 
 @CONVERTING
-def test_a_network_that_an_engine_cannot_run_is_named(engine, monkeypatch):
+def test_a_network_that_an_engine_cannot_run_is_named(engine, no_conversion):
     installed(engine)
-
-    def fails(self, *args, **options):
-        raise NotImplementedError("no such layer")
-
-    monkeypatch.setattr(keras.Model, "export", fails)
     model = extractor("mobilenet", 32)
     with pytest.raises(EngineError, match=f"{engine} cannot run this network: no such layer"):
         prepared(model, "refused", engine)
 
 
-def test_auto_says_when_keras_runs_what_an_engine_cannot(monkeypatch):
+def test_auto_says_when_keras_runs_what_an_engine_cannot(no_conversion):
     if get_engine("auto") == "keras":
         pytest.skip("no other engine is installed")
-
-    def fails(self, *args, **options):
-        raise NotImplementedError("no such layer")
-
-    monkeypatch.setattr(keras.Model, "export", fails)
     model, images = settled(extractor("mobilenet", 32)), pixels(2, 32)
     with pytest.warns(SkbboxWarning, match="no such layer. Keras runs it"):
         run = prepared(model, "not for auto", "auto")

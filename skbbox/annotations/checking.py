@@ -176,7 +176,7 @@ def check_annotations(
     return Problems(_columns(rows, ["row", "image", "problem", "detail", "severity"]))
 
 
-def _columns(rows, names):
+def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> dict[str, pd.Series]:
     return {name: as_column([row[i] for row in rows]) for i, name in enumerate(names)}
 
 

@@ -173,7 +173,7 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame({name: as_column(column) for name, column in columns.items()})
 
 
-def as_column(values):
+def as_column(values: Any) -> pd.Series:
     """Series of values; of objects where pandas' own text, which is UTF-8, cannot hold them."""
     try:
         return pd.Series(values)

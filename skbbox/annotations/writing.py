@@ -10,7 +10,7 @@ import numpy as np
 
 from ..boxes import as_boxes, check_boxes
 from ..exceptions import AnnotationError
-from ..files import written_whole
+from ..files import refuse_to_replace, written_whole
 from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
@@ -115,12 +115,7 @@ def write_annotations(
                 "folder is read. Rename the image."
             )
     files = {path / name if in_folder else path: text for name, text in texts.items()}
-    existing = [str(file) for file in files if file.exists()]
-    if existing and not overwrite:
-        raise FileExistsError(
-            f"{existing[0]} exists{f' and {len(existing) - 1} more' if existing[1:] else ''}; "
-            "give another path, or overwrite=True to replace what is there."
-        )
+    refuse_to_replace(files, overwrite)
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(file) as unfinished:

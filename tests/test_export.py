@@ -1,0 +1,384 @@
+"""Networks written for other runtimes, each read back by its own."""
+
+import copy
+import random
+import shutil
+import sys
+import warnings
+import zipfile
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_localizer
+from sklearn.exceptions import NotFittedError
+
+from skbbox import SingleBoxLocalizer, iou, one_box_per_image
+from skbbox.boxes import COORDINATES
+from skbbox.datasets import load_annotated_folder
+from skbbox.exceptions import EngineError, ModelFileError
+from skbbox.images import load_image
+
+pytestmark = pytest.mark.usefixtures("tensorflow_only")
+
+#: Of each format, the name that a file or folder of it has here.
+NAMES = {
+    "onnx": "model.onnx",
+    "tflite": "model.tflite",
+    "openvino": "model.xml",
+    "saved_model": "model",
+}
+FORMATS = pytest.mark.parametrize("form", NAMES)
+
+#: What rounding of float32 may change, and that of features which predict keeps in half precision.
+ROUNDING, HALF_PRECISION = 1e-5, 2e-3
+
+
+# ---------------------------------------------------------------- the runtimes
+
+
+def run_onnx(path, images):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"image": images}), strict=True))
+
+
+def run_tflite(path, images):
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(path)).get_signature_runner()
+    outputs = [runner(image=image[None]) for image in images]
+    return {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
+
+
+def run_openvino(path, images):
+    import openvino
+
+    hint = {"INFERENCE_PRECISION_HINT": "f32"}
+    outputs = openvino.Core().compile_model(path, "CPU", hint)({"image": images})
+    return {output.any_name: values for output, values in outputs.items()}
+
+
+def run_saved_model(path, images):
+    import tensorflow as tf
+
+    # The signature goes with what was loaded.
+    loaded = tf.saved_model.load(str(path))
+    outputs = loaded.signatures["serving_default"](image=images)
+    return {name: values.numpy() for name, values in outputs.items()}
+
+
+RUN = {
+    "onnx": run_onnx,
+    "tflite": run_tflite,
+    "openvino": run_openvino,
+    "saved_model": run_saved_model,
+}
+
+
+# ---------------------------------------------------------------- what they compute
+
+
+#: Of the four classes of the drawn pictures, in order; hard for XML, text files and ASCII.
+CLASSES = ['<a> & "b"', "chat noir", "été", "猫"]
+
+
+@pytest.fixture(scope="module")
+def localizers(shapes, frozen_backbone):
+    X, y = shapes
+    boxes = y.drop(columns="class_name")
+    codes, _ = pd.factorize(y["class_name"], sort=True)
+    y = y.assign(class_name=np.array(CLASSES)[codes])
+    return {
+        "spatial": small_localizer().fit(X, y),
+        "pooled": small_localizer(box_head="pooled").fit(X, y),
+        "boxes alone": small_localizer(box_head="pooled").fit(X, boxes),
+        "boxes alone, spatial": small_localizer().fit(X, boxes),
+        "frozen": small_localizer(backbone=frozen_backbone, weights="imagenet").fit(X, y),
+    }
+
+
+@pytest.fixture(scope="module")
+def exported(localizers, tmp_path_factory):
+    """The spatial one in all formats: a function from format to path; not to be changed."""
+    folder, paths = tmp_path_factory.mktemp("exported"), {}
+
+    def path_of(form):
+        if form not in paths:
+            # Where there is an ending, that is all that says the format.
+            told = {"format": form} if form == "saved_model" else {}
+            localizers["spatial"].export(folder / NAMES[form], **told)
+            paths[form] = folder / NAMES[form]
+        return paths[form]
+
+    return path_of
+
+
+def assert_equal(outputs, localizer, X, tolerance):
+    """Outputs of a runtime, and what the estimator says of the same images."""
+    predicted = localizer.predict(X)
+    expected = {"box": predicted[list(COORDINATES)].to_numpy()}
+    if localizer.classes_ is not None:
+        expected["probabilities"] = localizer.predict_proba(X)
+    if "confidence" in predicted:
+        expected["confidence"] = predicted["confidence"].to_numpy()
+    assert outputs.keys() == expected.keys()
+    for name, values in expected.items():
+        assert outputs[name].dtype == np.float32
+        assert outputs[name].shape == values.shape
+        np.testing.assert_allclose(outputs[name], values, rtol=0, atol=tolerance, err_msg=name)
+
+
+@FORMATS
+def test_a_runtime_gives_what_predict_gives_by_the_spatial_head(shapes, localizers, exported, form):
+    outputs = RUN[form](exported(form), shapes[0][:5])
+    assert_equal(outputs, localizers["spatial"], shapes[0][:5], ROUNDING)
+
+
+@FORMATS
+@pytest.mark.parametrize("name", ["pooled", "boxes alone", "frozen"])
+def test_a_runtime_gives_what_predict_gives(shapes, localizers, tmp_path, form, name):
+    localizers[name].export(tmp_path / NAMES[form], format=form)
+    outputs = RUN[form](tmp_path / NAMES[form], shapes[0][:5])
+    tolerance = HALF_PRECISION if name == "frozen" else ROUNDING
+    assert_equal(outputs, localizers[name], shapes[0][:5], tolerance)
+
+
+def test_boxes_alone_have_the_confidence_that_the_spatial_head_estimates(
+    shapes, localizers, tmp_path
+):
+    localizers["boxes alone, spatial"].export(tmp_path / "m.onnx")
+    outputs = run_onnx(tmp_path / "m.onnx", shapes[0][:5])
+    assert_equal(outputs, localizers["boxes alone, spatial"], shapes[0][:5], ROUNDING)
+
+
+def test_boxes_are_clipped_and_their_edges_put_in_order(shapes, localizers, tmp_path):
+    localizer = copy.deepcopy(localizers["pooled"])
+    layer = localizer.model_.get_layer("bbox_prediction")
+    kernel, bias = layer.get_weights()
+    # Whatever the image, x from 0.75 to 0.25 and y from -1 to 2.
+    layer.set_weights([np.zeros_like(kernel), np.array([0.75, 0.25, -1.0, 2.0], bias.dtype)])
+    localizer.export(tmp_path / "m.onnx")
+    outputs = run_onnx(tmp_path / "m.onnx", shapes[0][:2])
+    assert outputs["box"].tolist() == [[0.25, 0.75, 0.0, 1.0]] * 2
+
+
+@pytest.fixture(scope="module")
+def on_photographs(shared):
+    """A fitted estimator with a MobileNet, and paths that it has not seen."""
+    X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "fruit3"))
+    rows = np.random.default_rng(0).permutation(len(X))[:200]
+    X, y = X.iloc[rows], y.iloc[rows]
+    localizer = SingleBoxLocalizer(image_size=(96, 128), epochs=4, random_state=0)
+    return localizer.fit(X[:150], y[:150]), X[150:]
+
+
+@pytest.mark.slow
+@FORMATS
+def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_path, form):
+    localizer, X = on_photographs
+    localizer.export(tmp_path / NAMES[form], format=form)
+    images = np.stack([load_image(image, (96, 128)) for image in X])
+    outputs = RUN[form](tmp_path / NAMES[form], images)
+    assert_equal(outputs, localizer, X, HALF_PRECISION)
+    predicted = localizer.predict(X)
+    assert iou(outputs["box"], predicted[list(COORDINATES)].to_numpy()).min() > 0.98
+    classes = localizer.classes_[outputs["probabilities"].argmax(axis=1)]
+    assert (classes == predicted["class_name"]).all()
+
+
+# ---------------------------------------------------------------- what is in the files
+
+
+def labels_of(path, form):
+    """Class names as a stranger reads them."""
+    if form == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        text = session.get_modelmeta().custom_metadata_map["labels"]
+    elif form == "openvino":
+        import openvino
+
+        text = openvino.Core().read_model(path).get_rt_info("labels").astype(str)
+    elif form == "tflite":
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read("labels.txt").decode()
+    else:
+        text = (path / "assets.extra" / "labels.txt").read_text(encoding="utf-8")
+    return text.splitlines()
+
+
+@FORMATS
+def test_class_names_are_in_the_file(exported, form):
+    assert labels_of(exported(form), form) == CLASSES
+
+
+def test_class_name_with_a_line_break_is_refused(localizers, tmp_path):
+    localizer = copy.copy(localizers["pooled"])
+    localizer.classes_ = np.array(["a", "b\nc", "d", "e"])
+    with pytest.raises(ValueError, match=r"one in a line.*Received: 'b\\nc'"):
+        localizer.export(tmp_path / "m.onnx")
+
+
+def test_boxes_alone_have_no_class_names(localizers, tmp_path):
+    localizers["boxes alone"].export(tmp_path / "m.tflite")
+    assert not zipfile.is_zipfile(tmp_path / "m.tflite")
+
+
+def test_onnx_says_that_it_takes_any_number_of_images(exported):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported("onnx"), providers=["CPUExecutionProvider"])
+    (image,) = session.get_inputs()
+    assert (image.name, image.type, image.shape) == ("image", "tensor(uint8)", ["n", 32, 32, 3])
+    assert {output.name: output.shape for output in session.get_outputs()} == {
+        "box": ["n", 4],
+        "probabilities": ["n", 4],
+        "confidence": ["n"],
+    }
+
+
+def test_tflite_takes_one_image_of_known_shape(exported):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(exported("tflite")))
+    (image,) = interpreter.get_input_details()
+    assert image["dtype"] == np.uint8
+    # -1 would stand for a side that is known when it runs.
+    assert image["shape_signature"].tolist() == [1, 32, 32, 3]
+    assert interpreter.get_signature_list() == {
+        "serving_default": {"inputs": ["image"], "outputs": ["box", "confidence", "probabilities"]}
+    }
+
+
+# ---------------------------------------------------------------- where it is written
+
+
+@FORMATS
+def test_what_exists_is_replaced_only_when_told(shapes, localizers, exported, tmp_path, form):
+    path, folder = tmp_path / "models" / NAMES[form], tmp_path / "models"
+    shutil.copytree(exported(form).parent, folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(FileExistsError, match=r"model.*exists.*overwrite=True"):
+        localizers["boxes alone"].export(path, format=form)
+    assert all(file.read_bytes() == content for file, content in before.items())
+    names = sorted(part.name for part in folder.iterdir())
+    localizers["boxes alone"].export(path, format=form, overwrite=True)
+    assert list(RUN[form](path, shapes[0][:1])) == ["box"]
+    assert sorted(part.name for part in folder.iterdir()) == names
+    # Of a folder no part is left of what was there.
+    assert not (path / "assets.extra").exists()
+
+
+def test_weights_of_another_openvino_model_are_not_replaced(fitted, tmp_path):
+    (tmp_path / "m.bin").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"m\.bin exists"):
+        fitted.export(tmp_path / "m.xml")
+
+
+def test_folder_of_other_things_is_never_replaced(fitted, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match="holds no SavedModel"):
+        fitted.export(tmp_path, format="saved_model", overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_layer_that_onnx_does_not_know_is_found_before_the_file_is_there(
+    shapes, frozen_backbone, tmp_path
+):
+    # TensorFlow's complement of the error function has no equal among ONNX's operations.
+    gelu = keras.Sequential([frozen_backbone, keras.layers.Activation("gelu")])
+    localizer = small_localizer(backbone=gelu, weights="imagenet", box_head="pooled", epochs=1)
+    localizer.fit(*shapes)
+    with pytest.raises(EngineError, match="No Op registered for Erfc"):
+        localizer.export(tmp_path / "m.onnx")
+    assert not any(tmp_path.iterdir())
+
+
+@FORMATS
+def test_failure_leaves_what_was_there(fitted, tmp_path, form, no_conversion):
+    path = tmp_path / NAMES[form]
+    if form == "saved_model":
+        path.mkdir()
+        (path / "saved_model.pb").write_text("precious")
+    else:
+        path.write_text("precious")
+    with pytest.raises(EngineError, match=rf"cannot be written as format='{form}': no such layer"):
+        fitted.export(path, format=form, overwrite=True)
+    assert list(tmp_path.iterdir()) == [path]
+    file = path / "saved_model.pb" if form == "saved_model" else path
+    assert file.read_text() == "precious"
+
+
+def test_folder_that_is_not_there_is_named(fitted, tmp_path):
+    with pytest.raises(ModelFileError, match=r"nowhere.m\.onnx cannot be written"):
+        fitted.export(tmp_path / "nowhere" / "m.onnx")
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "message"),
+    [
+        ("model", None, r"so format must be one of \['onnx', 'tflite', 'openvino', 'saved_model'"),
+        ("model.pt", None, r"Received: path='model\.pt', format=None"),
+        ("model.onnx", "coreml", r"format must be one of .* Received: 'coreml'"),
+        ("model", "openvino", r"path must end in '\.xml' .* Received: 'model'"),
+    ],
+)
+def test_format_that_cannot_be_is_named(fitted, path, form, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.export(path, format=form)
+
+
+def test_estimator_that_is_not_fitted_is_not_exported(tmp_path):
+    with pytest.raises(NotFittedError):
+        small_localizer().export(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "install"),
+    [
+        ("onnx", "m.onnx", r"skbbox\[onnx\]"),
+        ("tf2onnx", "m.onnx", r"skbbox\[onnx\]"),
+        ("openvino", "m.xml", r"skbbox\[openvino\]"),
+    ],
+)
+def test_missing_package_is_named_with_the_way_to_have_it(
+    fitted, tmp_path, monkeypatch, package, name, install
+):
+    # Python finds no package whose name stands for None.
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EngineError, match=rf"needs {package}: pip install '{install}'"):
+        fitted.export(tmp_path / name)
+    assert not any(tmp_path.iterdir())
+
+
+def test_backend_that_cannot_write_a_format_is_named_with_the_way_out(
+    fitted, tmp_path, monkeypatch, no_conversion
+):
+    monkeypatch.setattr("keras.backend.backend", lambda: "torch")
+    with pytest.raises(EngineError, match=r"Keras runs on torch.*KERAS_BACKEND=tensorflow, load"):
+        fitted.export(tmp_path / "m.onnx")
+
+
+# ---------------------------------------------------------------- what is left alone
+
+
+def test_export_leaves_the_estimator_and_the_process_alone(fitted, shapes, tmp_path, capfd):
+    expected = fitted.predict(shapes[0])
+    before = random.getstate(), np.random.get_state()[1].tolist(), vars(fitted).copy()
+    capfd.readouterr()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for form, name in NAMES.items():
+            fitted.export(tmp_path / name, format=form)
+    assert capfd.readouterr().out == ""
+    assert caught == []
+    assert before == (random.getstate(), np.random.get_state()[1].tolist(), vars(fitted))
+    assert fitted.predict(shapes[0]).equals(expected)
