@@ -1,9 +1,12 @@
 """SingleBoxLocalizer: validate, encode, build, train, predict."""
 
+from __future__ import annotations
+
 import functools
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -26,6 +29,22 @@ from .inputs import (
 )
 from .metrics import IoUScore, predicted_rows
 from .model_selection import train_validation_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import keras
+    from numpy.typing import ArrayLike, NDArray
+
+    from .typing import (
+        Augment,
+        BoxLoss,
+        FloatArray,
+        ImagesLike,
+        PathLikeStr,
+        RandomStateLike,
+        TargetsLike,
+    )
 
 # What is made with Keras is imported where it is used, as Keras alone takes seconds; an
 # estimator that is not fitted yet gets along without it.
@@ -261,43 +280,51 @@ default="giou_l1"
     >>> mean_iou, iou_50 = localizer.score(X, y)
     """
 
+    classes_: NDArray[Any] | None
+    model_: keras.Model
+    history_: dict[str, list[float]]
+    n_iter_: int
+    callbacks_: list[keras.callbacks.Callback]
+    bad_images_: dict[int, str]
+    n_features_in_: int
+
     def __init__(
         self,
-        backbone="mobilenet",
+        backbone: str | keras.Model | Callable[..., keras.Model] = "mobilenet",
         *,
-        classifier=None,
-        classifier_classes=None,
-        alpha=0.75,
-        weights="imagenet",
-        preprocessing="auto",
-        image_size=224,
-        box_head="spatial",
-        class_loss_weight=1.0,
-        box_loss_weight=1.0,
-        box_loss="giou_l1",
-        dropout=0.2,
-        l2=0.001,
-        optimizer="adam",
-        learning_rate=None,
-        learning_rate_schedule="cosine",
-        epochs="auto",
-        batch_size=64,
-        fine_tune_epochs=0,
-        fine_tune_learning_rate=1e-5,
-        augment="standard",
-        validation_fraction=None,
-        early_stopping="auto",
-        patience=5,
-        class_weight=None,
-        callbacks=None,
-        memory=None,
-        engine="auto",
-        checkpoint=None,
-        on_bad_image="raise",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        classifier: keras.Model | PathLikeStr | None = None,
+        classifier_classes: Sequence[Any] | None = None,
+        alpha: float = 0.75,
+        weights: PathLikeStr | None = "imagenet",
+        preprocessing: str | Callable[[Any], Any] | None = "auto",
+        image_size: int | tuple[int, int] = 224,
+        box_head: Literal["spatial", "dense", "pooled"] = "spatial",
+        class_loss_weight: float = 1.0,
+        box_loss_weight: float = 1.0,
+        box_loss: str | BoxLoss = "giou_l1",
+        dropout: float = 0.2,
+        l2: float = 0.001,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        learning_rate: float | None = None,
+        learning_rate_schedule: Literal["cosine", "constant"] = "cosine",
+        epochs: int | Literal["auto"] = "auto",
+        batch_size: int = 64,
+        fine_tune_epochs: int = 0,
+        fine_tune_learning_rate: float = 1e-5,
+        augment: Literal["standard", "flip"] | Augment | None = "standard",
+        validation_fraction: float | None = None,
+        early_stopping: bool | Literal["auto"] = "auto",
+        patience: int = 5,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        callbacks: Sequence[Any] | None = None,
+        memory: Any = None,
+        engine: Literal["auto", "keras", "onnxruntime", "openvino"] = "auto",
+        checkpoint: PathLikeStr | None = None,
+        on_bad_image: Literal["raise", "warn", "skip"] = "raise",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.backbone = backbone
         self.classifier = classifier
         self.classifier_classes = classifier_classes
@@ -333,7 +360,7 @@ default="giou_l1"
         self.random_state = random_state
 
     @classmethod
-    def from_classifier(cls, model_or_path, **params):
+    def from_classifier(cls, model_or_path: keras.Model | PathLikeStr, **params: Any) -> Self:
         """An estimator that starts from a trained Keras classifier.
 
         Its feature extractor becomes the backbone, and the weights of its last layer
@@ -357,7 +384,7 @@ default="giou_l1"
         """
         return cls(classifier=model_or_path, **params)
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn boxes and classes.
 
         Parameters
@@ -483,7 +510,7 @@ default="giou_l1"
             checkpoint.remove()
         return self
 
-    def predict(self, X):
+    def predict(self, X: ImagesLike) -> pd.DataFrame:
         """Box and class of each image.
 
         Parameters
@@ -513,13 +540,13 @@ default="giou_l1"
         check_is_fitted(self)
         images = check_images(X)
         outputs, bad = self._outputs(images)
-        probabilities, estimate = outputs.get("class_prediction"), outputs.get(IOU_ESTIMATE)
-        boxes = outputs["bbox_prediction"]
+        boxes, estimate = outputs["bbox_prediction"], outputs.get(IOU_ESTIMATE)
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
         predicted = pd.DataFrame(
             np.sort(boxes, axis=2).reshape(-1, 4), columns=COORDINATES, index=images.index
         )
-        if probabilities is not None:
+        if self.classes_ is not None:
+            probabilities = outputs["class_prediction"]
             class_names = self.classes_[probabilities.argmax(axis=1)]
             if bad:
                 class_names = class_names.astype(object)
@@ -532,7 +559,7 @@ default="giou_l1"
             predicted["error"] = [bad.get(row) for row in range(len(images))]
         return predicted
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ImagesLike) -> FloatArray:
         """Probability of each class.
 
         Parameters
@@ -561,7 +588,9 @@ default="giou_l1"
         probabilities = outputs["class_prediction"].astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None
+    ) -> IoUScore:
         """Mean IoU, with the share at IoU >= 0.5 beside it.
 
         Parameters
@@ -590,7 +619,7 @@ default="giou_l1"
         self._warn_of_unseen_classes(targets)
         return IoUScore.of(*predicted_rows(targets.boxes, self.predict(X), weights))
 
-    def embed(self, X):
+    def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Features of each image: the backbone's feature map averaged over its positions.
 
         Parameters
@@ -611,7 +640,7 @@ default="giou_l1"
         (embedded,) = outputs.values()
         return embedded
 
-    def save(self, path, *, overwrite=False):
+    def save(self, path: PathLikeStr, *, overwrite: bool = False) -> None:
         """Write the fitted estimator into one file, which holds no code.
 
         Parameters
@@ -646,7 +675,7 @@ default="giou_l1"
         write_archive(path, {"parameters": self.get_params(deep=False), "fitted": fitted})
 
     @classmethod
-    def load(cls, path, *, custom_objects=None):
+    def load(cls, path: PathLikeStr, *, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """The fitted estimator of a file that :meth:`save` wrote.
 
         Parameters
@@ -685,7 +714,13 @@ default="giou_l1"
 
         return read_archive(Path(path), ("parameters", "fitted"), build, custom_objects)
 
-    def export(self, path, *, format=None, overwrite=False):
+    def export(
+        self,
+        path: PathLikeStr,
+        *,
+        format: Literal["onnx", "tflite", "openvino", "saved_model"] | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """Write the network for another runtime, which needs neither skbbox nor Keras.
 
         Parameters

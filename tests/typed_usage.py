@@ -54,7 +54,14 @@ def annotations() -> tuple[ImagesLike, TargetsLike]:
 def estimator() -> float:
     X, y = make_shapes(32, image_size=(48, 64), random_state=0)
     assert_type(X, npt.NDArray[np.uint8])
-    iou_50: float = SingleBoxLocalizer(random_state=0).fit(X, y).score(X, y).iou_50
+    localizer = SingleBoxLocalizer(random_state=0, on_bad_image="warn").fit(X, y)
+    assert_type(localizer, SingleBoxLocalizer)
+    assert_type(localizer.predict(X), pd.DataFrame)
+    assert_type(localizer.predict_proba(X), npt.NDArray[np.float64])
+    localizer.save("model.skbbox", overwrite=True)
+    assert_type(SingleBoxLocalizer.load("model.skbbox"), SingleBoxLocalizer)
+    iou_50: float = localizer.score(X, y).iou_50
+    assert_type(iou_50, float)
     baseline = DummyLocalizer(strategy="mean").fit(X, y)
     assert_type(baseline, DummyLocalizer)
     assert_type(baseline.predict(X), pd.DataFrame)
@@ -105,4 +112,6 @@ read_annotations("boxes.csv", corner="voc")  # type: ignore[call-arg]
 make_shapes(n_samples="many")  # type: ignore[arg-type]
 mean_iou(0.5, 0.5)  # type: ignore[arg-type]
 IoUScore(0.5)  # type: ignore[call-arg]
+SingleBoxLocalizer(on_bad_image="drop")  # type: ignore[arg-type]
+SingleBoxLocalizer(epoch=3)  # type: ignore[call-arg]
 DummyLocalizer(strategy="middle")  # type: ignore[arg-type]
