@@ -1279,18 +1279,22 @@ def test_text_in_latin_1_is_named_and_xml_may_say_so(write, tmp_path):
         read_annotations(write("a.json", '["crème"]', "latin-1"))
 
 
-def test_file_of_another_tool_is_refused_by_name(write):
-    (name, _, text), _ = FILES["Sloth"]
-    for format in FORMATS:
-        if format != "sloth":
-            with pytest.raises(AnnotationError, match=name):
-                read_annotations(write(name, text), format=format, sizes=SIZES)
-
-
+@pytest.mark.parametrize(
+    "file",
+    [
+        FILES["Sloth"][0],
+        FILES["TF Object Detection"][0],
+        ("page.xml", None, "<html/>"),
+        ("notes.md", None, "Notes of the day\n"),
+    ],
+    ids=["JSON", "CSV", "XML", "text"],
+)
 @pytest.mark.parametrize("format", FORMATS)
-def test_text_of_no_tool_is_refused_by_every_format(write, format):
-    with pytest.raises(AnnotationError, match=r"notes.md"):
-        read_annotations(write("notes.md", "Notes of the day\n"), format=format, sizes=SIZES)
+def test_file_of_another_tool_or_of_none_is_refused_by_name(write, format, file):
+    name, own, text = file
+    if format != own:
+        with pytest.raises(AnnotationError, match=name):
+            read_annotations(write(name, text), format=format, sizes=SIZES)
 
 
 def test_identifiers_of_coco_may_be_text(write, tmp_path):

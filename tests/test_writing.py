@@ -285,6 +285,13 @@ def test_images_of_one_name_are_told_apart_or_refused(tmp_path):
             write_annotations(boxes, tmp_path / format, format, images_dir=".", sizes=sizes)
 
 
+def test_class_that_yolo_has_no_line_for_is_named(tmp_path):
+    with pytest.raises(
+        AnnotationError, match=r"without space around it\. Received the class 'cat '"
+    ):
+        written_and_read(BOXES.assign(class_name="cat "), tmp_path, "yolo")
+
+
 def test_yolo_tells_images_of_one_name_apart_by_their_folders(tmp_path):
     boxes = BOXES[:2].assign(image=["one/a.jpg", "two/a.jpg"])
     for image in boxes["image"]:
