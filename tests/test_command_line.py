@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from conftest import small_localizer
 from PIL import Image
 
 from skbbox import SingleBoxLocalizer, read_annotations
@@ -126,6 +128,27 @@ def test_model_is_trained_scored_saved_and_predicts(photos, capsys):
     assert rest["class_name"].isna().to_numpy().nonzero()[0].tolist() == [3]
 
 
+def test_boxes_of_a_model_without_classes_are_written_as_objects(photos, shapes):
+    X, y = shapes
+    small_localizer(epochs=1).fit(X, y.drop(columns="class_name")).save("model.skbbox")
+    assert main(["predict", "model.skbbox", "photos", "-o", "boxes.csv", "--quiet"]) == 0
+    assert read_annotations("boxes.csv")["class_name"].tolist() == ["object"] * 24
+
+
+def test_empty_boxes_are_written_as_images_without_an_object(photos, shapes, capsys):
+    localizer = small_localizer(box_head="pooled", epochs=1).fit(*shapes)
+    # All edges at 1, whatever the image.
+    head = localizer.model_.get_layer("bbox_prediction")
+    head.set_weights([np.zeros_like(head.get_weights()[0]), np.full(4, 100.0)])
+    localizer.save("model.skbbox")
+    arguments = ["predict", "model.skbbox", "photos/00.png", "photos/01.png", "-o", "boxes.json"]
+    assert main([*arguments, "--to", "coco", "--quiet"]) == 0
+    assert "2 boxes are empty, the first of photos/00.png" in capsys.readouterr().err
+    boxes = read_annotations("boxes.json")
+    assert boxes["image"].tolist() == ["photos/00.png", "photos/01.png"]
+    assert boxes[["class_name", "x_min"]].isna().all(axis=None)
+
+
 # ---------------------------------------------------------------- the command itself
 
 
@@ -174,6 +197,7 @@ def test_unknown_argument_exits_with_2():
         (["train", "labels.csv", "-o", "m", "--set", "image_size"], "NAME=VALUE"),
         (["train", "labels.csv", "-o", "m", "--set", "size=9"], "Invalid parameter 'size'"),
         (["train", "labels.csv", "-o", "m", "--test", "1"], "--test is 0 or more and below 1"),
+        (["train", "labels.csv", "-o", "m", "--set", "random_state=x"], "is a whole number"),
         (["train", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["check", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["predict", "nowhere.skbbox", "photos", "-o", "b.csv"], "nowhere.skbbox does not exist"),
