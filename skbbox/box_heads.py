@@ -195,7 +195,8 @@ class ProfileConvolution(layers.Layer):
         return (*input_shape[-1][:-1], self.filters)
 
     def call(self, profiles):
-        length = profiles[-1].shape[1]
+        # PyTorch gives sizes as tensors while it is traced.
+        length = int(profiles[-1].shape[1])
         total, first = 0, 0
         for profile in profiles:
             last = first + profile.shape[-1]
@@ -204,8 +205,8 @@ class ProfileConvolution(layers.Layer):
         return total if self.bias is None else total + self.bias
 
     def _convolved(self, profile, kernel, length):
-        width, channels, filters = kernel.shape
-        old = profile.shape[1]
+        width, channels, filters = map(int, kernel.shape)
+        old = int(profile.shape[1])
         kernel = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (channels, width * filters))
         # What each position gives to each of its neighbours, and then where that goes.
         parts = ops.matmul(ops.reshape(profile, (-1, channels)), kernel)

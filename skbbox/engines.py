@@ -165,10 +165,7 @@ class _OpenVINO:
     def __init__(self, network):
         import openvino
 
-        # TensorFlow names the outputs of a function so.
-        n_outputs = len(network.outputs)
-        names = ["Identity:0", *(f"Identity_{number}:0" for number in range(1, n_outputs))]
-        converted = openvino_model(network, names)
+        converted = openvino_model(network)
         converted.reshape([1, *network.input_shape[1:]])
         self.compiled = openvino.Core().compile_model(
             converted,
@@ -220,20 +217,18 @@ class _OnnxRuntime:
         return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def openvino_model(network, names):
+def openvino_model(network):
     """A network for OpenVINO.
 
     Parameters
     ----------
     network : keras.Model
-        Takes pixels in 0..255 of shape (n, height, width, 3).
-    names : list of str
-        Of its outputs, in the order that the result has them.
+        From pixels in 0..255 of shape (n, height, width, 3) to one output or a list of them.
 
     Returns
     -------
     openvino.Model
-        Takes pixels as uint8.
+        From pixels as uint8 to the same outputs in the same order.
     """
     import openvino
 
@@ -244,8 +239,10 @@ def openvino_model(network, names):
         path = Path(folder) / "network.xml"
         export_network(network, path, "openvino")
         read = core.read_model(path)
-    if len(read.outputs) > len(names):
-        # It takes whatever is not used for outputs too.
+    n_outputs = len(network.outputs)
+    if len(read.outputs) > n_outputs:
+        # It takes whatever is not used for outputs too; TensorFlow names those of a function.
+        names = ["Identity:0", *(f"Identity_{number}:0" for number in range(1, n_outputs))]
         read = openvino.Model([read.output(name) for name in names], read.get_parameters())
     return read
 
@@ -260,7 +257,7 @@ def export_network(network, path, form, n_images=None):
     path : str or Path
         Of the file, or of the folder of a SavedModel.
     form : {"onnx", "openvino", "tf_saved_model"}
-        Outputs of a dict have its names in all of them.
+        Outputs are in order in the first two; those of a dict have its names in the third.
     n_images : int, default=None
         How many it takes at a time; None is any number.
     """
@@ -281,7 +278,7 @@ def export_network(network, path, form, n_images=None):
 
 
 def _export_onnx(network, path, n_images):
-    """What Keras does, but for constants, such as means of channels: it makes inputs of them."""
+    """What Keras does, but it makes inputs of constants, such as the means of channels."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
     from tf2onnx import convert
@@ -289,11 +286,8 @@ def _export_onnx(network, path, n_images):
     signature = [tf.TensorSpec((n_images, *network.input_shape[1:]), tf.uint8, name="image")]
     function = tf.function(network).get_concrete_function(*signature)
     frozen = convert_variables_to_constants_v2(function)
-
-    def run(image):
-        return tf.nest.pack_sequence_as(network.output, frozen(image))
-
-    convert.from_function(tf.function(run, signature), signature, output_path=str(path))
+    run = tf.function(lambda image: frozen(image), signature)
+    convert.from_function(run, signature, output_path=str(path))
 
 
 @in_turn

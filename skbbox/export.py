@@ -133,11 +133,23 @@ def _named(model):
     return keras.Model(pixels, outputs)
 
 
+def _in_order(network):
+    """The network with its outputs in a list, as not all backends keep names; and the names."""
+    return keras.Model(network.input, list(network.output.values())), list(network.output)
+
+
 def _write_onnx(network, path, labels):
     import onnx
 
+    network, names = _in_order(network)
     export_network(network, path, "onnx")
     written = onnx.load(path)
+    new_names = dict(zip((value.name for value in written.graph.output), names, strict=True))
+    for node in written.graph.node:
+        for tensors in (node.input, node.output):
+            tensors[:] = [new_names.get(name, name) for name in tensors]
+    for value in written.graph.output:
+        value.name = new_names[value.name]
     for value in (*written.graph.input, *written.graph.output):
         # The converter counts them, as if each had a number of its own.
         value.type.tensor_type.shape.dim[0].dim_param = "n"
@@ -151,7 +163,13 @@ def _write_onnx(network, path, labels):
 def _write_openvino(network, path, labels):
     import openvino
 
-    converted = openvino_model(network, list(network.output))
+    network, names = _in_order(network)
+    converted = openvino_model(network)
+    # PyTorch leaves all sides open.
+    converted.reshape([-1, *network.input_shape[1:]])
+    ports = (converted.input(), *converted.outputs)
+    for port, name in zip(ports, ("image", *names), strict=True):
+        port.get_tensor().set_names({name})
     if labels is not None:
         converted.set_rt_info(labels, "labels")
     openvino.save_model(converted, path, compress_to_fp16=False)

@@ -758,8 +758,7 @@ default="giou_l1"
         Outputs are float32: ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max``
         within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
         ``classes_``; ``confidence`` of shape (n,), as in :meth:`predict`. What ``predict`` and
-        ``predict_proba`` do not have is absent. All is as they give it, but for the rounding of
-        float32.
+        ``predict_proba`` do not have is absent. All is as they give it, but for rounding.
 
         Class names are in the file, one in a line: in ONNX as the entry ``labels`` of the
         metadata, in OpenVINO as ``labels`` of ``rt_info``, in TFLite as ``labels.txt`` of a zip

@@ -1,8 +1,12 @@
 """Networks written for other runtimes, each read back by its own."""
 
 import copy
+import importlib.util
+import os
+import pickle
 import random
 import shutil
+import subprocess
 import sys
 import warnings
 import zipfile
@@ -365,6 +369,46 @@ def test_backend_that_cannot_write_a_format_is_named_with_the_way_out(
     monkeypatch.setattr("keras.backend.backend", lambda: "torch")
     with pytest.raises(EngineError, match=r"Keras runs on torch.*KERAS_BACKEND=tensorflow, load"):
         fitted.export(tmp_path / "m.onnx")
+
+
+#: Says of each format what went wrong, or nothing, and keeps what predict gives.
+EXPORT = """
+import pickle, sys
+from skbbox.exceptions import EngineError
+with open(sys.argv[1], "rb") as file:
+    localizer, images, paths = pickle.load(file)
+said = {}
+for form, path in paths.items():
+    try:
+        localizer.export(path, format=form)
+    except EngineError as error:
+        said[form] = str(error)
+with open(sys.argv[1], "wb") as file:
+    pickle.dump((localizer.predict(images), said), file)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("name", ["spatial", "pooled"])
+def test_another_backend_writes_what_predict_gives_or_names_the_way_out(
+    shapes, localizers, tmp_path, backend, name
+):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    paths = {form: tmp_path / file for form, file in NAMES.items()}
+    given = tmp_path / "given.pkl"
+    given.write_bytes(pickle.dumps((localizers[name], shapes[0][:3], paths)))
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    subprocess.run([sys.executable, "-c", EXPORT, str(given)], env=environment, check=True)
+    predicted, said = pickle.loads(given.read_bytes())
+    for form, path in paths.items():
+        if form in said:
+            assert f"Keras runs on {backend}" in said[form]
+            assert not path.exists()
+        else:
+            box = RUN[form](path, shapes[0][:3])["box"]
+            np.testing.assert_allclose(box, predicted[list(COORDINATES)], atol=ROUNDING)
 
 
 # ---------------------------------------------------------------- what is left alone
