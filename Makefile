@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test lint mutants doctest docs notebooks clean
+.PHONY: demo test soak lint mutants doctest docs notebooks clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
@@ -26,6 +26,9 @@ lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+soak: $(INSTALLED)
+	$(RUN) benchmarks/soak.py
 
 mutants: $(VENV)/.installed-mutants
 	$(VENV)/bin/mutmut run

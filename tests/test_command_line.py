@@ -175,7 +175,11 @@ def test_interrupt_ends_it_with_its_code_and_one_line(tmp_path):
     os.mkfifo(tmp_path / "labels.csv")
     command = [sys.executable, "-c", "from skbbox.command_line import main; exit(main())"]
     process = subprocess.Popen(
-        [*command, "check", tmp_path / "labels.csv"], stderr=subprocess.PIPE, text=True
+        [*command, "check", tmp_path / "labels.csv"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # What is started in the background of a shell has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # Returns when the command has opened its end and waits for the first byte.
     with (tmp_path / "labels.csv").open("w"):

@@ -68,6 +68,7 @@ def check_outcome(path, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", FILES)
 def test_damaged_file_gives_a_table_or_an_error_that_names_it(tmp_path, kind):
     (name, format, text), _ = FILES[kind]
@@ -80,6 +81,7 @@ def test_damaged_file_gives_a_table_or_an_error_that_names_it(tmp_path, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_damaged_samples_of_the_tools_give_a_table_or_an_error_that_names_it(shared, tmp_path):
     folder = shared / "formats"
     samples = [path for path in sorted(folder.glob("*/sample-*")) if path.is_file()]

@@ -256,7 +256,7 @@ def test_what_exists_is_replaced_only_when_told(tmp_path, format):
         ({"x_max": [0.3, 1.0, np.nan]}, BoxError, "Row 2: a coordinate is missing"),
         ({"class_name": ["a", 3, "b"]}, AnnotationError, "Row 1: class_name is text. Received: 3"),
         ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name holds a char"),
-        ({"image": ["a.jpg", "b\n.jpg", "b.jpg"]}, AnnotationError, "Row 1: image holds a char"),
+        ({"image": ["a.jpg", "b\n.jpg", "b.jpg"]}, AnnotationError, "Row 1: the name of the image"),
     ],
 )
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)

@@ -138,7 +138,10 @@ def _images(
     for row, (path, class_name, box, confidence) in enumerate(rows):
         path = os.fspath(path)
         if path not in images:
-            name = image_files.name(path)
+            try:
+                name = image_files.name(path)
+            except AnnotationError as error:
+                raise AnnotationError(f"Row {row}: {error}") from None
             size = image_files.size_in_pixels(path, name) if needs_sizes else None
             images[path] = ImageWithBoxes(name, size, [])
         if empty[row]:
