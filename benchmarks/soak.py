@@ -10,6 +10,7 @@
 """
 
 import argparse
+import functools
 import os
 import signal
 import sys
@@ -91,10 +92,16 @@ class Disturbed(SingleBoxLocalizer):
         return super().fit(X, y, sample_weight)
 
 
+@functools.cache
+def backbone():
+    """One for all, as each has weights of its own."""
+    return small_convnet((32, 32, 3))
+
+
 def small(kind=SingleBoxLocalizer, **changes):
     """An estimator whose heads alone are trained, in a third of a second."""
     return kind(
-        small_convnet((32, 32, 3)),
+        backbone(),
         image_size=32,
         epochs=2,
         batch_size=16,
@@ -158,7 +165,10 @@ def on_dask(paths, y, memory, expected):
 
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            local_directory=f"{memory}-scratch",
         ) as cluster,
         distributed.Client(cluster) as client,
         joblib.parallel_config("dask"),
