@@ -158,8 +158,13 @@ def box_scorer(
     dict of str to float
         ``mean_iou``, ``iou_50`` and, if y has classes, ``localization_accuracy``.
     """
-    rows = predicted_rows(y, estimator.predict(X), sample_weight)
-    scores = {"mean_iou": _measured(mean_iou, *rows), "iou_50": _measured(iou_at, *rows)}
+    y, predicted, sample_weight = predicted_rows(y, estimator.predict(X), sample_weight)
+    scores = {
+        "mean_iou": mean_iou(y, predicted, sample_weight=sample_weight),
+        "iou_50": iou_at(y, predicted, sample_weight=sample_weight),
+    }
     if as_class_names(y) is not None:
-        scores["localization_accuracy"] = _measured(localization_accuracy, *rows)
+        scores["localization_accuracy"] = localization_accuracy(
+            y, predicted, sample_weight=sample_weight
+        )
     return scores
