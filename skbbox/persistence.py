@@ -1,5 +1,6 @@
 """An estimator as plain data: between processes, and in a file without code."""
 
+import functools
 import hashlib
 import io
 import json
@@ -168,6 +169,7 @@ def encoded(value, place, members):
     return {"object": getattr(value, "__qualname__", type(value).__qualname__)}
 
 
+@functools.cache
 def _versions():
     names = ("skbbox", "keras", "numpy", "scikit-learn")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
