@@ -10,6 +10,8 @@ _PUBLIC = {
     "annotations": "check_annotations clean_annotations one_box_per_image read_annotations "
     "write_annotations",
     "boxes": "TARGET_COLUMNS giou iou iou_at iou_matrix localization_accuracy mean_iou",
+    "displays": "BoxGridDisplay BoxStatisticsDisplay IoUDistributionDisplay IoUThresholdDisplay "
+    "SearchDisplay TrainingDisplay",
     "dummy": "DummyLocalizer",
     "generator": "BoundingBoxGenerator",
     "history": "combine_histories",

@@ -3,6 +3,7 @@
 from . import annotations as annotations
 from . import boxes as boxes
 from . import datasets as datasets
+from . import displays as displays
 from . import dummy as dummy
 from . import exceptions as exceptions
 from . import features as features
@@ -27,6 +28,12 @@ from .boxes import iou_at as iou_at
 from .boxes import iou_matrix as iou_matrix
 from .boxes import localization_accuracy as localization_accuracy
 from .boxes import mean_iou as mean_iou
+from .displays import BoxGridDisplay as BoxGridDisplay
+from .displays import BoxStatisticsDisplay as BoxStatisticsDisplay
+from .displays import IoUDistributionDisplay as IoUDistributionDisplay
+from .displays import IoUThresholdDisplay as IoUThresholdDisplay
+from .displays import SearchDisplay as SearchDisplay
+from .displays import TrainingDisplay as TrainingDisplay
 from .dummy import DummyLocalizer as DummyLocalizer
 from .generator import BoundingBoxGenerator as BoundingBoxGenerator
 from .history import combine_histories as combine_histories

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from .boxes import PIXELS_FROM, as_boxes, as_class_names, iou
+from .boxes import iou
+from .drawing import (
+    PREDICTED_COLOR,
+    PREDICTED_STYLE,
+    TRUE_COLOR,
+    boxes_and_labels,
+    confidence_of,
+    draw_box,
+    new_axes,
+    said,
+    show_image,
+)
 from .exceptions import BoxError, SkbboxError
 from .history import as_history, combine_histories
 from .images import load_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
-    from matplotlib.typing import ColorType, LineStyleType
+    from matplotlib.typing import ColorType
     from numpy.typing import NDArray
 
-    from .typing import BoxesLike, FloatArray, HistoryLike, ImageLike, Localizer
+    from .typing import BoxesLike, HistoryLike, ImageLike, Localizer
 
 __all__ = [
     "PREDICTED_COLOR",
@@ -34,10 +43,8 @@ __all__ = [
     "plot_prediction",
 ]
 
-# Sky blue and orange of M. Okabe and K. Ito, "Color universal design" (2008):
-# told apart with every kind of colour blindness, and both light enough for black text.
-TRUE_COLOR = "#56B4E9"
-PREDICTED_COLOR = "#E69F00"
+#: Up to so many, each has its dot.
+FEW_EPOCHS = 40
 
 
 def plot_image(
@@ -80,10 +87,10 @@ def plot_image(
     >>> print(ax.patches[0])
     Rectangle(xy=(24, 48), width=48, height=48, angle=0)
     """
-    labelled = _boxes_and_labels(boxes)
-    ax = _show(load_image(img), ax)
+    labelled = boxes_and_labels(boxes)
+    ax = show_image(load_image(img), ax)
     for box, label in labelled:
-        _draw_box(ax, box, label, color)
+        draw_box(ax, box, label, color)
     return ax
 
 
@@ -127,20 +134,20 @@ def plot_prediction(
     >>> plot_prediction(Left(), X[0], (0, 1, 0, 1)).get_title()
     'IoU 0.50'
     """
-    true_boxes = [] if true is None else _boxes_and_labels(true)
+    true_boxes = [] if true is None else boxes_and_labels(true)
     if len(true_boxes) > 1:
         raise BoxError(
             f"plot_prediction compares with one true box. Received {len(true_boxes)} boxes; "
             "choose one, for example y.iloc[[0]]."
         )
     predicted = estimator.predict([image])
-    predicted_boxes = _boxes_and_labels(predicted)
-    ax = _show(load_image(image), ax)
+    predicted_boxes = boxes_and_labels(predicted)
+    ax = show_image(load_image(image), ax)
     for box, name in true_boxes:
-        _draw_box(ax, box, _said("true", name), TRUE_COLOR)
+        draw_box(ax, box, said("true", name), TRUE_COLOR)
     for box, name in predicted_boxes:
-        label = _said("predicted", name, _confidence(predicted))
-        _draw_box(ax, box, label, PREDICTED_COLOR, linestyle=(0, (4, 2)), label_below=True)
+        label = said("predicted", name, confidence_of(predicted))
+        draw_box(ax, box, label, PREDICTED_COLOR, linestyle=PREDICTED_STYLE, label_below=True)
     if true_boxes and predicted_boxes:
         ax.set_title(f"IoU {iou(true_boxes[0][0], predicted_boxes[0][0]):.2f}")
     return ax
@@ -174,7 +181,7 @@ def plot_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     >>> [line.get_label() for line in ax.lines]
     ['training', 'validation']
     """
-    ax = _plot_curves(history, "loss", ax)
+    ax = plot_curve(history, "loss", ax)
     ax.set_ylabel("loss")
     return ax
 
@@ -185,7 +192,7 @@ def plot_bbox_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
     is ``bbox_prediction_loss``.
     """
-    ax = _plot_curves(history, "bbox_prediction_loss", ax)
+    ax = plot_curve(history, "bbox_prediction_loss", ax)
     ax.set_ylabel("box loss")
     return ax
 
@@ -196,8 +203,8 @@ def plot_accuracy(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
     is ``class_prediction_accuracy``, which a model of boxes alone does not have.
     """
-    ax = _plot_curves(history, "class_prediction_accuracy", ax)
-    _share_axis(ax, "accuracy")
+    ax = plot_curve(history, "class_prediction_accuracy", ax)
+    share_axis(ax, "accuracy")
     return ax
 
 
@@ -207,147 +214,13 @@ def plot_iou(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
     is ``bbox_prediction_mean_iou``.
     """
-    ax = _plot_curves(history, "bbox_prediction_mean_iou", ax)
-    _share_axis(ax, "mean IoU")
+    ax = plot_curve(history, "bbox_prediction_mean_iou", ax)
+    share_axis(ax, "mean IoU")
     return ax
 
 
-def _boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
-    """Pairs of (ndarray of shape (4,), label or None), without the boxes of NaN."""
-    coordinates, labels = _coordinates_and_labels(boxes)
-    pairs = []
-    for row, (box, label) in enumerate(zip(coordinates, labels, strict=True)):
-        if np.isnan(box).all():
-            continue
-        # Any other odd box is drawn as it is: seeing it is how its mistake is found.
-        if not np.isfinite(box).all() or (np.abs(box) >= PIXELS_FROM).any():
-            raise BoxError(
-                f"Box {row} cannot be drawn: boxes are four numbers normalised to 0..1; divide "
-                "pixels by the image's width and height. Received: "
-                f"{', '.join(f'{value:g}' for value in box)}."
-            )
-        pairs.append((box, None if pd.isna(label) else str(label)))
-    return pairs
-
-
-def _coordinates_and_labels(boxes: BoxesLike) -> tuple[Iterable[FloatArray], Iterable[Any]]:
-    if _is_table(boxes):
-        coordinates, names = as_boxes(boxes), as_class_names(boxes)
-        return coordinates, [None] * len(coordinates) if names is None else names
-    rows = list(boxes)
-    if rows and np.ndim(rows[0]) == 0:
-        rows = [rows]
-    # One by one, because some boxes may have a label and others none.
-    pairs = [_coordinates_and_label(row) for row in rows]
-    return [box for box, _ in pairs], [label for _, label in pairs]
-
-
-def _coordinates_and_label(row: Any) -> tuple[FloatArray, Any]:
-    box, names = as_boxes([row])[0], as_class_names([row])
-    if names is not None:
-        return box, names[0]
-    return box, row[4] if len(row) > 4 else None
-
-
-def _is_table(boxes: BoxesLike) -> bool:
-    named = getattr(getattr(boxes, "dtype", None), "names", None) is not None
-    return named or isinstance(boxes, (pd.DataFrame, pd.Series))
-
-
-def _confidence(predicted: pd.DataFrame) -> float | None:
-    if "confidence" not in getattr(predicted, "columns", ()):
-        return None
-    return float(predicted["confidence"].iloc[0])
-
-
-def _said(who: str, name: str | None, confidence: float | None = None) -> str:
-    what = [] if name is None else [name]
-    if confidence is not None and not np.isnan(confidence):
-        what.append(f"{confidence:.2f}")
-    return f"{who}: {' '.join(what)}" if what else who
-
-
-def _new_axes() -> Axes:
-    # Imported here, so that importing skbbox stays quick.
-    import matplotlib.pyplot as plt
-
-    return plt.subplots()[1]
-
-
-def _show(pixels: NDArray[np.uint8], ax: Axes | None) -> Axes:
-    ax = _new_axes() if ax is None else ax
-    height, width = pixels.shape[:2]
-    # Edges of pixels at whole numbers, so that a box's edge is where its number says.
-    ax.imshow(pixels, extent=(0, width, height, 0))
-    ax.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
-    return ax
-
-
-def _draw_box(
-    ax: Axes,
-    box: FloatArray,
-    label: str | None,
-    color: ColorType,
-    *,
-    linestyle: LineStyleType = "-",
-    label_below: bool = False,
-) -> None:
-    from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
-
-    width, height = ax.get_xlim()[1], ax.get_ylim()[0]
-    left, right, top, bottom = box * (width, width, height, height)
-    ax.add_patch(
-        Rectangle(
-            (left, top),
-            right - left,
-            bottom - top,
-            fill=False,
-            edgecolor=color,
-            linewidth=2,
-            linestyle=linestyle,
-            path_effects=[withStroke(linewidth=3.5, foreground="black")],
-        )
-    )
-    if label is not None:
-        text = _text(ax, label, color)
-        _place(ax, text, left, bottom if label_below else top, label_below)
-
-
-def _text(ax: Axes, label: str, color: ColorType) -> Text:
-    return ax.text(
-        0,
-        0,
-        label,
-        fontsize="small",
-        color="black",
-        clip_on=True,
-        bbox={"boxstyle": "square,pad=0.15", "facecolor": color, "edgecolor": "black"},
-    )
-
-
-def _place(ax: Axes, text: Text, left: float, edge: float, below: bool) -> None:
-    """Put the label beside the box's edge, or within the box where the image ends there."""
-    width, height = ax.get_xlim()[1], ax.get_ylim()[0]
-    # Until then the axes have the shape of the figure, not of the image.
-    ax.apply_aspect()
-    extent = text.get_window_extent().transformed(ax.transData.inverted())
-    margin = 0.2 * abs(extent.height)
-    text_width, text_height = extent.width + 2 * margin, abs(extent.height) + 2 * margin
-
-    outside = edge + text_height <= height if below else edge - text_height >= 0
-    upwards = below != outside
-    edge = min(max(edge, 0), height)
-    text.set_y(edge - margin if upwards else edge + margin)
-    text.set_verticalalignment("bottom" if upwards else "top")
-
-    left = max(left, 0)
-    at_the_right = left + text_width > width >= text_width
-    text.set_x(width - margin if at_the_right else min(left, max(width - text_width, 0)) + margin)
-    text.set_horizontalalignment("right" if at_the_right else "left")
-
-
-def _plot_curves(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
+def plot_curve(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
+    """Draw one curve of a history, training solid and validation dashed."""
     from matplotlib.ticker import MaxNLocator
 
     history = as_history(history)
@@ -358,8 +231,9 @@ def _plot_curves(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
             f"The history has no {key!r}{why if key.startswith('class') else ''}. "
             f"Its keys: {list(history)}."
         )
-    ax = _new_axes() if ax is None else ax
-    (line,) = ax.plot(_epochs(history[key]), history[key], marker=".", label="training")
+    ax = new_axes() if ax is None else ax
+    marker = "." if len(history[key]) <= FEW_EPOCHS else None
+    (line,) = ax.plot(_epochs(history[key]), history[key], marker=marker, label="training")
     validation = history.get(f"val_{key}")
     if validation is not None:
         ax.plot(
@@ -367,7 +241,7 @@ def _plot_curves(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
             validation,
             color=line.get_color(),
             linestyle="--",
-            marker=".",
+            marker=marker,
             label="validation",
         )
     # Epochs of NaN keep their place, so that the curves of one training stand side by side.
@@ -379,7 +253,8 @@ def _plot_curves(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
     return ax
 
 
-def _share_axis(ax: Axes, name: str) -> None:
+def share_axis(ax: Axes, name: str) -> None:
+    """An axis of 0 to 1."""
     # A little above 1, where training accuracy often ends, so that the line is not cut.
     ax.set(ylabel=name, ylim=(0, 1.02))
     ax.legend(loc="lower right")

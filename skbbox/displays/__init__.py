@@ -1,0 +1,17 @@
+"""Pictures of data, training, predictions and searches, as scikit-learn's displays are."""
+
+from .box_grid import BoxGridDisplay
+from .box_statistics import BoxStatisticsDisplay
+from .iou_distribution import IoUDistributionDisplay
+from .iou_threshold import IoUThresholdDisplay
+from .search import SearchDisplay
+from .training import TrainingDisplay
+
+__all__ = [
+    "BoxGridDisplay",
+    "BoxStatisticsDisplay",
+    "IoUDistributionDisplay",
+    "IoUThresholdDisplay",
+    "SearchDisplay",
+    "TrainingDisplay",
+]

@@ -1,0 +1,247 @@
+"""What the boxes of a data set, or of predictions, look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from ..boxes import as_boxes, as_class_names
+from ..drawing import PREDICTED_COLOR, TRUE_COLOR, divided
+from ..exceptions import BoxError
+from ..metrics import predicted_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from ..typing import BoxesLike, FloatArray, ImagesLike, Localizer, TargetsLike
+
+__all__ = ["BoxStatisticsDisplay"]
+
+#: Width and height of a panel in inches.
+PANEL = (4.2, 3.2)
+#: More classes than these are drawn as one bar.
+N_CLASSES = 20
+#: Share of an image, and ratio of sides as a power of 2.
+AREA_BINS = np.linspace(0, 1, 21).tolist()
+RATIO_BINS = np.linspace(-4, 4, 33).tolist()
+
+
+class BoxStatisticsDisplay:
+    """Sizes, shapes and places of boxes, and how many images each class has.
+
+    Create one with :meth:`from_boxes`, :meth:`from_predictions` or :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    boxes : dict of str to table of boxes
+        By the name that the legend has for them: one table, or true and predicted boxes.
+
+    Attributes
+    ----------
+    axes_ : ndarray of 4 matplotlib Axes
+        Share of the image, width to height, centres, and classes; widths and heights in the
+        place of classes where there are none.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from skbbox import BoxStatisticsDisplay
+    >>> from skbbox.datasets import make_shapes
+    >>> X, y = make_shapes(20, image_size=32, random_state=0)
+    >>> display = BoxStatisticsDisplay.from_boxes(y)
+    >>> [ax.get_xlabel() for ax in display.axes_[:2]]
+    ['share of the image that the box covers', 'width : height, in shares of the image']
+    """
+
+    axes_: NDArray[Any]
+    figure_: Figure
+
+    def __init__(self, boxes: dict[str, BoxesLike]) -> None:
+        self.boxes = boxes
+
+    @classmethod
+    def from_boxes(cls, boxes: BoxesLike, *, ax: Axes | NDArray[Any] | None = None) -> Self:
+        """Draw what boxes look like.
+
+        Parameters
+        ----------
+        boxes : table of boxes
+            As :func:`skbbox.read_annotations` returns it, or the y of ``fit``. Rows without an
+            object are left out, and their number is told.
+        ax : matplotlib Axes, array of them or None, default=None
+            A subplot, whose place the panels take; an axes for each of the four; None creates a
+            figure.
+
+        Returns
+        -------
+        BoxStatisticsDisplay
+
+        Raises
+        ------
+        BoxError
+            If there is no box.
+        """
+        return cls({"boxes": boxes}).plot(ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls, y_true: BoxesLike, y_pred: BoxesLike, *, ax: Axes | NDArray[Any] | None = None
+    ) -> Self:
+        """Draw true and predicted boxes, for what the model does not dare to predict.
+
+        Parameters
+        ----------
+        y_true : table of n boxes
+        y_pred : table of n boxes
+            What ``predict`` returned. Images that could not be read are left out.
+        ax : matplotlib Axes, array of them or None, default=None
+            As for :meth:`from_boxes`.
+
+        Returns
+        -------
+        BoxStatisticsDisplay
+        """
+        y_true, y_pred, _ = predicted_rows(y_true, y_pred)
+        return cls({"true": y_true, "predicted": y_pred}).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Localizer,
+        X: ImagesLike,
+        y: TargetsLike,
+        *,
+        ax: Axes | NDArray[Any] | None = None,
+    ) -> Self:
+        """Predict images and draw true and predicted boxes.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        X : images of length n
+        y : table of n boxes
+        ax : matplotlib Axes, array of them or None, default=None
+            As for :meth:`from_boxes`.
+
+        Returns
+        -------
+        BoxStatisticsDisplay
+        """
+        return cls.from_predictions(y, estimator.predict(X), ax=ax)
+
+    def plot(self, *, ax: Axes | NDArray[Any] | None = None) -> Self:
+        """Draw the four panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, array of them or None, default=None
+            As for :meth:`from_boxes`.
+
+        Returns
+        -------
+        BoxStatisticsDisplay
+        """
+        sides = {name: _sides(name, boxes) for name, boxes in self.boxes.items()}
+        panels = divided(ax, 2, 2, PANEL)
+        self.axes_, self.figure_ = panels[:4], panels[0].figure
+        area, ratio, centre, last = self.axes_
+        # At least from 1:2 to 2:1, so that a narrow peak looks narrow.
+        farthest = 1.25
+        for (name, (x, y, width, height)), color in zip(sides.items(), _colors(), strict=False):
+            _histogram(area, width * height, AREA_BINS, name, color)
+            power = np.log2(width / height).clip(RATIO_BINS[0], RATIO_BINS[-1])
+            farthest = max(farthest, np.abs(power).max() + RATIO_BINS[1] - RATIO_BINS[0])
+            _histogram(ratio, power, RATIO_BINS, name, color)
+            alpha = float(np.clip(60 / len(x), 0.1, 0.7))
+            centre.scatter(x, y, s=12, color=color, alpha=alpha, linewidth=0, label=name)
+        area.set(xlabel="share of the image that the box covers", ylabel="boxes", xlim=(0, 1))
+        ratio.set(xlabel="width : height, in shares of the image", ylabel="boxes")
+        powers = np.arange(-4, 5)
+        ratio.set_xticks(powers, [f"1:{2**-p}" if p < 0 else f"{2**p}:1" for p in powers])
+        ratio.set_xlim(-farthest, farthest)
+        _show_unit_square(centre, "centre from the left", "centre from the top")
+        centre.invert_yaxis()
+        self._draw_last(last, sides)
+        if len(sides) > 1:
+            area.legend()
+        elif n_empty := _n_empty(*self.boxes.values()):
+            area.set_title(f"{n_empty} images without an object left out", fontsize="small")
+        return self
+
+    def _draw_last(self, ax: Axes, sides: dict[str, FloatArray]) -> None:
+        names = {name: as_class_names(boxes) for name, boxes in self.boxes.items()}
+        if any(classes is None for classes in names.values()):
+            for (name, (_, _, width, height)), color in zip(sides.items(), _colors(), strict=False):
+                alpha = float(np.clip(60 / len(width), 0.1, 0.7))
+                ax.scatter(width, height, s=12, color=color, alpha=alpha, linewidth=0, label=name)
+            _show_unit_square(ax, "width", "height")
+            return
+        counts = pd.DataFrame(
+            {name: pd.Series(classes).value_counts() for name, classes in names.items()}
+        ).fillna(0)
+        counts = counts.sort_values(next(iter(names)), ascending=False, kind="stable")
+        rest = counts.iloc[N_CLASSES:]
+        counts = counts.iloc[:N_CLASSES]
+        labels = [str(name) for name in counts.index]
+        if len(rest):
+            labels.append(f"{len(rest)} more")
+            counts = pd.concat([counts, rest.sum().to_frame().T])
+        height = 0.8 / len(names)
+        places = np.arange(len(counts))
+        for i, (name, color) in enumerate(zip(names, _colors(), strict=False)):
+            ax.barh(places + i * height, counts[name], height, color=color, label=name)
+        size = "small" if len(counts) <= 12 else "x-small"
+        ax.set_yticks(places + (len(names) - 1) * height / 2, labels, fontsize=size)
+        ax.invert_yaxis()
+        ax.set(xlabel="boxes of each class")
+        _count_axis(ax.xaxis)
+
+
+def _sides(name: str, boxes: BoxesLike) -> FloatArray:
+    """Centre x and y, width and height, of shape (4, n_boxes)."""
+    coordinates = as_boxes(boxes)
+    coordinates = coordinates[~np.isnan(coordinates).any(axis=1)]
+    if not len(coordinates):
+        raise BoxError("There is no box to draw: no row has coordinates.")
+    x_min, x_max, y_min, y_max = coordinates.T
+    empty = np.flatnonzero((x_max <= x_min) | (y_max <= y_min))
+    if empty.size and name != "predicted":
+        raise BoxError(
+            f"{empty.size} boxes have no width or height, and none can be drawn; "
+            "clean_annotations leaves them out."
+        )
+    # A model may predict a box without extent.
+    width, height = np.maximum(x_max - x_min, 1e-3), np.maximum(y_max - y_min, 1e-3)
+    return np.stack([(x_min + x_max) / 2, (y_min + y_max) / 2, width, height])
+
+
+def _n_empty(boxes: BoxesLike) -> int:
+    return int(np.isnan(as_boxes(boxes)).any(axis=1).sum())
+
+
+def _colors() -> tuple[str, str]:
+    return TRUE_COLOR, PREDICTED_COLOR
+
+
+def _histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color: str) -> None:
+    if name == "predicted":
+        # An outline, so that the true ones stay visible behind it.
+        ax.hist(values, bins, histtype="step", color=color, linewidth=2, label=name)
+    else:
+        ax.hist(values, bins, color=color, edgecolor="white", linewidth=0.5, label=name)
+    _count_axis(ax.yaxis)
+
+
+def _count_axis(axis: Axis) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _show_unit_square(ax: Axes, x_label: str, y_label: str) -> None:
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=x_label, ylabel=y_label)

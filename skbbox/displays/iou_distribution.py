@@ -1,0 +1,213 @@
+"""How the IoUs of predictions are distributed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ..boxes import as_class_names, iou
+from ..drawing import MEASURE_COLOR, new_axes
+from ..metrics import predicted_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from ..typing import BoxesLike, FloatArray, ImagesLike, Localizer, TargetsLike
+
+__all__ = ["IoUDistributionDisplay"]
+
+#: Height of a class's row in inches.
+ROW = 0.42
+
+
+class IoUDistributionDisplay:
+    """Histogram of the IoU of true and predicted boxes, of all images or of each class.
+
+    Create one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    iou : ndarray of shape (n,)
+        In 0..1.
+    class_names : ndarray of shape (n,), default=None
+        True classes.
+    name : str, default=None
+        Of the model, for the title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbbox import IoUDistributionDisplay
+    >>> y_true = [(0, 0.5, 0, 1), (0, 0.5, 0, 1)]
+    >>> y_pred = [(0, 0.5, 0, 1), (0, 1, 0, 1)]
+    >>> display = IoUDistributionDisplay.from_predictions(y_true, y_pred)
+    >>> display.iou
+    array([1. , 0.5])
+    """
+
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        iou: FloatArray,
+        class_names: NDArray[np.object_] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        self.iou, self.class_names, self.name = iou, class_names, name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Localizer,
+        X: ImagesLike,
+        y: TargetsLike,
+        *,
+        by_class: bool = False,
+        bins: int = 20,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
+        """Predict images and draw how their IoUs are distributed.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        X : images of length n
+        y : table of n boxes
+        by_class, bins, name, ax
+            As for :meth:`from_predictions`.
+
+        Returns
+        -------
+        IoUDistributionDisplay
+        """
+        return cls.from_predictions(
+            y, estimator.predict(X), by_class=by_class, bins=bins, name=name, ax=ax
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: BoxesLike,
+        y_pred: BoxesLike,
+        *,
+        by_class: bool = False,
+        bins: int = 20,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
+        """Draw how the IoUs of predictions are distributed.
+
+        Parameters
+        ----------
+        y_true : table of n boxes
+        y_pred : table of n boxes
+            What ``predict`` returned. Images that could not be read are left out.
+        by_class : bool, default=False
+            Whether each class of `y_true` has a row of its own, the one with the lowest mean at
+            the top.
+        bins : int, default=20
+            Number of bars between 0 and 1.
+        name : str, default=None
+            Of the model, for the title.
+        ax : matplotlib Axes, default=None
+            Where to draw. None creates a figure.
+
+        Returns
+        -------
+        IoUDistributionDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no class to draw by.
+        """
+        y_true, y_pred, _ = predicted_rows(y_true, y_pred)
+        display = cls(np.atleast_1d(iou(y_true, y_pred)), as_class_names(y_true), name=name)
+        return display.plot(by_class=by_class, bins=bins, ax=ax)
+
+    def plot(self, *, by_class: bool = False, bins: int = 20, ax: Axes | None = None) -> Self:
+        """Draw the histogram.
+
+        Parameters
+        ----------
+        by_class : bool, default=False
+        bins : int, default=20
+        ax : matplotlib Axes, default=None
+            As for :meth:`from_predictions`.
+
+        Returns
+        -------
+        IoUDistributionDisplay
+        """
+        edges = np.linspace(0, 1, bins + 1).tolist()
+        if by_class:
+            self._draw_classes(edges, ax)
+        else:
+            self._draw_all(edges, ax)
+        self.ax_.set(xlabel="IoU of true and predicted box", xlim=(0, 1))
+        if self.name is not None:
+            self.ax_.set_title(self.name)
+        return self
+
+    def _draw_all(self, edges: list[float], ax: Axes | None) -> None:
+        self.ax_, self.figure_ = _axes_and_figure(ax)
+        self.ax_.hist(self.iou, edges, color=MEASURE_COLOR, edgecolor="white", linewidth=0.5)
+        mean, share = self.iou.mean(), (self.iou >= 0.5).mean()
+        self.ax_.axvline(mean, color="black", label=f"mean {mean:.3f}")
+        label = f"0.5, reached by {share:.0%}"
+        self.ax_.axvline(0.5, color="dimgray", linestyle="--", label=label)
+        self.ax_.set_ylabel("images")
+        self.ax_.legend()
+
+    def _draw_classes(self, edges: list[float], ax: Axes | None) -> None:
+        names = self.class_names
+        if names is None:
+            raise ValueError(
+                "by_class=True needs class_name in y_true, which has coordinates alone; leave it "
+                "out."
+            )
+        groups = [(self.iou[names == name], str(name)) for name in np.unique(names)]
+        # From the bottom up.
+        groups.sort(key=lambda group: -group[0].mean())
+        self.ax_, self.figure_ = _axes_and_figure(ax, 1.2 + ROW * len(groups))
+        for row, (values, _) in enumerate(groups):
+            counts = np.histogram(values, edges)[0]
+            heights = 0.85 * counts / counts.max()
+            self.ax_.bar(
+                edges[:-1],
+                heights,
+                np.diff(edges),
+                bottom=row,
+                align="edge",
+                color=MEASURE_COLOR,
+                edgecolor="white",
+                linewidth=0.5,
+            )
+            self.ax_.plot(
+                [values.mean()] * 2, [row, row + 0.9], color="black", label="" if row else "mean"
+            )
+        self.ax_.axvline(0.5, color="dimgray", linestyle="--", label="0.5")
+        labels = [f"{name} ({len(values)})" for values, name in groups]
+        self.ax_.set_yticks(np.arange(len(groups)) + 0.4, labels)
+        self.ax_.tick_params(axis="y", length=0)
+        self.ax_.set(ylim=(-0.1, len(groups)), ylabel="class (images)")
+        self.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+
+
+def _axes_and_figure(ax: Axes | None, height: float | None = None) -> tuple[Axes, Any]:
+    if ax is None:
+        ax = new_axes()
+        if height is not None:
+            ax.figure.set_size_inches(6.4, height)  # type: ignore[union-attr]
+    return ax, ax.figure

@@ -1,0 +1,355 @@
+"""The scores of a search over one or two parameters."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from ..drawing import MEASURE_COLOR, new_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..typing import FloatArray
+
+__all__ = ["SearchDisplay"]
+
+#: What the axis of a metric is called, where it has a better name than its own.
+TITLES = {"score": "mean IoU", "mean_iou": "mean IoU", "iou_50": "share with IoU ≥ 0.5"}
+#: Values as far apart as this have a logarithmic axis.
+LOGARITHMIC_FROM = 8
+#: A plane of two parameters with a smaller share of cells tried is drawn as points.
+GRID_FROM = 0.5
+
+
+class SearchDisplay:
+    """Scores of a search: a curve over one parameter, a heat map over two.
+
+    Create one with :meth:`from_estimator` or :meth:`from_cv_results`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each combination of the parameters' values, best over all others: a column for
+        each parameter, ``mean`` and ``std`` over the folds, and ``split0``, ``split1`` ... NaN
+        where the fit failed.
+    params : list of str
+        One or two columns of `table`.
+    metric : str
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from skbbox import SearchDisplay
+    >>> results = {"params": [{"box_loss_weight": 1}, {"box_loss_weight": 10}],
+    ...            "split0_test_score": [0.4, 0.6], "split1_test_score": [0.5, 0.7],
+    ...            "mean_test_score": [0.45, 0.65], "std_test_score": [0.05, 0.05]}
+    >>> display = SearchDisplay.from_cv_results(results)
+    >>> display.params, display.ax_.get_xlabel()
+    (['box_loss_weight'], 'box_loss_weight')
+    """
+
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, table: pd.DataFrame, params: Sequence[str], metric: str) -> None:
+        self.table, self.params, self.metric = table, params, metric
+
+    @classmethod
+    def from_estimator(
+        cls,
+        search: Any,
+        *,
+        params: str | Sequence[str] | None = None,
+        metric: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
+        """Draw a fitted search.
+
+        Parameters
+        ----------
+        search : fitted GridSearchCV, RandomizedSearchCV or another with ``cv_results_``
+        params : str or sequence of str, default=None
+            As for :meth:`from_cv_results`.
+        metric : str, default=None
+            None takes that of ``refit``.
+        ax : matplotlib Axes, default=None
+            Where to draw. None creates a figure.
+
+        Returns
+        -------
+        SearchDisplay
+        """
+        check_is_fitted(search, "cv_results_")
+        refit = getattr(search, "refit", None)
+        if metric is None and isinstance(refit, str) and search.multimetric_:
+            metric = refit
+        return cls.from_cv_results(search.cv_results_, params=params, metric=metric, ax=ax)
+
+    @classmethod
+    def from_cv_results(
+        cls,
+        cv_results: Mapping[str, Any],
+        *,
+        params: str | Sequence[str] | None = None,
+        metric: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
+        """Draw ``cv_results_``.
+
+        Parameters
+        ----------
+        cv_results : dict of arrays, or a DataFrame of it
+            With ``params`` and ``mean_test_<metric>``.
+        params : str or sequence of str, default=None
+            One or two parameters. None takes those that have several values, where they are one
+            or two. Of the candidates that differ in other parameters alone the best is shown.
+        metric : str, default=None
+            Name of the measure; None takes the only one.
+        ax : matplotlib Axes, default=None
+            Where to draw. None creates a figure.
+
+        Returns
+        -------
+        SearchDisplay
+
+        Raises
+        ------
+        ValueError
+            If `params` are not one or two parameters of the search, or there is no such metric.
+        """
+        metric = _metric(cv_results, metric)
+        candidates = pd.DataFrame(list(cv_results["params"]), dtype=object)
+        params = _params(candidates, params)
+        table = candidates[list(params)].copy()
+        table["mean"] = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
+        table["std"] = np.asarray(cv_results.get(f"std_test_{metric}", np.nan), dtype=float)
+        number = 0
+        while (key := f"split{number}_test_{metric}") in cv_results:
+            table[f"split{number}"] = np.asarray(cv_results[key], dtype=float)
+            number += 1
+        if "iter" in cv_results:
+            # A halving search tries good candidates again, with more images or epochs.
+            resources = np.asarray(cv_results["iter"])
+            table = table.loc[resources == _last_try(candidates, resources)]
+        # Candidates that do not have a parameter, as with several grids.
+        table = table.dropna(subset=list(params))
+        return cls(_best_of_each(table, params), params, metric).plot(ax=ax)
+
+    def plot(self, *, ax: Axes | None = None) -> Self:
+        """Draw the curve or the heat map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None creates a figure.
+
+        Returns
+        -------
+        SearchDisplay
+        """
+        self.ax_ = new_axes() if ax is None else ax
+        self.figure_ = self.ax_.figure  # type: ignore[assignment]
+        if len(self.params) == 1:
+            self._draw_curve()
+        else:
+            values = [_in_order(self.table[name]) for name in self.params]
+            if len(self.table) >= GRID_FROM * len(values[0]) * len(values[1]):
+                self._draw_heat_map(*values)
+            else:
+                self._draw_points()
+        return self
+
+    def _draw_curve(self) -> None:
+        (param,) = self.params
+        values, ax = _in_order(self.table[param]), self.ax_
+        table = self.table.set_index(param).loc[values]
+        numeric = _are_numbers(values)
+        places = np.asarray(values if numeric else range(len(values)), dtype=float)
+        mean, std = table["mean"].to_numpy(), table["std"].to_numpy()
+        for number, fold in enumerate(name for name in map(str, table) if name.startswith("split")):
+            label = "" if number else "single folds"
+            ax.plot(places, table[fold], "o", color="gray", alpha=0.6, markersize=4, label=label)
+        ax.plot(places, mean, "o-", color=MEASURE_COLOR, label="mean over folds")
+        ax.fill_between(
+            places,
+            mean - std,
+            mean + std,
+            color=MEASURE_COLOR,
+            alpha=0.2,
+            linewidth=0,
+            label="standard deviation",
+        )
+        for place in places[np.isnan(mean)]:
+            ax.axvline(place, color="firebrick", linestyle=":", label="failed")
+        if not np.isnan(mean).all():
+            best = int(np.nanargmax(mean))
+            ax.plot(
+                places[best],
+                mean[best],
+                "o",
+                markersize=11,
+                markerfacecolor="none",
+                markeredgecolor="black",
+                label=f"best: {_text(values[best])}",
+            )
+        if numeric:
+            _scale(ax.xaxis, places)
+        if not numeric or len(values) <= 12:
+            ax.set_xticks(places, [_text(value) for value in values])
+            ax.xaxis.set_ticks([], minor=True)
+        ax.set(xlabel=param, ylabel=TITLES.get(self.metric, self.metric))
+        ax.grid(alpha=0.3)
+        ax.legend()
+
+    def _draw_heat_map(self, across: list[Any], down: list[Any]) -> None:
+        x_name, y_name = self.params
+        ax = self.ax_
+        scores = np.full((len(down), len(across)), np.nan)
+        tried = np.zeros(scores.shape, dtype=bool)
+        for x, y, score in zip(
+            self.table[x_name], self.table[y_name], self.table["mean"], strict=True
+        ):
+            cell = down.index(y), across.index(x)
+            scores[cell], tried[cell] = score, True
+        image = ax.imshow(scores, origin="lower", cmap="viridis", aspect="auto")
+        ax.set_facecolor("lightgray")
+        best = None if np.isnan(scores).all() else np.nanargmax(scores)
+        low, high = image.get_clim()
+        middle = ((low or 0) + (high or 0)) / 2
+        for number, score in enumerate(scores.ravel()):
+            y, x = divmod(number, len(across))
+            failed = np.isnan(score)
+            label = f"{score:.3f}" if not failed else "failed" if tried[y, x] else ""
+            light = failed or score > middle
+            ax.text(
+                x,
+                y,
+                label,
+                ha="center",
+                va="center",
+                color="black" if light else "white",
+                fontweight="bold" if number == best else "normal",
+            )
+        if best is not None:
+            from matplotlib.patches import Rectangle
+
+            y, x = divmod(int(best), len(across))
+            frame = Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, fill=False, color="black", lw=2.5)
+            ax.add_patch(frame)
+        ax.set_xticks(range(len(across)), [_text(value) for value in across])
+        ax.set_yticks(range(len(down)), [_text(value) for value in down])
+        ax.set(xlabel=x_name, ylabel=y_name)
+        self._add_color_bar(image)
+
+    def _draw_points(self) -> None:
+        ax = self.ax_
+        places = []
+        for name, axis in zip(self.params, (ax.xaxis, ax.yaxis), strict=True):
+            values = _in_order(self.table[name])
+            if _are_numbers(values):
+                places.append(self.table[name].to_numpy(dtype=float))
+                _scale(axis, places[-1])
+            else:
+                places.append(np.array([values.index(value) for value in self.table[name]]))
+                axis.set_ticks(range(len(values)), [_text(value) for value in values])
+        mean = self.table["mean"].to_numpy()
+        failed = np.isnan(mean)
+        ax.plot(places[0][failed], places[1][failed], "x", color="firebrick", label="failed")
+        ok = ~failed
+        points = ax.scatter(
+            places[0][ok], places[1][ok], c=mean[ok], s=70, cmap="viridis", edgecolor="white"
+        )
+        if ok.any():
+            best = int(np.nanargmax(mean))
+            ax.plot(
+                places[0][best],
+                places[1][best],
+                "o",
+                markersize=13,
+                markerfacecolor="none",
+                markeredgecolor="black",
+                markeredgewidth=2,
+                label=f"best: {mean[best]:.3f}",
+            )
+        ax.set(xlabel=self.params[0], ylabel=self.params[1])
+        ax.legend()
+        self._add_color_bar(points)
+
+    def _add_color_bar(self, drawn: Any) -> None:
+        self.figure_.colorbar(drawn, ax=self.ax_, label=TITLES.get(self.metric, self.metric))
+
+
+def _metric(cv_results: Mapping[str, Any], metric: str | None) -> str:
+    prefix = "mean_test_"
+    metrics = [key.removeprefix(prefix) for key in cv_results if key.startswith(prefix)]
+    if metric is None and len(metrics) == 1:
+        return metrics[0]
+    if metric not in metrics:
+        raise ValueError(f"metric must be one of {metrics}. Received: {metric!r}.")
+    return metric
+
+
+def _params(candidates: pd.DataFrame, params: str | Sequence[str] | None) -> list[str]:
+    if params is None:
+        params = [
+            name for name in map(str, candidates) if len(_in_order(candidates[name].dropna())) > 1
+        ]
+        # A search that varies nothing has its candidates all the same.
+        params = params or [str(name) for name in candidates][:1]
+    params = [params] if isinstance(params, str) else list(params)
+    unknown = [name for name in params if name not in candidates]
+    if unknown or len(params) not in (1, 2):
+        raise ValueError(
+            "params must be one or two parameters of the search, such as "
+            f"{list(candidates)[:2]}; it has {list(candidates)}. Received: {params}."
+        )
+    return params
+
+
+def _last_try(candidates: pd.DataFrame, resources: Any) -> FloatArray:
+    """The last iteration that each candidate was in."""
+    keys = candidates.map(repr).agg("|".join, axis=1)
+    return pd.Series(resources).groupby(keys.to_numpy()).transform("max").to_numpy()
+
+
+def _best_of_each(table: pd.DataFrame, params: Sequence[str]) -> pd.DataFrame:
+    # By their text, as a value may be a list, or an object that has no order.
+    keys = table[list(params)].map(repr).agg("|".join, axis=1)
+    ordered = table.sort_values("mean", ascending=False, kind="stable", na_position="last")
+    return ordered[~keys.loc[ordered.index].duplicated()].sort_index().reset_index(drop=True)
+
+
+def _in_order(values: pd.Series) -> list[Any]:
+    """Different values: numbers in their order, others as they come."""
+    different: list[Any] = []
+    for value in values:
+        if value not in different:
+            different.append(value)
+    return sorted(different) if _are_numbers(different) else different
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
+
+
+def _scale(axis: Any, places: FloatArray) -> None:
+    if places.min() > 0 and places.max() / places.min() >= LOGARITHMIC_FROM:
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return f"{value:g}"
+    return str(getattr(value, "__name__", value))
