@@ -22,6 +22,7 @@ from .engines import KerasEngine, get_engine, in_graph, prepared
 from .images import load_row
 from .network import identity
 from .pool import borrowed
+from .progress import progress_bar
 from .reused import ReusedMemory
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
 
@@ -171,14 +172,17 @@ class FrozenBackbone:
 
         Nothing here holds a block, so that it can be let go of before the next one is computed.
         """
-        progress = keras.utils.Progbar(len(items) * len(views), verbose=verbose)
         rows_at_once = max(1, BLOCK // len(views))
-        with ThreadPoolExecutor(N_THREADS) as pool, ThreadPoolExecutor(AHEAD) as computing:
+        with (
+            progress_bar(len(items) * len(views), "features", verbose) as progress,
+            ThreadPoolExecutor(N_THREADS) as pool,
+            ThreadPoolExecutor(AHEAD) as computing,
+        ):
             for start in range(0, len(items), rows_at_once):
                 rows = range(start, min(start + rows_at_once, len(items)))
                 threads = pool, computing
                 yield self._block(items, boxes, views, rows, store, keeps, threads, bad)
-                progress.add(len(rows) * len(views))
+                progress.update(len(rows) * len(views))
 
     def _block(self, items, boxes, views, rows, store, keeps, threads, bad):
         contents = threads[0].map(lambda row: _content(items, row, bad), rows)
@@ -328,13 +332,15 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
     ImageError
         If an image cannot be read and there is no `bad`; names the row.
     """
-    progress = keras.utils.Progbar(len(items), verbose=verbose)
     images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
-    with _running(model, engine, len(items)) as run:
+    with (
+        progress_bar(len(items), "prediction", verbose) as progress,
+        _running(model, engine, len(items)) as run,
+    ):
         outputs = []
         while batch := list(islice(images, batch_size)):
             outputs.append(run(batch, min(batch_size, len(items))))
-            progress.add(len(batch))
+            progress.update(len(batch))
     return _joined(outputs)
 
 
@@ -354,11 +360,11 @@ def predict_features(model, blocks, n_images, batch_size):
 
 def decoded_images(items, image_size, verbose=0):
     """All images in one uint8 array of shape (n_images, height, width, 3)."""
-    progress = keras.utils.Progbar(len(items), verbose=verbose)
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
-    for row, image in enumerate(_loaded(items, image_size, N_THREADS)):
-        pixels[row] = image
-        progress.add(1)
+    with progress_bar(len(items), "decoding", verbose) as progress:
+        for row, image in enumerate(_loaded(items, image_size, N_THREADS)):
+            pixels[row] = image
+            progress.update()
     return pixels
 
 
@@ -380,9 +386,10 @@ def _joined(outputs):
 
 def unreadable(items, image_size, verbose=0):
     """What is wrong with the images that cannot be read: dict by row."""
-    progress, bad = keras.utils.Progbar(len(items), verbose=verbose), {}
-    for _ in _loaded(items, image_size, N_THREADS, bad):
-        progress.add(1)
+    bad = {}
+    with progress_bar(len(items), "checking", verbose) as progress:
+        for _ in _loaded(items, image_size, N_THREADS, bad):
+            progress.update()
     return dict(sorted(bad.items()))
 
 

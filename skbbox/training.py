@@ -14,6 +14,7 @@ from .generator import ModelBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
 from .network import set_weights
 from .pool import borrowed, copy_state, variables_of
+from .progress import EpochTable
 from .seeds import preserved_random_state
 
 __all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
@@ -201,8 +202,8 @@ def train(
                 rate if has_rate else None,
             )
             span = progress.next_epoch(epochs), epochs
-            callbacks = [good, *watching, progress]
-            _fit(model, trainable.datasets, batches, validation, span, callbacks, verbose)
+            callbacks = [good, *watching, progress, *([EpochTable(*span)] if verbose else [])]
+            _fit(model, trainable.datasets, batches, validation, span, callbacks)
             copy_state(model, network)
         if good.diverged:
             good.warn_of_divergence()
@@ -249,7 +250,7 @@ class _Trainable:
             self.model.optimizer.learning_rate = learning_rate
 
 
-def _fit(model, datasets, batches, validation, span, callbacks, verbose):
+def _fit(model, datasets, batches, validation, span, callbacks):
     """Keras's ``fit`` from one epoch to another, the second of which is not trained any more."""
     first, end = span
     n_boxes = sum(name != "class_prediction" for name in model.output_names)
@@ -265,7 +266,7 @@ def _fit(model, datasets, batches, validation, span, callbacks, verbose):
                 epochs=end,
                 shuffle=False,
                 callbacks=callbacks,
-                verbose=verbose,
+                verbose=0,
             )
     except Exception:
         # Keras turns an error in a batch into one of its backend.

@@ -549,6 +549,27 @@ def test_learning_rate_replaces_the_optimizers_own(shapes):
     assert np.array_equal(weights_of(given), weights_of(named))
 
 
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        ({}, [("whole network", 2)]),
+        ({"fine_tune_epochs": 1}, [("whole network", 2), ("fine-tuning", 1)]),
+        ({"epochs": 0, "fine_tune_epochs": 1}, [("fine-tuning", 1)]),
+    ],
+)
+def test_stages_tell_how_long_each_was_trained(changes, stages, shapes):
+    assert small_localizer(**changes).fit(*shapes).stages_ == stages
+
+
+def test_stages_of_a_warm_start_follow_those_before(shapes, frozen_backbone):
+    localizer = small_localizer(
+        backbone=frozen_backbone, weights="imagenet", epochs=1, warm_start=True
+    )
+    localizer.fit(*shapes).set_params(fine_tune_epochs=2).fit(*shapes)
+    first = ("frozen backbone", 1)
+    assert localizer.stages_ == [first, first, ("fine-tuning", 2)]
+
+
 def test_verbose_0_prints_nothing(shapes, capfd):
     small_localizer().fit(*shapes).predict(shapes[0])
     assert capfd.readouterr().out == ""
@@ -557,7 +578,7 @@ def test_verbose_0_prints_nothing(shapes, capfd):
 def test_verbose_1_shows_progress(shapes, capfd):
     small_localizer(verbose=1).fit(*shapes).predict(shapes[0])
     printed = capfd.readouterr().out
-    assert "Epoch 2/2" in printed
+    assert "      2/2   " in printed
     assert "48/48" in printed
 
 

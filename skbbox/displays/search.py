@@ -12,12 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..drawing import MEASURE_COLOR, new_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..typing import FloatArray
+    from ..typing import FloatArray, IntArray
 
 __all__ = ["SearchDisplay"]
 
@@ -130,22 +130,23 @@ class SearchDisplay:
             If `params` are not one or two parameters of the search, or there is no such metric.
         """
         metric = _metric(cv_results, metric)
-        candidates = pd.DataFrame(list(cv_results["params"]), dtype=object)
+        candidates = list(cv_results["params"])
         params = _params(candidates, params)
-        table = candidates[list(params)].copy()
+        columns = {name: [candidate.get(name) for candidate in candidates] for name in params}
+        table = pd.DataFrame(columns, dtype=object)
         table["mean"] = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
         table["std"] = np.asarray(cv_results.get(f"std_test_{metric}", np.nan), dtype=float)
         number = 0
         while (key := f"split{number}_test_{metric}") in cv_results:
             table[f"split{number}"] = np.asarray(cv_results[key], dtype=float)
             number += 1
+        # Of several grids, some may lack a parameter.
+        shown = np.array([set(params) <= set(candidate) for candidate in candidates])
         if "iter" in cv_results:
             # A halving search tries good candidates again, with more images or epochs.
-            resources = np.asarray(cv_results["iter"])
-            table = table.loc[resources == _last_try(candidates, resources)]
-        # Candidates that do not have a parameter, as with several grids.
-        table = table.dropna(subset=list(params))
-        return cls(_best_of_each(table, params), params, metric).plot(ax=ax)
+            iterations = np.asarray(cv_results["iter"])
+            shown &= iterations == _last_try(candidates, iterations)
+        return cls(_best_of_each(table[shown], params), params, metric).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curve or the heat map.
@@ -313,15 +314,15 @@ def _params(candidates: pd.DataFrame, params: str | Sequence[str] | None) -> lis
     if unknown or len(params) not in (1, 2):
         raise ValueError(
             "params must be one or two parameters of the search, such as "
-            f"{list(candidates)[:2]}; it has {list(candidates)}. Received: {params}."
+            f"{names[:2]}; it has {names}. Received: {params}."
         )
     return params
 
 
-def _last_try(candidates: pd.DataFrame, resources: Any) -> FloatArray:
+def _last_try(candidates: Sequence[Mapping[str, Any]], iterations: IntArray) -> IntArray:
     """The last iteration that each candidate was in."""
-    keys = candidates.map(repr).agg("|".join, axis=1)
-    return pd.Series(resources).groupby(keys.to_numpy()).transform("max").to_numpy()
+    keys = [repr(candidate) for candidate in candidates]
+    return pd.Series(iterations).groupby(keys).transform("max").to_numpy()
 
 
 def _best_of_each(table: pd.DataFrame, params: Sequence[str]) -> pd.DataFrame:
@@ -331,7 +332,7 @@ def _best_of_each(table: pd.DataFrame, params: Sequence[str]) -> pd.DataFrame:
     return ordered[~keys.loc[ordered.index].duplicated()].sort_index().reset_index(drop=True)
 
 
-def _in_order(values: pd.Series) -> list[Any]:
+def _in_order(values: Iterable[Any]) -> list[Any]:
     """Different values: numbers in their order, others as they come."""
     different: list[Any] = []
     for value in values:

@@ -1,0 +1,570 @@
+"""Displays: numbers worked out by hand, and pictures compared with those that were looked at."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+
+from skbbox import (
+    BoxGridDisplay,
+    BoxStatisticsDisplay,
+    DummyLocalizer,
+    IoUDistributionDisplay,
+    IoUThresholdDisplay,
+    SearchDisplay,
+    TrainingDisplay,
+)
+from skbbox.datasets import make_shapes
+from skbbox.displays.box_grid import suspicion
+from skbbox.exceptions import BoxError, ImageError, SkbboxError
+
+# Pixels of text differ a little between builds of FreeType.
+picture = pytest.mark.mpl_image_compare(
+    baseline_dir="baseline", tolerance=8, savefig_kwargs={"dpi": 60}, style="default"
+)
+
+NAMES = ["class_name", "x_min", "x_max", "y_min", "y_max"]
+Y_TRUE = pd.DataFrame(
+    [
+        ("cat", 0.0, 0.5, 0.0, 1.0),
+        ("cat", 0.0, 0.5, 0.0, 1.0),
+        ("dog", 0.0, 0.5, 0.0, 1.0),
+        ("dog", 0.0, 0.5, 0.0, 1.0),
+    ],
+    columns=NAMES,
+)
+# IoU: 1; half of the union, 0.5; none; (0.25 * 1) / (0.5 * 1) = 0.5.
+Y_PRED = pd.DataFrame(
+    [
+        ("cat", 0.0, 0.5, 0.0, 1.0, 0.9),
+        ("dog", 0.0, 1.0, 0.0, 1.0, 0.6),
+        ("dog", 0.5, 1.0, 0.0, 1.0, 0.8),
+        ("dog", 0.0, 0.25, 0.0, 1.0, 0.3),
+    ],
+    columns=[*NAMES, "confidence"],
+)
+IMAGES = [np.full((40, 60, 3), shade, dtype=np.uint8) for shade in (40, 90, 140, 190)]
+
+
+class Fixed:
+    """An estimator that predicts the four rows."""
+
+    def predict(self, X):
+        assert len(X) == 4
+        return Y_PRED
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def with_error(row, reason="a.jpg is empty"):
+    """The predictions with an image that could not be read."""
+    predicted = Y_PRED.assign(error=None)
+    predicted.loc[row, NAMES] = [None, *[np.nan] * 4]
+    predicted.loc[row, "error"] = reason
+    return predicted
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+# BoxGridDisplay
+
+
+@pytest.mark.parametrize(
+    ("order", "rows"),
+    [
+        ("worst", [2, 1, 3, 0]),
+        ("best", [0, 1, 3, 2]),
+        # 0.9 * 0; the class differs: 0.6; 0.8 * 1; 0.3 * 0.5.
+        ("suspicious", [2, 1, 3, 0]),
+        ([3, 0], [3, 0]),
+        (pd.Series([1, 2]), [1, 2]),
+    ],
+)
+def test_grid_is_in_the_order_that_is_asked_for(order, rows):
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, order=order)
+    assert display.rows.tolist() == rows
+    assert [ax.get_title().split()[1] for ax in display.axes_] == [str(row) for row in rows]
+
+
+def test_suspicion_is_confidence_in_something_else():
+    assert suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.6, 0.8, 0.15])
+
+
+def test_suspicion_of_boxes_alone_is_the_distance_of_the_box():
+    boxes = Y_TRUE[NAMES[1:]], Y_PRED[NAMES[1:]]
+    assert suspicion(*boxes) == pytest.approx([0.0, 0.5, 1.0, 0.5])
+
+
+def test_random_order_is_that_of_the_seed_and_each_row_comes_once():
+    orders = [
+        BoxGridDisplay.from_predictions(
+            IMAGES, Y_TRUE, Y_PRED, order="random", random_state=seed
+        ).rows.tolist()
+        for seed in (0, 0, 1, 2, 3)
+    ]
+    assert orders[0] == orders[1]
+    assert len({tuple(order) for order in orders}) > 1
+    assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
+
+
+def test_grid_says_class_confidence_and_iou():
+    display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, Y_TRUE, order=[1])
+    (ax,) = display.axes_
+    assert ax.get_title() == "row 1   IoU 0.50"
+    assert texts(ax) == ["true: cat", "predicted: dog 0.60"]
+
+
+def test_grid_draws_true_and_predicted_box_in_pixels():
+    display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, Y_TRUE, order=[1])
+    # 60 pixels wide, 40 high: half of the width, and all of it.
+    boxes = [patch.get_bbox().bounds for patch in display.axes_[0].patches]
+    assert boxes == [(0, 0, 30, 40), (0, 0, 60, 40)]
+
+
+def test_grid_without_true_boxes_shows_predictions():
+    display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, order="random", random_state=0)
+    assert display.iou is None
+    assert all(len(ax.patches) == 1 for ax in display.axes_)
+
+
+@pytest.mark.parametrize("order", ["worst", "best", "suspicious"])
+def test_order_by_iou_needs_true_boxes(order):
+    with pytest.raises(BoxError, match=f"order='{order}' needs true boxes"):
+        BoxGridDisplay.from_estimator(Fixed(), IMAGES, order=order)
+
+
+@pytest.mark.parametrize("order", ["first", [0, 4], [-1], [0.5], [[0]]])
+def test_unknown_order_is_refused(order):
+    with pytest.raises(ValueError, match="order"):
+        BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, order=order)
+
+
+def test_images_and_boxes_of_different_number_are_refused():
+    with pytest.raises(ValueError, match="3 images and 4 boxes"):
+        BoxGridDisplay.from_predictions(IMAGES[:3], Y_TRUE, Y_PRED)
+
+
+def test_image_that_could_not_be_read_is_left_out():
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, with_error(2))
+    assert sorted(display.rows.tolist()) == [0, 1, 3]
+
+
+def test_image_that_is_gone_is_named():
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        BoxGridDisplay.from_predictions(["gone.png"], Y_TRUE[:1], Y_PRED[:1])
+
+
+def test_long_names_are_cut():
+    true = Y_TRUE.assign(class_name="a" * 40)
+    display = BoxGridDisplay.from_predictions(IMAGES, true, Y_PRED, order=[0])
+    assert texts(display.axes_[0])[0] == "true: " + "a" * 21 + "…"
+
+
+def test_grid_takes_at_most_the_images_that_are_asked_for():
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, n_images=3, n_columns=2)
+    assert len(display.axes_) == 3
+    assert len(display.figure_.axes) == 4
+
+
+def test_grid_takes_the_place_of_a_subplot():
+    figure, (left, right) = plt.subplots(1, 2)
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, n_columns=2, ax=left)
+    assert display.figure_ is figure
+    assert not left.axison
+    assert right.axison
+    assert max(ax.get_position().x1 for ax in display.axes_) <= left.get_position().x1 + 1e-9
+
+
+def test_grid_takes_given_axes():
+    axes = plt.subplots(2, 2)[1]
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, n_columns=2, ax=axes)
+    assert list(display.axes_) == list(axes.ravel())
+
+
+def test_too_few_axes_are_refused():
+    axes = plt.subplots(1, 3)[1]
+    with pytest.raises(ValueError, match=r"ax needs 4 axes.*Received: 3"):
+        BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, ax=axes)
+
+
+def test_axes_that_cannot_be_divided_are_refused():
+    ax = plt.figure().add_axes((0, 0, 1, 1))
+    with pytest.raises(ValueError, match="must be a subplot"):
+        BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, ax=ax)
+
+
+# IoUDistributionDisplay
+
+
+def test_distribution_counts_images():
+    display = IoUDistributionDisplay.from_estimator(Fixed(), IMAGES, Y_TRUE, bins=4)
+    assert display.iou.tolist() == [1.0, 0.5, 0.0, 0.5]
+    # 0..0.25, 0.25..0.5, 0.5..0.75, 0.75..1.
+    assert [bar.get_height() for bar in display.ax_.patches] == [1, 0, 2, 1]
+
+
+def test_distribution_tells_mean_and_share_at_a_half():
+    display = IoUDistributionDisplay.from_predictions(Y_TRUE, Y_PRED, name="fixed")
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["mean 0.500", "0.5, reached by 75%"]
+    assert display.ax_.get_title() == "fixed"
+
+
+def test_classes_are_rows_with_the_worst_at_the_top():
+    display = IoUDistributionDisplay.from_predictions(Y_TRUE, Y_PRED, by_class=True)
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    # Means of 0.75 and 0.25; the first is the lowest row.
+    assert labels == ["cat (2)", "dog (2)"]
+
+
+def test_distribution_by_class_needs_classes():
+    with pytest.raises(ValueError, match="by_class=True needs class_name"):
+        IoUDistributionDisplay.from_predictions(Y_TRUE[NAMES[1:]], Y_PRED, by_class=True)
+
+
+@pytest.mark.parametrize("display", [IoUDistributionDisplay, IoUThresholdDisplay])
+def test_measures_leave_out_what_could_not_be_read(display):
+    drawn = display.from_predictions(Y_TRUE, with_error(2))
+    # Of 1, 0.5 and 0.5.
+    mean = drawn.mean_iou if display is IoUThresholdDisplay else drawn.iou.mean()
+    assert mean == pytest.approx(2 / 3)
+
+
+# IoUThresholdDisplay
+
+
+def test_threshold_curve_is_exact():
+    display = IoUThresholdDisplay.from_predictions(Y_TRUE, Y_PRED)
+    assert display.thresholds.tolist() == [0.0, 0.5, 1.0]
+    assert display.shares.tolist() == [1.0, 0.75, 0.25]
+
+
+def test_area_under_the_threshold_curve_is_the_mean_iou():
+    rng = np.random.default_rng(0)
+    sides = np.sort(rng.random((50, 2, 2)), axis=2).reshape(50, 4)
+    other = np.sort(rng.random((50, 2, 2)), axis=2).reshape(50, 4)
+    display = IoUThresholdDisplay.from_predictions(sides, other)
+    area = np.sum(np.diff(display.thresholds) * display.shares[1:])
+    assert area == pytest.approx(display.mean_iou)
+
+
+def test_several_models_are_in_one_picture():
+    X, y = make_shapes(8, image_size=32, random_state=0)
+    dummy = DummyLocalizer().fit(X, y)
+    first = IoUThresholdDisplay.from_estimator(dummy, X, y)
+    second = IoUThresholdDisplay.from_predictions(y, y, name="truth", ax=first.ax_, color="k")
+    labels = [text.get_text() for text in second.ax_.get_legend().get_texts()]
+    assert second.ax_ is first.ax_
+    assert labels == [f"DummyLocalizer (mean IoU {first.mean_iou:.3f})", "truth (mean IoU 1.000)"]
+    assert second.line_.get_color() == "k"
+
+
+# TrainingDisplay
+
+
+HISTORY = {
+    "loss": [4.0, 3.0, 2.0],
+    "class_prediction_loss": [2.0, 1.5, 1.0],
+    "bbox_prediction_loss": [2.0, 1.5, 1.0],
+    "class_prediction_accuracy": [0.2, 0.5, 0.8],
+    "bbox_prediction_mean_iou": [0.1, 0.3, 0.5],
+    "val_bbox_prediction_mean_iou": [0.1, 0.2, 0.3],
+}
+STAGES = [("frozen backbone", 2), ("fine-tuning", 1)]
+
+
+def test_training_has_a_panel_for_each_curve():
+    display = TrainingDisplay.from_history(HISTORY)
+    labels = [ax.get_ylabel() for ax in display.axes_]
+    assert labels == ["class loss", "box loss", "accuracy", "mean IoU"]
+    assert [len(ax.lines) for ax in display.axes_] == [1, 1, 1, 2]
+
+
+def test_second_stage_is_marked_between_its_epochs():
+    display = TrainingDisplay.from_history(HISTORY, stages=STAGES)
+    for ax in display.axes_:
+        assert ax.lines[-1].get_xdata() == [2.5, 2.5]
+        assert texts(ax) == ["fine-tuning"]
+
+
+def test_training_of_an_estimator_has_its_stages(fitted):
+    display = TrainingDisplay.from_estimator(fitted)
+    assert display.history == fitted.history_
+    assert display.stages == [("whole network", 2)]
+
+
+def test_history_without_a_curve_is_refused():
+    with pytest.raises(SkbboxError, match=r"none of the curves.*Its keys: \['loss'\]"):
+        TrainingDisplay.from_history({"loss": [1.0]})
+
+
+# SearchDisplay
+
+
+def results(params, scores):
+    """``cv_results_`` of two folds, which are 0.1 below and above the mean."""
+    mean = np.array(scores, dtype=float)
+    return {
+        "params": params,
+        "mean_test_score": mean,
+        "std_test_score": np.full(len(mean), 0.1),
+        "split0_test_score": mean - 0.1,
+        "split1_test_score": mean + 0.1,
+    }
+
+
+GRID = results(
+    [{"box_loss_weight": b, "class_loss_weight": c} for b in (10, 1) for c in (0.5, 1, 2)],
+    [0.6, 0.7, 0.65, 0.4, np.nan, 0.45],
+)
+
+
+def test_two_parameters_are_a_heat_map_with_its_scores():
+    display = SearchDisplay.from_cv_results(GRID)
+    assert display.params == ["box_loss_weight", "class_loss_weight"]
+    # A row is a class_loss_weight, from 0.5 at the bottom; a column a box_loss_weight.
+    scores = display.ax_.images[0].get_array().filled(np.nan)
+    expected = [[0.4, 0.6], [np.nan, 0.7], [0.45, 0.65]]
+    np.testing.assert_array_equal(scores, expected)
+    assert texts(display.ax_) == ["0.400", "0.600", "failed", "0.700", "0.450", "0.650"]
+
+
+def test_best_cell_is_framed():
+    (frame,) = SearchDisplay.from_cv_results(GRID).ax_.patches
+    assert frame.get_xy() == pytest.approx((0.53, 0.53))
+
+
+def test_one_parameter_is_the_best_over_the_other_one():
+    display = SearchDisplay.from_cv_results(GRID, params="box_loss_weight")
+    curve = next(line for line in display.ax_.lines if line.get_label() == "mean over folds")
+    assert curve.get_xdata().tolist() == [1, 10]
+    assert curve.get_ydata().tolist() == [0.45, 0.7]
+    assert [label.get_text() for label in display.ax_.get_xticklabels()] == ["1", "10"]
+
+
+def test_curve_shows_each_fold():
+    display = SearchDisplay.from_cv_results(GRID, params="box_loss_weight")
+    folds = [line.get_ydata().tolist() for line in display.ax_.lines[:2]]
+    np.testing.assert_allclose(folds, [[0.35, 0.6], [0.55, 0.8]])
+
+
+def test_values_without_an_order_stand_as_they_came():
+    params = [{"box_head": head} for head in ("spatial", "pooled", None)]
+    display = SearchDisplay.from_cv_results(results(params, [0.5, 0.4, 0.3]))
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert labels == ["spatial", "pooled", "None"]
+
+
+def test_parameter_that_some_candidates_lack_leaves_them_out():
+    params = [{"a": 1}, {"a": 2}, {"b": 3}]
+    display = SearchDisplay.from_cv_results(results(params, [0.1, 0.2, 0.3]), params="a")
+    assert display.table["mean"].tolist() == [0.1, 0.2]
+
+
+def test_random_search_over_two_parameters_is_drawn_as_points():
+    params = [{"a": 0.1, "b": 3.0}, {"a": 0.7, "b": 1.0}, {"a": 0.4, "b": 2.0}]
+    display = SearchDisplay.from_cv_results(results(params, [0.1, np.nan, 0.3]))
+    assert not display.ax_.images
+    (points,) = display.ax_.collections
+    assert points.get_offsets().tolist() == [[0.1, 3.0], [0.4, 2.0]]
+
+
+def test_halving_search_shows_the_last_try_of_each_candidate():
+    tried = results([{"a": 1}, {"a": 2}, {"a": 2}], [0.9, 0.8, 0.5])
+    display = SearchDisplay.from_cv_results(tried | {"iter": np.array([0, 0, 1])})
+    assert display.table["mean"].tolist() == [0.9, 0.5]
+
+
+@pytest.mark.parametrize("params", [["a", "b", "c"], "d", []])
+def test_parameters_that_cannot_be_drawn_are_refused(params):
+    three = results([{"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2, "c": 2}], [0.1, 0.2])
+    with pytest.raises(ValueError, match="params must be one or two parameters"):
+        SearchDisplay.from_cv_results(three, params=params)
+
+
+def test_three_parameters_need_a_choice():
+    three = results([{"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2, "c": 2}], [0.1, 0.2])
+    with pytest.raises(ValueError, match=r"it has \['a', 'b', 'c'\]"):
+        SearchDisplay.from_cv_results(three)
+
+
+def test_search_of_several_measures_shows_that_of_refit():
+    X, y = make_shapes(12, image_size=32, random_state=0)
+
+    def scores(estimator, X, y):
+        share = estimator.score(X, y).iou_50
+        return {"mean_iou": float(estimator.score(X, y)), "iou_50": share}
+
+    search = GridSearchCV(
+        DummyLocalizer(), {"strategy": ["full", "median"]}, scoring=scores, refit="iou_50", cv=2
+    ).fit(X, y)
+    display = SearchDisplay.from_estimator(search)
+    assert display.metric == "iou_50"
+    assert display.ax_.get_ylabel() == "share with IoU ≥ 0.5"
+    assert display.table["mean"].tolist() == search.cv_results_["mean_test_iou_50"].tolist()
+
+
+def test_unknown_measure_is_refused():
+    with pytest.raises(ValueError, match=r"metric must be one of \['score'\]"):
+        SearchDisplay.from_cv_results(GRID, metric="accuracy")
+
+
+def test_search_must_be_fitted():
+    with pytest.raises(NotFittedError):
+        SearchDisplay.from_estimator(GridSearchCV(DummyLocalizer(), {"strategy": ["full"]}))
+
+
+# BoxStatisticsDisplay
+
+
+def test_statistics_count_shares_of_the_image():
+    # Half of the image, each.
+    area = BoxStatisticsDisplay.from_boxes(Y_TRUE).axes_[0]
+    heights = {round(bar.get_x(), 2): bar.get_height() for bar in area.patches}
+    assert heights.pop(0.5) == 4
+    assert set(heights.values()) == {0}
+
+
+def test_statistics_count_width_to_height():
+    # 0.5 to 1 is 2 to the power of -1.
+    ratio = BoxStatisticsDisplay.from_boxes(Y_TRUE).axes_[1]
+    heights = {bar.get_x(): bar.get_height() for bar in ratio.patches}
+    assert heights.pop(-1.0) == 4
+    assert set(heights.values()) == {0}
+    low, high = ratio.get_xlim()
+    shown = [
+        tick.get_text() for tick in ratio.get_xticklabels() if low < tick.get_position()[0] < high
+    ]
+    assert shown == ["1:2", "1:1", "2:1"]
+
+
+def test_statistics_have_centres_from_the_top_left():
+    centre = BoxStatisticsDisplay.from_boxes(Y_TRUE[:1]).axes_[2]
+    assert centre.collections[0].get_offsets().tolist() == [[0.25, 0.5]]
+    assert centre.get_ylim() == (1, 0)
+
+
+def test_statistics_compare_true_and_predicted_boxes():
+    display = BoxStatisticsDisplay.from_estimator(Fixed(), IMAGES, Y_TRUE)
+    classes = display.axes_[3]
+    # Of cat and dog: two and two are true; one and three are predicted.
+    assert [bar.get_width() for bar in classes.patches] == [2, 2, 1, 3]
+    labels = [text.get_text() for text in display.axes_[0].get_legend().get_texts()]
+    assert labels == ["true", "predicted"]
+
+
+def test_many_classes_end_in_a_bar_of_their_sum():
+    boxes = pd.concat([Y_TRUE[:1]] * 25).assign(class_name=[f"class {n:02}" for n in range(25)])
+    classes = BoxStatisticsDisplay.from_boxes(boxes).axes_[3]
+    assert [bar.get_width() for bar in classes.patches] == [1] * 20 + [5]
+    assert classes.get_yticklabels()[-1].get_text() == "5 more"
+
+
+def test_boxes_alone_have_widths_and_heights():
+    last = BoxStatisticsDisplay.from_boxes(Y_TRUE[NAMES[1:]]).axes_[3]
+    assert (last.get_xlabel(), last.get_ylabel()) == ("width", "height")
+    assert last.collections[0].get_offsets()[0].tolist() == [0.5, 1.0]
+
+
+def test_images_without_an_object_are_counted():
+    boxes = Y_TRUE.copy()
+    boxes.loc[0, NAMES] = [None, *[np.nan] * 4]
+    area = BoxStatisticsDisplay.from_boxes(boxes).axes_[0]
+    assert sum(bar.get_height() for bar in area.patches) == 3
+    assert area.get_title() == "1 images without an object left out"
+
+
+def test_no_box_at_all_is_refused():
+    boxes = Y_TRUE.assign(x_min=np.nan, x_max=np.nan, y_min=np.nan, y_max=np.nan)
+    with pytest.raises(BoxError, match="no row has coordinates"):
+        BoxStatisticsDisplay.from_boxes(boxes)
+
+
+def test_boxes_without_extent_are_refused():
+    with pytest.raises(BoxError, match="4 boxes have no width or height"):
+        BoxStatisticsDisplay.from_boxes(Y_TRUE.assign(x_max=0.0))
+
+
+# What they look like
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Pictures, true boxes, and predicted ones that are a little off."""
+    X, y = make_shapes(24, image_size=64, random_state=0)
+    rng = np.random.default_rng(0)
+    predicted = y.copy()
+    sides = y[NAMES[1:]].to_numpy() + rng.normal(0, 0.08, (24, 4))
+    predicted[NAMES[1:]] = np.sort(sides.clip(0, 1).reshape(24, 2, 2), axis=2).reshape(24, 4)
+    predicted.loc[::5, "class_name"] = "star"
+    predicted["confidence"] = np.linspace(0.3, 0.95, 24)
+    return X, y, predicted
+
+
+@picture
+def test_picture_of_the_grid(drawn):
+    return BoxGridDisplay.from_predictions(*drawn, n_images=6, n_columns=3).figure_
+
+
+@picture
+def test_picture_of_the_distribution(drawn):
+    return IoUDistributionDisplay.from_predictions(*drawn[1:], name="drawn").figure_
+
+
+@picture
+def test_picture_of_the_distribution_by_class(drawn):
+    return IoUDistributionDisplay.from_predictions(*drawn[1:], by_class=True).figure_
+
+
+@picture
+def test_picture_of_the_thresholds(drawn):
+    X, y, predicted = drawn
+    first = IoUThresholdDisplay.from_predictions(y, predicted, name="drawn")
+    dummy = DummyLocalizer().fit(X, y)
+    return IoUThresholdDisplay.from_estimator(dummy, X, y, ax=first.ax_).figure_
+
+
+@picture
+def test_picture_of_training():
+    return TrainingDisplay.from_history(HISTORY, stages=STAGES).figure_
+
+
+@picture
+def test_picture_of_a_heat_map():
+    return SearchDisplay.from_cv_results(GRID).figure_
+
+
+@picture
+def test_picture_of_a_curve():
+    return SearchDisplay.from_cv_results(GRID, params="class_loss_weight").figure_
+
+
+@picture
+def test_picture_of_points():
+    rng = np.random.default_rng(0)
+    weights = 10 ** rng.uniform(-1, 1.5, (12, 2))
+    params = [{"class_loss_weight": a, "box_loss_weight": b} for a, b in weights]
+    scores = np.append(rng.random(11), np.nan)
+    return SearchDisplay.from_cv_results(results(params, scores)).figure_
+
+
+@picture
+def test_picture_of_statistics(drawn):
+    return BoxStatisticsDisplay.from_boxes(drawn[1]).figure_
+
+
+@picture
+def test_picture_of_true_and_predicted_statistics(drawn):
+    return BoxStatisticsDisplay.from_predictions(*drawn[1:]).figure_
