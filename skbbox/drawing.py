@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.text import Text
     from matplotlib.typing import ColorType, LineStyleType
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ __all__ = [
     "TRUE_COLOR",
     "boxes_and_labels",
     "confidence_of",
+    "count_axis",
     "divided",
     "draw_box",
     "new_axes",
@@ -160,6 +162,13 @@ def divided(
     grid = place.subgridspec(n_rows, n_columns)
     cells = [grid[number] for number in range(n_panels)]
     return np.array([ax.figure.add_subplot(cell) for cell in cells], dtype=object)
+
+
+def count_axis(axis: Axis) -> None:
+    """Whole numbers alone on an axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
 def new_axes() -> Axes:

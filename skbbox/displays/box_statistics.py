@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import as_boxes, as_class_names
-from ..drawing import PREDICTED_COLOR, TRUE_COLOR, divided
+from ..drawing import PREDICTED_COLOR, TRUE_COLOR, count_axis, divided
 from ..exceptions import BoxError
 from ..metrics import predicted_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -199,7 +198,7 @@ class BoxStatisticsDisplay:
         ax.set_yticks(places + (len(names) - 1) * height / 2, labels, fontsize=size)
         ax.invert_yaxis()
         ax.set(xlabel="boxes of each class")
-        _count_axis(ax.xaxis)
+        count_axis(ax.xaxis)
 
 
 def _sides(name: str, boxes: BoxesLike) -> FloatArray:
@@ -234,13 +233,7 @@ def _histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color
         ax.hist(values, bins, histtype="step", color=color, linewidth=2, label=name)
     else:
         ax.hist(values, bins, color=color, edgecolor="white", linewidth=0.5, label=name)
-    _count_axis(ax.yaxis)
-
-
-def _count_axis(axis: Axis) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    count_axis(ax.yaxis)
 
 
 def _show_unit_square(ax: Axes, x_label: str, y_label: str) -> None:

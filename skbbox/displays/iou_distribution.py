@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..boxes import as_class_names, iou
-from ..drawing import MEASURE_COLOR, new_axes
+from ..drawing import MEASURE_COLOR, count_axis, new_axes
 from ..metrics import predicted_rows
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ class IoUDistributionDisplay:
         label = f"0.5, reached by {share:.0%}"
         self.ax_.axvline(0.5, color="dimgray", linestyle="--", label=label)
         self.ax_.set_ylabel("images")
+        count_axis(self.ax_.yaxis)
         self.ax_.legend()
 
     def _draw_classes(self, edges: list[float], ax: Axes | None) -> None:

@@ -302,15 +302,16 @@ def _metric(cv_results: Mapping[str, Any], metric: str | None) -> str:
     return metric
 
 
-def _params(candidates: pd.DataFrame, params: str | Sequence[str] | None) -> list[str]:
+def _params(
+    candidates: Sequence[Mapping[str, Any]], params: str | Sequence[str] | None
+) -> list[str]:
+    names = list(dict.fromkeys(name for candidate in candidates for name in candidate))
     if params is None:
-        params = [
-            name for name in map(str, candidates) if len(_in_order(candidates[name].dropna())) > 1
-        ]
-        # A search that varies nothing has its candidates all the same.
-        params = params or [str(name) for name in candidates][:1]
+        tried = {name: [each[name] for each in candidates if name in each] for name in names}
+        # A search that varies nothing has its one candidate all the same.
+        params = [name for name in names if len(_in_order(tried[name])) > 1] or names[:1]
     params = [params] if isinstance(params, str) else list(params)
-    unknown = [name for name in params if name not in candidates]
+    unknown = [name for name in params if name not in names]
     if unknown or len(params) not in (1, 2):
         raise ValueError(
             "params must be one or two parameters of the search, such as "
