@@ -11,6 +11,7 @@ from sklearn.metrics import make_scorer
 
 from .boxes import as_class_names, iou_at, localization_accuracy, mean_iou
 from .exceptions import BoxError
+from .markup import tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,10 @@ class IoUScore(float):
     def __repr__(self) -> str:
         return f"IoUScore(mean_iou={self.mean_iou:.3f}, iou_50={self.iou_50:.3f})"
 
+    def _repr_html_(self) -> str:
+        measures = {"mean IoU": self.mean_iou, "share with IoU ≥ 0.5": self.iou_50}
+        return tag("table", *(_measure_row(*measure) for measure in measures.items()))
+
     @classmethod
     def of(
         cls, y_true: BoxesLike, y_pred: BoxesLike, sample_weight: ArrayLike | None = None
@@ -82,6 +87,13 @@ class IoUScore(float):
             mean_iou(y_true, y_pred, sample_weight=sample_weight),
             iou_at(y_true, y_pred, sample_weight=sample_weight),
         )
+
+
+def _measure_row(name: str, value: float) -> str:
+    # A bar of HTML's own would follow the style of the browser, not of the notebook.
+    bar = tag("div", style=f"width: {value:.1%}; height: 0.8em; background: #009E73")
+    place = tag("td", bar, style="width: 12em; text-align: left")
+    return tag("tr", tag("th", name, scope="row"), tag("td", f"{value:.3f}"), place)
 
 
 def predicted_rows(

@@ -419,3 +419,22 @@ def test_pictures_of_one_pose_are_found_across_the_split_of_real_data(shared):
     across = boxes.groupby("group")["split"].transform("nunique") > 1
     assert across.iloc[near].mean() > 0.5
     assert len(near) > 0
+
+
+def test_notebook_shows_the_summary_before_the_rows():
+    boxes = pd.DataFrame({"image": ["a.jpg", "<b>.jpg"], "class_name": ["cat", "cat"]})
+    boxes[["x_min", "x_max", "y_min", "y_max"]] = [[0.5, 0.5, 0, 1], [0.5, 0.2, 0, 1]]
+    html = check_annotations(boxes, open_images=False, min_images=1)._repr_html_()
+    assert "<td>error</td><td>inverted box</td><td>1</td>" in html
+    assert "<td>error</td><td>empty box</td><td>1</td>" in html
+    assert "<summary>All 2 rows</summary>" in html
+    assert "&lt;b&gt;.jpg" in html
+    assert "<b>" not in html
+
+
+def test_notebook_says_that_nothing_was_found_and_shows_parts_as_tables():
+    boxes = pd.DataFrame({"image": ["a.jpg"], "class_name": ["cat"]})
+    boxes[["x_min", "x_max", "y_min", "y_max"]] = [[0.1, 0.5, 0, 0.9]]
+    problems = check_annotations(boxes, open_images=False, min_images=1)
+    assert problems._repr_html_() == "<p>No problems found.</p>"
+    assert "<summary>" not in problems[["row", "problem"]]._repr_html_()

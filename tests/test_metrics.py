@@ -192,3 +192,13 @@ def test_box_scorer_fills_a_column_for_each_measure_in_cross_validate():
     np.testing.assert_allclose(found["test_iou_50"], [1.0, 0.5])
     # Each fold is learnt from the other class alone.
     np.testing.assert_allclose(found["test_localization_accuracy"], [0.0, 0.0])
+
+
+def test_notebook_shows_both_measures_with_bars():
+    html = IoUScore(0.6, iou_50=0.75)._repr_html_()
+    for name, value, width in [
+        ("mean IoU", "0.600", "60.0%"),
+        ("share with IoU ≥ 0.5", "0.750", "75.0%"),
+    ]:
+        assert f"{name}</th><td>{value}</td>" in html
+        assert f"width: {width};" in html

@@ -14,6 +14,7 @@ import pandas as pd
 from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, as_boxes, iou
 from ..exceptions import AnnotationError, ImageError, SkbboxWarning
 from ..images import load_image, upright_size
+from ..markup import Markup, joined, tag
 from .record import as_column, check_columns
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ KINDS = {
     "several classes": ("info", "boxes of more than one class on an image"),
 }
 SEVERITIES = ("error", "warning", "info")
+COLUMNS = ["row", "image", "problem", "detail", "severity"]
 
 
 class Problems(pd.DataFrame):
@@ -74,13 +76,34 @@ class Problems(pd.DataFrame):
         """Number of rows of each problem, the severest first, as text."""
         if self.empty:
             return "No problems found."
-        lines = []
+        return "\n".join(
+            f"{severity:8}{count:>7}  {problem}: {KINDS[problem][1]}"
+            for severity, problem, count in self._counts()
+        )
+
+    def _repr_html_(self) -> str:
+        # A part of the columns, or of what pandas made of them, is a table like any other.
+        if list(self.columns) != COLUMNS:
+            return self._as_table()
+        if self.empty:
+            return tag("p", "No problems found.")
+        counts = [
+            tag("tr", *(tag("td", cell) for cell in (*row, KINDS[row[1]][1])))
+            for row in self._counts()
+        ]
+        titles = [tag("th", title) for title in ("severity", "problem", "rows", "what it is")]
+        every = tag("summary", f"All {len(self)} rows")
+        table = Markup(self._as_table())
+        return joined([tag("table", tag("tr", *titles), *counts), tag("details", every, table)])
+
+    def _as_table(self) -> str:
+        return str(pd.DataFrame(self).to_html(max_rows=60, show_dimensions=True, notebook=True))
+
+    def _counts(self) -> Iterator[tuple[str, str, int]]:
+        """Severity, problem and number of rows, the severest first."""
         for severity in SEVERITIES:
             counts = self.loc[self["severity"] == severity, "problem"].value_counts()
-            for problem in (name for name in KINDS if name in counts):
-                what = KINDS[problem][1]
-                lines.append(f"{severity:8}{counts[problem]:>7}  {problem}: {what}")
-        return "\n".join(lines)
+            yield from ((severity, name, int(counts[name])) for name in KINDS if name in counts)
 
 
 class CleanedAnnotations(pd.DataFrame):
@@ -173,7 +196,7 @@ def check_annotations(
         (row, table.images[row], problem, detail, KINDS[problem][0])
         for row, problem, detail in found
     ]
-    return Problems(_columns(rows, ["row", "image", "problem", "detail", "severity"]))
+    return Problems(_columns(rows, COLUMNS))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> dict[str, pd.Series]:

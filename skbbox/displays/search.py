@@ -175,7 +175,8 @@ class SearchDisplay:
     def _draw_curve(self) -> None:
         (param,) = self.params
         values, ax = _in_order(self.table[param]), self.ax_
-        table = self.table.set_index(param).loc[values]
+        rank = [values.index(value) for value in self.table[param]]
+        table = self.table.iloc[np.argsort(rank)]
         numeric = _are_numbers(values)
         places = np.asarray(values if numeric else range(len(values)), dtype=float)
         mean, std = table["mean"].to_numpy(), table["std"].to_numpy()
