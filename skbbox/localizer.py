@@ -82,7 +82,7 @@ VIEWS_OF_AN_IMAGE = (2, 20)
 
 #: What a fitted estimator is, beside its parameters.
 SAVED = (
-    *("classes_", "model_", "history_", "n_iter_", "bad_images_", "n_features_in_"),
+    *("classes_", "model_", "history_", "stages_", "n_iter_", "bad_images_", "n_features_in_"),
     "_is_frozen",
 )
 
@@ -243,6 +243,9 @@ default="giou_l1"
         One value an epoch: ``loss, class_prediction_loss, bbox_prediction_loss,
         class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each; with the
         spatial head also ``bbox_iou_loss, bbox_x_edges_loss, bbox_y_edges_loss``.
+    stages_ : list of (str, int)
+        Name and number of epochs of each stage of training: ``"frozen backbone"`` or
+        ``"whole network"``, then ``"fine-tuning"``. With `warm_start` also those before.
     n_iter_ : int
         Number of epochs in ``history_``.
     callbacks_ : list of keras.callbacks.Callback
@@ -283,6 +286,7 @@ default="giou_l1"
     classes_: NDArray[Any] | None
     model_: keras.Model
     history_: dict[str, list[float]]
+    stages_: list[tuple[str, int]]
     n_iter_: int
     callbacks_: list[keras.callbacks.Callback]
     bad_images_: dict[int, str]
@@ -487,7 +491,7 @@ default="giou_l1"
                     learning_rate=self.fine_tune_learning_rate,
                 )
         except KeyboardInterrupt:
-            n_epochs = sum(len(history.get("loss", [])) for history in histories)
+            n_epochs = sum(map(_n_epochs, histories))
             if n_epochs == (self.n_iter_ if self._goes_on() else 0):
                 raise
             is_interrupted = True
@@ -501,8 +505,9 @@ default="giou_l1"
 
         self.classes_ = classes
         self._set_model(model, is_frozen=self.weights is not None and not self.fine_tune_epochs)
+        self.stages_ = self._stages(epochs, histories)
         self.history_ = combine_histories(histories)
-        self.n_iter_ = len(self.history_.get("loss", []))
+        self.n_iter_ = _n_epochs(self.history_)
         self.callbacks_ = callbacks
         self.bad_images_ = bad_images
         self.n_features_in_ = 1
@@ -706,6 +711,8 @@ default="giou_l1"
         def build(parameters, fitted):
             # Folders of the computer that the file comes from are no place to write to.
             localizer = cls(**(parameters | {"memory": None, "checkpoint": None}))
+            # Files of 0.1.0 do not tell the stages.
+            fitted.setdefault("stages_", [("training", fitted["n_iter_"])])
             for name in SAVED:
                 setattr(localizer, name, fitted[name])
             localizer._set_model(localizer.model_, localizer._is_frozen)
@@ -775,6 +782,74 @@ default="giou_l1"
 
         check_is_fitted(self)
         export_model(self.model_, self.classes_, path, format, overwrite)
+
+    def report(
+        self,
+        X: ImagesLike,
+        y: TargetsLike,
+        path: PathLikeStr = "report.html",
+        *,
+        overwrite: bool = False,
+        title: str | None = None,
+        max_images: int = 300,
+    ) -> Path:
+        """Write a page with data, training, scores and predictions, to look at in a browser.
+
+        Parameters
+        ----------
+        X : images of length n
+            As for :meth:`fit`; best those that were not in it.
+        y : table of boxes of length n
+            As for :meth:`fit`. Without ``class_name``, the page tells of boxes alone.
+        path : str or Path, default="report.html"
+            Of the file.
+        overwrite : bool, default=False
+            Whether a file that exists is replaced.
+        title : str, default=None
+            None takes the name of the estimator and the number of images.
+        max_images : int, default=300
+            At most so many images are on the page: half of them those with the lowest IoU, half
+            drawn at random, the same each time. The numbers are of all n. 0 leaves images out.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        FileExistsError
+            If the file exists.
+        ImageError
+            If an image cannot be read; names the row. With `on_bad_image` other than
+            ``"raise"`` the page tells which were left out.
+        BoxError
+            If a box of y cannot be, or no image can be read.
+        SkbboxError
+            If there is no folder to write to.
+        ValueError
+            If `max_images` is not a whole number of at least 0.
+
+        Notes
+        -----
+        The page is one file with pictures and script inside, and asks nothing of any server. It
+        holds small copies of the images, the names of their files and the parameters of the
+        estimator: think of that before you pass it on. Pictures become smaller where there are
+        more of them, so that up to 1,000 stay below 5 MB. ``predict`` runs once.
+
+        See Also
+        --------
+        score : The mean IoU alone.
+        skbbox.BoxGridDisplay : The images alone, in Matplotlib.
+        """
+        from .report import write_report
+
+        check_is_fitted(self)
+        return write_report(
+            self, X, y, path, overwrite=overwrite, title=title, max_images=max_images
+        )
 
     def _check_parameters(self):
         from .engines import get_engine
@@ -1050,6 +1125,14 @@ default="giou_l1"
         if checkpoint:
             checkpoint.finish_stage(histories[-1])
 
+    def _stages(self, epochs, histories):
+        """Name and number of epochs of each stage that was trained, however far it got."""
+        first = "whole network" if self.weights is None else "frozen backbone"
+        planned = [(first, epochs), ("fine-tuning", self.fine_tune_epochs)]
+        names = [name for name, n_planned in planned if n_planned]
+        before, here = (self.stages_, histories[1:]) if self._goes_on() else ([], histories)
+        return [*before, *zip(names, map(_n_epochs, here), strict=False)]
+
     def _recipe(self):
         """What :func:`compile_model` takes beside a model."""
         return {
@@ -1143,6 +1226,10 @@ default="giou_l1"
 
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())
+
+
+def _n_epochs(history):
+    return len(history.get("loss", []))
 
 
 def _first_of(bad):
