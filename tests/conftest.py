@@ -89,3 +89,68 @@ def no_conversion(monkeypatch):
     monkeypatch.setattr(keras.Model, "export", stops)
     if importlib.util.find_spec("tf2onnx"):
         monkeypatch.setattr("tf2onnx.convert.from_function", stops)
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real browser without a window."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    names = [os.environ.get("SKBBOX_CHROMIUM", ""), *BROWSERS]
+    path = next(filter(None, map(shutil.which, filter(None, names))), None)
+    if path is None:
+        pytest.skip("no Chromium was found; SKBBOX_CHROMIUM may name its program")
+    options = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=path, args=[*options, "--disable-component-update", "--disable-sync"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path):
+    """Opens a file as a page, which may neither complain nor ask for anything from elsewhere."""
+    contexts, complaints = [], []
+
+    def open_page(path, width=1280, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith(("file:", "data:", "blob:"))
+                else complaints.append(f"asks for {request.url}")
+            ),
+        )
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def screenshot(tmp_path):
+    """Keeps a picture of a page as an output of the tests."""
+    folder = Path(os.environ.get("SKBBOX_SCREENSHOTS", tmp_path))
+
+    def keep(page, name):
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+    return keep

@@ -1,0 +1,95 @@
+"""The built documentation in a real browser, and the check of its links."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BUILT = ROOT / "docs" / "_build" / "html"
+PAGES = {
+    "landing": "index.html",
+    "guide": "guide/training.html",
+    "gallery": "generated/gallery/index.html",
+    "questions": "faq.html",
+}
+
+
+@pytest.fixture
+def built():
+    if not BUILT.exists():
+        pytest.skip("the documentation is not built; make docs does it")
+    return BUILT
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_the_screen_and_asks_nobody(built, visit, screenshot, name, width):
+    page = visit(built / PAGES[name], width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    screenshot(page, f"docs-{name}-{width}")
+
+
+def test_search_works_without_a_server(built, browser):
+    page = browser.new_page()
+    page.goto(f"{(built / 'search.html').as_uri()}?q=threshold")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    links = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    page.close()
+    assert any("IoUThresholdDisplay" in link for link in links)
+
+
+@pytest.fixture(scope="module")
+def check_links():
+    spec = importlib.util.spec_from_file_location("check_links", ROOT / "docs" / "check_links.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A page that links to another one."""
+
+    def written(link):
+        (tmp_path / "a.html").write_text(f"<p>{link}</p>", encoding="utf-8")
+        (tmp_path / "b.html").write_text('<h1 id="here">b</h1>', encoding="utf-8")
+        return tmp_path
+
+    return written
+
+
+def test_links_that_lead_somewhere_are_no_problem(check_links, site):
+    link = '<a href="b.html#here">b</a> <a href="https://example.org">elsewhere</a>'
+    assert check_links.check_folder(site(link)) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("link", "problem"),
+    [
+        ('<a href="c.html">c</a>', "a.html: <a> c.html: there is no such file"),
+        ('<a href="b.html#there">b</a>', "a.html: <a> b.html#there: there is no such anchor"),
+        ('<img src="c.png">', "a.html: <img> c.png: there is no such file"),
+        (
+            '<script src="https://example.org/x.js"></script>',
+            "a.html: <script> loads https://example.org/x.js from another site",
+        ),
+        (
+            '<p style="background: url(https://example.org/x.png)">',
+            "a.html: <p> loads https://example.org/x.png from another site",
+        ),
+        ('<a href="../c.html">c</a>', "a.html: <a> ../c.html lies outside of the pages"),
+    ],
+)
+def test_broken_and_foreign_links_are_found(check_links, site, link, problem):
+    assert check_links.check_folder(site(link))[0] == [problem]
+
+
+def test_links_of_markdown_lead_to_files_and_headings(check_links, tmp_path):
+    (tmp_path / "b.md").write_text("# Two words\n", encoding="utf-8")
+    page = tmp_path / "a.md"
+    page.write_text("[1](b.md#two-words) [2](b.md#three) [3](c.md) `[4](d.md)`", encoding="utf-8")
+    assert check_links.check_markdown(page) == [
+        "a.md: b.md#three: there is no such heading",
+        "a.md: c.md: there is no such file",
+    ]
