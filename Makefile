@@ -1,7 +1,9 @@
 # make demo               the main job on pictures that it draws itself
 # make demo DATA=folder   the same on a folder with annotations.csv and images/
 # make test               the tests
-# make lint docs doctest notebooks   what CI runs beside them
+# make docs               the documentation, in docs/_build/html
+# make lint doctest notebooks   what CI runs beside them
+# make soak               300 fits with failures; what is promised in docs/reliability.md
 # make mutants            whether the tests of boxes and measures notice changes to the code
 
 PYTHON ?= python3
@@ -39,7 +41,8 @@ doctest: $(INSTALLED)
 
 docs: $(VENV)/.installed-docs
 	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
-	$(RUN) docs/run_code_blocks.py docs/*.md
+	$(RUN) docs/check_links.py docs/_build/html *.md
+	$(RUN) docs/run_code_blocks.py docs
 
 notebooks: $(VENV)/.installed-notebooks
 	$(RUN) -m nbconvert --to notebook --execute --output-dir build/notebooks examples/*.ipynb
@@ -55,4 +58,4 @@ $(VENV)/.installed-%: $(INSTALLED)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist mutants docs/_build docs/api/generated demo-output
+	rm -rf $(VENV) build dist mutants docs/_build docs/api/generated docs/generated demo-output

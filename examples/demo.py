@@ -16,7 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -24,16 +23,14 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from skbbox import (
     TUTORIAL_PARAMS,
+    BoxGridDisplay,
     DummyLocalizer,
+    SearchDisplay,
     SingleBoxLocalizer,
     StratifiedGroupBoxKFold,
+    TrainingDisplay,
     box_scorer,
     one_box_per_image,
-    plot_accuracy,
-    plot_bbox_loss,
-    plot_iou,
-    plot_loss,
-    plot_prediction,
 )
 from skbbox.datasets import load_annotated_folder, make_shapes
 from skbbox.network import small_convnet
@@ -87,16 +84,17 @@ def run(arguments, memory):
     print(pd.DataFrame(scores).T.to_string(float_format="{:.3f}".format))
 
     print(f"\nGridSearchCV over the loss weights, on {min(n_search, len(X))} of the pictures")
-    print(search(candidate, X, y, n_search).to_string(index=False, float_format="{:.3f}".format))
+    found = search(candidate, X, y, n_search)
+    print(table_of(found).to_string(index=False, float_format="{:.3f}".format))
 
-    save_pictures(localizer, X_test, y_test, arguments.output)
+    save_pictures(localizer, found, X_test, y_test, arguments.output)
     reached = scores["SingleBoxLocalizer"]["mean_iou"]
     verdict = ""
     if arguments.data is None:
         verdict = f" ({'above' if reached > GOAL else 'NOT above'} {GOAL:.2f})"
     seconds = time.perf_counter() - started
     print(f"\nmean IoU on unseen pictures: {reached:.3f}{verdict}")
-    print(f"pictures in {arguments.output}/, {seconds:.0f} s in all")
+    print(f"pictures and report.html in {arguments.output}/, {seconds:.0f} s in all")
     if arguments.data is None and reached <= GOAL:
         raise SystemExit(1)
 
@@ -128,37 +126,40 @@ def annotated_folder(path):
 
 
 def search(localizer, X, y, n_images):
-    """Mean scores of each pair of loss weights, best first."""
+    """A search over the loss weights, on some of the images."""
     if len(X) > n_images:
         X, _, y, _ = train_test_split(
             X, y, train_size=n_images, stratify=y["class_name"], random_state=0
         )
-    found = GridSearchCV(
+    return GridSearchCV(
         localizer,
         GRID,
         scoring=box_scorer,
         refit="mean_iou",
         cv=StratifiedGroupBoxKFold(2, shuffle=True, random_state=0),
     ).fit(X, y)
+
+
+def table_of(found):
+    """Mean scores of each pair of loss weights, best first."""
     table = pd.DataFrame(found.cv_results_).sort_values("rank_test_mean_iou")
     table = table[[c for c in table if c.startswith(("param_", "mean_test_"))]]
     return table.rename(columns=lambda name: name.removeprefix("param_").removeprefix("mean_test_"))
 
 
-def save_pictures(localizer, X, y, output):
-    """A page of predictions and a page of training curves."""
-    figure, axes = plt.subplots(3, 4, figsize=(12, 9.5), layout="constrained")
-    rows = np.random.default_rng(0).choice(len(X), size=axes.size, replace=False)
-    images = X if isinstance(X, np.ndarray) else X.to_numpy()
-    for ax, row in zip(axes.flat, rows, strict=True):
-        plot_prediction(localizer, images[row], y.iloc[row], ax=ax)
-    figure.savefig(output / "predictions.png", dpi=100)
-
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
-    plots = (plot_loss, plot_bbox_loss, plot_accuracy, plot_iou)
-    for ax, plot in zip(axes.flat, plots, strict=True):
-        plot(localizer, ax=ax)
-    figure.savefig(output / "training.png", dpi=100)
+def save_pictures(localizer, found, X, y, output):
+    """Predictions, training curves, scores of the search, and the report."""
+    grid = BoxGridDisplay.from_estimator(
+        localizer, X, y, order="random", n_images=8, random_state=0
+    )
+    pictures = {
+        "predictions.png": grid,
+        "training.png": TrainingDisplay.from_estimator(localizer),
+        "search.png": SearchDisplay.from_estimator(found),
+    }
+    for name, display in pictures.items():
+        display.figure_.savefig(output / name, dpi=100)
+    localizer.report(X, y, output / "report.html", overwrite=True)
 
 
 if __name__ == "__main__":

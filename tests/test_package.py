@@ -1,9 +1,12 @@
 """What importing the package costs and offers."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import skbbox
 import skbbox.typing
@@ -59,3 +62,18 @@ def test_type_checkers_see_the_names_that_are_there():
 
 def test_an_unknown_name_is_an_attribute_error():
     assert not hasattr(skbbox, "MultiBoxLocalizer")
+
+
+def test_badges_say_what_the_project_says():
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    found = re.findall(r"badge/([^)]*)\)", (root / "README.md").read_text(encoding="utf-8"))
+    badges = dict(unquote(badge).replace("--", "_").split("-")[:2] for badge in found)
+    assert badges == {
+        "python": project["project"]["requires-python"].removeprefix(">=") + "+",
+        "license": project["project"]["license"].replace("-", "_"),
+        "branch coverage": f"≥ {project['tool']['coverage']['report']['fail_under']} %",
+        "types": "mypy",
+    }
+    assert project["tool"]["coverage"]["run"]["branch"]
+    assert project["tool"]["mypy"]["files"]
