@@ -1,15 +1,20 @@
 """Sphinx configuration; ``make docs`` builds the pages with warnings as errors."""
 
+import json
 import os
 import re
 from pathlib import Path
 
 # Before TensorFlow is imported, so that its start-up notes stay out of the build log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# And before Matplotlib is: the gallery draws without a screen.
+os.environ["MPLBACKEND"] = "Agg"
 
 from sphinx.util import logging
+from sphinx_gallery.sorting import ExplicitOrder
 
 import skbbox
+import skbbox.typing
 from skbbox.annotations.reading import FORMATS
 
 project = "skbbox"
@@ -17,11 +22,29 @@ author = "The skbbox developers"
 copyright = author
 version = release = skbbox.__version__
 
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "generated"]
+exclude_patterns = ["_build", "gallery", "generated/*.md", "generated/gallery/**/*.ipynb"]
+
+# External names have no page here, and inventories of other sites would need a network.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(keras|matplotlib|numpy|pandas|sklearn)\..*")]
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+# Outputs are kept in the notebooks, and CI runs these by themselves.
+nb_execution_mode = "off"
+nb_merge_streams = True
+# Scripts of another site, for widgets that no notebook here has.
+nb_ipywidgets_js = {}
 
 autosummary_generate = True
 # Keras's own docstrings are Markdown, and scikit-learn's refer to pages that are not here.
@@ -29,18 +52,87 @@ autodoc_inherit_docstrings = False
 # Docstrings tell the types in words; annotations are for type checkers.
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"plot_",
+    "within_subsection_order": ExplicitOrder(
+        [
+            "plot_image.py",
+            "plot_box_statistics.py",
+            "plot_training.py",
+            "plot_chapter_curves.py",
+            "plot_box_grid.py",
+            "plot_iou_distribution.py",
+            "plot_iou_threshold.py",
+            "plot_search.py",
+            "plot_label_issues.py",
+        ]
+    ),
+    "doc_module": ("skbbox",),
+    "backreferences_dir": "generated/backreferences",
+    "exclude_implicit_doc": {r"skbbox\.datasets", r"skbbox\.network"},
+    "download_all_examples": False,
+    "notebook_extensions": set(),
+    "show_signature": False,
+    # Seconds; how long a script takes is of no interest to a reader.
+    "min_reported_time": 3600,
+    "write_computation_times": False,
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "image_scrapers": ("matplotlib",),
+}
+# sphinx-gallery's functions cannot be kept between builds, which is no fault of these pages.
+suppress_warnings = ["config.cache"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skbbox {version}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["skbbox.css"]
+html_js_files = ["search_from_files.js"]
 html_show_sourcelink = False
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"index": [], "installation": [], "data": [], "contributing": []}
+# Otherwise the theme's script complains until a reader has chosen.
+html_context = {"default_mode": "auto"}
+# Without it the theme complains in the console of the browser.
+html_context = {"default_mode": "auto"}
+html_theme_options = {
+    "logo": {"text": "skbbox", "alt_text": "skbbox, to the first page"},
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navbar_persistent": ["search-button"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+html_sidebars = {
+    "index": [],
+    "installation": [],
+    "generated/gallery/index": ["sidebar-nav-bs"],
+}
+
+NOTEBOOKS = Path(__file__).parent.parent / "examples"
 
 
 def check_every_public_name_is_listed(app):
     listed = set(re.findall(r"\w+", (Path(app.srcdir) / "api.md").read_text(encoding="utf-8")))
-    for name in sorted(set(skbbox.__all__) - listed):
-        logging.getLogger(__name__).warning("api.md does not list skbbox.%s", name)
+    names = {
+        "skbbox": skbbox.__all__,
+        "skbbox.datasets": skbbox.datasets.__all__,
+        "skbbox.exceptions": skbbox.exceptions.__all__,
+        "skbbox.typing": skbbox.typing.__all__,
+    }
+    for module, public in names.items():
+        for name in sorted(set(public) - listed):
+            logging.getLogger(__name__).warning("api.md does not list %s.%s", module, name)
 
 
 def write_table_of_formats(app):
@@ -54,6 +146,26 @@ def write_table_of_formats(app):
     page.write_text("".join(f"| {' | '.join(row)} |\n" for row in rows), encoding="utf-8")
 
 
+def copy_notebooks(app):
+    """Bring the notebooks below the pages, as Sphinx reads nothing that lies outside."""
+    folder = Path(app.srcdir, "generated", "notebooks")
+    folder.mkdir(parents=True, exist_ok=True)
+    there = {path.name: path for path in NOTEBOOKS.glob("*.ipynb")}
+    for old in folder.glob("*.ipynb"):
+        if old.name not in there:
+            old.unlink()
+    for name, path in there.items():
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        # Lines that begin with "!" are IPython's and no Python.
+        notebook["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+        text = json.dumps(notebook, ensure_ascii=False)
+        copy = folder / name
+        # An untouched copy keeps its time, so that its page is not built again.
+        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
+            copy.write_text(text, encoding="utf-8")
+
+
 def setup(app):
     app.connect("builder-inited", check_every_public_name_is_listed)
     app.connect("builder-inited", write_table_of_formats)
+    app.connect("builder-inited", copy_notebooks)

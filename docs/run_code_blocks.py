@@ -1,9 +1,11 @@
 """Run the Python blocks of Markdown pages, so that no page shows code that fails.
 
-Usage: python docs/run_code_blocks.py docs/*.md
+Usage: python docs/run_code_blocks.py docs
+       python docs/run_code_blocks.py docs/faq.md docs/index.md
 
-The blocks of a page fenced with ```python run in order, in one namespace and in a
-temporary working directory. A block that begins with ``>>>`` is a doctest.
+Of a folder all pages are run, but for those that Sphinx writes. The blocks of a page fenced with
+```python run in order, in one namespace and in a temporary working directory. A block that begins
+with ``>>>`` is a doctest.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "Agg"
 
+WRITTEN_BY_SPHINX = {"_build", "generated"}
+
 FENCE = re.compile(r"^```python[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -32,9 +36,9 @@ class BlockError(Exception):
 def main():
     """Run all pages and return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pages", nargs="+", type=Path, help="Markdown files")
+    parser.add_argument("pages", nargs="+", type=Path, help="Markdown files or folders of them")
     failed = False
-    for page in parser.parse_args().pages:
+    for page in pages_of(parser.parse_args().pages):
         start = time.perf_counter()
         try:
             n_blocks = run_page(page.resolve())
@@ -44,6 +48,18 @@ def main():
         else:
             print(f"passed {page}: {n_blocks} blocks, {time.perf_counter() - start:.1f} s")
     return int(failed)
+
+
+def pages_of(paths):
+    """The files among `paths`, and all pages of the folders among them."""
+    pages = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(path.rglob("*.md"))
+            pages += [p for p in found if not WRITTEN_BY_SPHINX & {*p.relative_to(path).parts}]
+        else:
+            pages.append(path)
+    return pages
 
 
 def run_page(page):

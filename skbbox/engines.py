@@ -159,7 +159,7 @@ def in_graph(model, batch, size):
 class _OpenVINO:
     """Runs each image by itself, several at a time: that keeps what it computes near.
 
-    In float32, as bfloat16 changes the class of one image in fifty (``docs/scaling.md``).
+    In float32, as bfloat16 changes the class of one image in fifty (``docs/how_to/scaling.md``).
     """
 
     def __init__(self, network):

@@ -20,7 +20,7 @@ def combine_histories(histories: Sequence[HistoryLike]) -> dict[str, list[float]
     Parameters
     ----------
     histories : list
-        What :func:`as_history` takes, in the order of training.
+        Dicts of lists, fitted estimators or what Keras's ``fit`` returns, in the order of training.
 
     Returns
     -------

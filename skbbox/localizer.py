@@ -835,7 +835,7 @@ default="giou_l1"
         Notes
         -----
         The page is one file with pictures and script inside, and asks nothing of any server. It
-        holds small copies of the images, the names of their files and the parameters of the
+        holds small copies of the images, the paths of their files and the parameters of the
         estimator: think of that before you pass it on. Pictures become smaller where there are
         more of them, so that up to 1,000 stay below 5 MB. ``predict`` runs once.
 

@@ -472,9 +472,9 @@ def test_boxes_alone(shapes, tmp_path):
     page = parsed(path.read_text(encoding="utf-8"))
     assert "y has no class_name" in page.one("section", id="classes").text
     assert "localization accuracy" not in page.one("dl", **{"class": "tiles"}).text
-    for filter_of_classes in ("class", "right"):
-        (label,) = [node for node in page.all("label") if node.all("select", id=filter_of_classes)]
-        assert "hidden" in label.attributes
+    filters = page.one("div", id="filters").all("div")
+    hidden = [part.one("label").text for part in filters if "hidden" in part.attributes]
+    assert hidden == ["Class", "Predicted class"]
     assert "hidden" in page.one("option", value="suspicious").attributes
     assert json.loads(page.one("script", id="numbers").text)["right"] is None
 

@@ -204,3 +204,173 @@ def test_more_pictures_than_fit_are_shown_when_asked_for(report):
 def test_numbers_in_the_page_are_json(report):
     numbers = json.loads(report().locator("#numbers").text_content())
     assert numbers["level"] == [10, 30, 50, 50, 70, 90]
+
+
+def test_script_counts_what_python_counts(report):
+    assert counts(report()) == counts(report(java_script_enabled=False))
+
+
+def test_pictures_can_be_decoded(report):
+    sizes = report().evaluate(
+        """() => Promise.all([...document.querySelectorAll("#cards image")].map(async (node) => {
+            const image = new Image();
+            image.src = node.href.baseVal;
+            await image.decode();
+            return [image.naturalWidth, image.naturalHeight];
+        }))"""
+    )
+    assert sizes == [[48, 48]] * 6
+
+
+def test_slider_counts_rows_that_have_no_picture(report):
+    page = report(page_of(max_images=1))
+    assert len(rows(page)) == 1
+    page.locator("#threshold-input").fill("0.7")
+    assert counts(page).startswith("2 of 6 images (33.3 %)")
+
+
+def test_slider_at_its_ends(report):
+    page = report()
+    page.locator("#threshold-input").press("Home")
+    assert counts(page).startswith("6 of 6 images (100.0 %)")
+    page.locator("#threshold-input").press("End")
+    assert counts(page).startswith("0 of 6 images (0.0 %)")
+
+
+def test_filters_have_names_and_go_together(report):
+    page = report()
+    page.get_by_label("Class", exact=True).select_option("dog")
+    page.get_by_label("Predicted class", exact=True).select_option("right")
+    page.get_by_label("IoU to", exact=True).fill("0.6")
+    assert rows(page) == [3]
+
+
+def test_empty_range_is_no_filter(report):
+    page = report()
+    page.locator("#lowest").fill("")
+    page.locator("#highest").fill("")
+    assert len(rows(page)) == 6
+
+
+def test_larger_view_keeps_to_the_filter_and_goes_around(report):
+    page = report()
+    page.locator("#class").select_option(label="dog")
+    page.locator("#cards button").first.click()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#larger-title").inner_text() == "Row 5 (3 of 3)"
+
+
+def test_larger_view_is_larger(report):
+    page = report()
+    small = page.locator("#cards .picture").first.bounding_box()
+    page.locator("#cards button").first.click()
+    large = page.locator("#larger-picture .picture").bounding_box()
+    assert large["width"] > 2 * small["width"]
+
+
+def test_keyboard_comes_back_to_what_was_looked_at(report):
+    page = report()
+    page.locator("#cards button").first.click()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Close").click()
+    assert page.evaluate("document.activeElement.closest('li').dataset.row") == "1"
+
+
+def test_many_long_names_scroll_within_their_table(report, screenshot):
+    names = [f"{'Donaudampfschiff' * 7}{number}" for number in range(40)]
+    X = make_shapes(40, image_size=32, random_state=0)[0]
+    page = report(report_page(X, boxes(names, 1.0), boxes(names[::-1], 0.5)), width=390)
+    screenshot(page, "report-390-long-names")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    table = page.locator(".scroll", has=page.locator(".matrix"))
+    assert table.evaluate("node => node.scrollWidth > node.clientWidth")
+    assert table.evaluate("node => node.getBoundingClientRect().right") <= 390
+
+
+#: Whatever holds text.
+TEXT = (
+    "h1, h2, p, dt, dd, a, summary, figcaption, th, td, label, output, select, button, "
+    ".mark, .row, .plot text"
+)
+
+#: Of elements that are seen, the colours of text and of the first ground that is not transparent.
+COLORS = """(nodes) => {
+    const ground = (node) => {
+        const color = getComputedStyle(node).backgroundColor;
+        return /rgba/.test(color) && node.parentElement ? ground(node.parentElement) : color;
+    };
+    return nodes.filter((node) => node.getClientRects().length).map((node) => {
+        const style = getComputedStyle(node);
+        return [node.ownerSVGElement ? style.fill : style.color, ground(node)];
+    });
+}"""
+
+
+def contrast(*colors):
+    dark, bright = sorted(map(luminance, colors))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out(report, scheme):
+    pairs = report(color_scheme=scheme).locator(TEXT).evaluate_all(COLORS)
+    assert len(pairs) > 100
+    # Level AA of WCAG 2.2.
+    assert min(contrast(*pair) for pair in pairs) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_numbers_stand_out_from_every_shade(report, scheme, share):
+    page = report(color_scheme=scheme)
+    ((text, ground),) = page.locator(".matrix th").last.evaluate_all(COLORS)
+    cell = page.locator(".matrix td").first
+    cell.evaluate("(node, share) => node.style.setProperty('--share', share)", share)
+    shade = cell.evaluate("node => getComputedStyle(node).backgroundColor")
+    *color, alpha = (float(part) for part in shade[shade.index("(") + 1 : -1].split(","))
+    ground = [int(part) for part in ground.removeprefix("rgb(")[:-1].split(",")]
+    mixed = np.rint(alpha * np.array(color) + (1 - alpha) * np.array(ground)).astype(int)
+    assert contrast(text, f"rgb({', '.join(map(str, mixed))})") >= 4.5
+
+
+def test_paper_is_light_and_has_no_controls(report):
+    page = report(color_scheme="dark")
+    page.emulate_media(media="print")
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert luminance(ground) > 0.5
+    assert not page.locator("#filters").is_visible()
+    assert page.locator("#counts").is_visible()
+
+
+def test_nothing_moves_where_that_is_not_wanted(report):
+    page = report(reduced_motion="reduce")
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_script_of_someone_else_is_not_run(browser, tmp_path):
+    path = tmp_path / "changed.html"
+    script = "<script>document.title = 'run'</script>"
+    path.write_text(page_of(title="as it was").replace("<h1>", f"{script}<h1>"), encoding="utf-8")
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        assert page.title() == "as it was"
+
+
+def test_boxes_alone_have_no_filter_of_classes(report):
+    X = make_shapes(2, image_size=32, random_state=0)[0]
+    true, predicted = (
+        boxes(["a", "b"], width).drop(columns="class_name") for width in (1.0, [0.5, 0.9])
+    )
+    page = report(report_page(X, true, predicted))
+    assert counts(page) == "2 of 2 images (100.0 %) have an IoU of at least 0.50."
+    assert not page.locator("#right").is_visible()
+    page.locator("#highest").fill("0.8")
+    assert rows(page) == [0]
+
+
+def test_page_without_pictures_has_a_slider(report):
+    page = report(page_of(max_images=0))
+    assert not page.locator("#filters").is_visible()
+    page.locator("#threshold-input").fill("0.8")
+    assert counts(page).startswith("1 of 6 images")

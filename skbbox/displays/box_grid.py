@@ -157,7 +157,7 @@ class BoxGridDisplay:
             What ``predict(X)`` returned. Images that could not be read are left out.
         order : {"worst", "best", "random", "suspicious"} or sequence of int, default="worst"
             Which images come first: those of the lowest or the highest IoU, any, or those where
-            the model is sure of something else than `y_true` says, see :func:`suspicion`. Or
+            the model is sure of something else than `y_true` says, see `suspicion`. Or
             positions of rows, such as ``rank_label_issues(...)["row"]``.
         n_images : int, default=12
             At most so many.

@@ -125,6 +125,18 @@
     current.firstElementChild.focus();
   }
 
+  function leave() {
+    dialog.close();
+    // The browser tells of it later, after keys that may follow.
+    goBack();
+  }
+
+  const KEYS = {
+    ArrowLeft: () => step(-1),
+    ArrowRight: () => step(1),
+    Escape: leave,
+  };
+
   // ---------------------------------------------------------------- what is done when
 
   get("threshold-input").addEventListener("input", count);
@@ -134,11 +146,12 @@
   for (const card of cards) card.firstElementChild.addEventListener("click", () => enlarge(card));
   get("previous").addEventListener("click", () => step(-1));
   get("next").addEventListener("click", () => step(1));
-  get("close").addEventListener("click", () => dialog.close());
+  get("close").addEventListener("click", leave);
   dialog.addEventListener("close", goBack);
   dialog.addEventListener("keydown", (event) => {
-    const distance = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (distance) step(distance);
+    if (!KEYS[event.key]) return;
+    event.preventDefault();
+    KEYS[event.key]();
   });
 
   get("slider").hidden = false;

@@ -386,6 +386,7 @@ def _card(results: Results, position: int, picture: Markup, place: int) -> Marku
     is_right, suspicion = results.is_right, results.suspicion
     is_wrong = is_right is not None and not is_right[position]
     name, predicted = _class_names(results, position)
+    known = [predicted, f"not {name}"] if is_wrong else [name or predicted or ""]
     confidence = None if results.confidence is None else f"{results.confidence[position]:.2f}"
     scores = [f"IoU {iou:.2f}", *([f"confidence {confidence}"] if confidence else [])]
     return tag(
@@ -400,7 +401,7 @@ def _card(results: Results, position: int, picture: Markup, place: int) -> Marku
                 tag("span", "IoU too low", class_="mark low", hidden=bool(iou >= THRESHOLD)),
                 class_="line",
             ),
-            tag("span", f"{predicted}, not {name}" if is_wrong else name or predicted or ""),
+            tag("span", *(tag("span", text) for text in known), class_="name"),
             tag("span", *(tag("span", score) for score in scores), class_="line"),
             type="button",
         ),

@@ -1,0 +1,22 @@
+"""
+Images and their boxes
+======================
+
+Look at the data before anything else: :func:`skbbox.plot_image` draws an image and its boxes.
+"""
+
+import matplotlib.pyplot as plt
+
+from skbbox import plot_image
+from skbbox.datasets import make_shapes
+
+X, y = make_shapes(8, image_size=128, random_state=2)
+
+figure, axes = plt.subplots(2, 4, figsize=(12, 6.2), layout="constrained")
+for row, ax in enumerate(axes.flat):
+    plot_image(X[row], y.iloc[[row]], ax=ax)
+
+# %%
+# A box is four numbers in 0..1, whatever the size of the image:
+
+print(y.head(3))

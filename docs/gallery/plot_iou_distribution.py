@@ -1,0 +1,25 @@
+"""
+How the IoU is distributed
+==========================
+
+:class:`skbbox.IoUDistributionDisplay` shows what the mean IoU is the mean of: many fair boxes, or
+good ones and some that miss.
+"""
+
+from skbbox import IoUDistributionDisplay, SingleBoxLocalizer
+from skbbox.datasets import make_shapes
+from skbbox.network import small_convnet
+
+X, y = make_shapes(700, image_size=48, n_classes=3, random_state=0)
+localizer = SingleBoxLocalizer(
+    small_convnet, weights=None, image_size=48, epochs=20, batch_size=16, random_state=0
+)
+localizer.fit(X[:300], y[:300])
+predicted = localizer.predict(X[300:])
+
+IoUDistributionDisplay.from_predictions(y[300:], predicted)
+
+# %%
+# With one histogram for each class:
+
+IoUDistributionDisplay.from_predictions(y[300:], predicted, by_class=True)

@@ -1,0 +1,34 @@
+"""
+Likely wrong labels
+===================
+
+:func:`skbbox.rank_label_issues` orders rows by how strongly models that did not learn from them
+contradict their label. Here five boxes were moved to the opposite side of their image, and come
+out first.
+"""
+
+import numpy as np
+
+from skbbox import BoxGridDisplay, SingleBoxLocalizer, rank_label_issues
+from skbbox.datasets import make_shapes
+from skbbox.network import small_convnet
+
+X, y = make_shapes(300, image_size=96, n_classes=3, random_state=0)
+
+off_centre = (y["x_min"] + y["x_max"] - 1).abs().to_numpy().argsort()[::-1]
+moved = off_centre[:5]
+y.loc[moved, ["x_min", "x_max"]] = 1 - y.loc[moved, ["x_max", "x_min"]].to_numpy()
+
+localizer = SingleBoxLocalizer(
+    small_convnet, weights=None, image_size=48, epochs=20, batch_size=16, random_state=0
+)
+issues = rank_label_issues(localizer, X, y, cv=3)
+first = issues.sort_values("box_issue", ascending=False)["row"][:8]
+print(f"moved: {np.sort(moved)}, among the first eight: {np.intersect1d(moved, first)}")
+
+# %%
+# The given box is blue, and that of the models orange.
+
+predicted = issues.sort_values("row").drop(columns="class_name")
+predicted = predicted.rename(columns={"predicted_class": "class_name"})
+BoxGridDisplay.from_predictions(X, y, predicted, order=first)
