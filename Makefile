@@ -1,6 +1,7 @@
 # make demo               the main job on pictures that it draws itself
 # make demo DATA=folder   the same on a folder with annotations.csv and images/
-# make test               the tests
+# make test               the tests, but for the slow ones
+# make slow               the slow ones
 # make docs               the documentation, in docs/_build/html
 # make lint doctest notebooks   what CI runs beside them
 # make soak               300 fits with failures; what is promised in docs/reliability.md
@@ -12,17 +13,20 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test soak lint mutants doctest docs notebooks clean
+.PHONY: demo test slow soak lint mutants doctest docs notebooks clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
 
 TEST_OPTIONS ?= -n 2
-# Of all tests together; fails below the share in pyproject.toml. For some of them: COVERAGE=
+# Of these tests together; fails below the share in pyproject.toml. For none: COVERAGE=
 COVERAGE ?= --cov --cov-report=term-missing:skip-covered
 
 test: $(INSTALLED)
-	$(RUN) -m pytest $(COVERAGE) $(TEST_OPTIONS)
+	$(RUN) -m pytest -m "not slow" $(COVERAGE) $(TEST_OPTIONS)
+
+slow: $(INSTALLED)
+	$(RUN) -m pytest -m slow $(TEST_OPTIONS)
 
 lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff check .

@@ -139,6 +139,23 @@ def test_grid_without_true_boxes_shows_predictions():
     assert all(len(ax.patches) == 1 for ax in display.axes_)
 
 
+def test_grid_without_predictions_shows_true_boxes():
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, order=[1])
+    (ax,) = display.axes_
+    assert (ax.get_title(), texts(ax)) == ("row 1", ["true: cat"])
+    assert len(ax.patches) == 1
+
+
+def test_grid_needs_boxes_of_some_kind():
+    with pytest.raises(BoxError, match="pass y_true, y_pred or both"):
+        BoxGridDisplay.from_predictions(IMAGES, None, order="random")
+
+
+def test_order_by_iou_needs_predicted_boxes():
+    with pytest.raises(BoxError, match="order='worst' needs predicted boxes"):
+        BoxGridDisplay.from_predictions(IMAGES, Y_TRUE)
+
+
 @pytest.mark.parametrize("order", ["worst", "best", "suspicious"])
 def test_order_by_iou_needs_true_boxes(order):
     with pytest.raises(BoxError, match=f"order='{order}' needs true boxes"):

@@ -414,6 +414,7 @@ def test_another_backend_writes_what_predict_gives_or_names_the_way_out(
 # ---------------------------------------------------------------- what is left alone
 
 
+@pytest.mark.slow
 def test_export_leaves_the_estimator_and_the_process_alone(fitted, shapes, tmp_path, capfd):
     expected = fitted.predict(shapes[0])
     before = random.getstate(), np.random.get_state()[1].tolist(), vars(fitted).copy()

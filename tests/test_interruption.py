@@ -175,6 +175,7 @@ def test_ctrl_c_in_a_terminal_ends_the_training_and_not_the_program(tmp_path):
 # ---------------------------------------------------------------- going on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "epoch"),
     [

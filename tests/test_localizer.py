@@ -47,6 +47,7 @@ def weights_of(localizer):
     return np.concatenate([w.ravel() for w in localizer.model_.get_weights()])
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_objects():
     X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
     X_test, y_test = make_shapes(100, image_size=32, n_classes=2, random_state=1)
@@ -109,6 +110,7 @@ def test_without_an_iou_estimate_confidence_is_the_probability_of_the_class(shap
     assert np.allclose(confidence, localizer.predict_proba(shapes[0]).max(axis=1), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_confidence_tells_good_boxes_from_bad_ones():
     X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
     X_test, y_test = make_shapes(200, image_size=32, n_classes=2, random_state=1)
@@ -268,6 +270,7 @@ def test_an_unfitted_estimator_pickles():
     assert pickle.loads(pickle.dumps(small_localizer())).epochs == 2
 
 
+@pytest.mark.slow
 def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
     # One batch and plain gradient steps: a row of weight 0 adds nothing to them.
     X, y = shapes
@@ -280,6 +283,7 @@ def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
     assert np.allclose(weights_of(first), weights_of(second), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_class_weight_balanced_equals_the_weights_worked_out_by_hand(shapes):
     X, y = shapes
     two = y.assign(class_name=np.where(np.arange(48) < 36, "often", "rare"))
@@ -291,6 +295,7 @@ def test_class_weight_balanced_equals_the_weights_worked_out_by_hand(shapes):
     )
 
 
+@pytest.mark.slow
 def test_class_weight_does_not_touch_the_box(shapes):
     X, y = shapes
     weights = {name: 5.0 for name in y["class_name"].unique()}
@@ -329,6 +334,7 @@ def on_features_and_on_images(frozen_backbone, shapes):
     return on_features, on_images
 
 
+@pytest.mark.slow
 def test_kept_features_train_the_same_heads_as_the_whole_network(
     frozen_backbone, shapes, monkeypatch
 ):

@@ -362,6 +362,7 @@ def test_channel_dropout_is_that_of_keras(shape, plain, training):
     assert (received == 0).any() == training
 
 
+@pytest.mark.slow
 def test_the_dense_head_does_not_end_at_one_box_for_all_images(tmp_path):
     X, y = make_shapes(200, image_size=32, random_state=0)
     weights = tmp_path / "backbone.weights.h5"

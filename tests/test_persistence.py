@@ -88,6 +88,7 @@ def test_estimator_of_boxes_alone_comes_back(shapes, tmp_path):
     pd.testing.assert_frame_equal(loaded.predict(X), fitted.predict(X), check_exact=True)
 
 
+@pytest.mark.slow
 def test_parameters_of_every_kind_come_back(shapes, tmp_path):
     X, y = shapes
     names = sorted(set(y["class_name"]))
@@ -116,6 +117,7 @@ def tiny_backbone(input_shape):
     return keras.Model(pixels, x, name="tiny_backbone")
 
 
+@pytest.mark.slow
 def test_code_is_asked_for_by_its_name(shapes, tmp_path):
     X, y = shapes
     callback = keras.callbacks.TerminateOnNaN()

@@ -150,6 +150,7 @@ def assert_equal_fits(first, second):
 OWN = {"callbacks": [keras.callbacks.Callback]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
 def test_a_fit_after_others_equals_one_with_a_network_of_its_own(shapes, frozen_backbone, box_head):
     X, y = shapes
@@ -165,11 +166,13 @@ def test_a_fit_after_others_equals_one_with_a_network_of_its_own(shapes, frozen_
     )
 
 
+@pytest.mark.slow
 def test_a_backbone_trained_from_the_start_equals_one_with_a_network_of_its_own(shapes):
     small_localizer(random_state=5).fit(*shapes)
     assert_equal_fits(small_localizer().fit(*shapes), small_localizer(**OWN).fit(*shapes))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("empty_pool")
 def test_loss_weights_learning_rates_and_lengths_share_a_compiled_network(shapes, frozen_backbone):
     X, y = shapes

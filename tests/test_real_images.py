@@ -38,6 +38,7 @@ def test_the_median_box_scores_what_the_data_sets_page_says(microcontrollers):
     assert iou_50 == pytest.approx(0.233, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_imagenet_features_beat_the_median_box_on_few_photographs(
     microcontrollers, imagenet_weights
 ):

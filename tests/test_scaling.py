@@ -37,6 +37,7 @@ def paths(shapes, tmp_path):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_dask_workers_that_share_a_folder_find_what_one_process_finds(
     frozen_backbone, paths, shapes, tmp_path
@@ -119,6 +120,7 @@ def test_a_fit_on_two_devices_learns_what_one_on_one_device_learns(request):
     )
 
 
+@pytest.mark.slow
 def test_the_dask_example_runs(request):
     pytest.importorskip("distributed", reason="skbbox[dask] is not installed")
     example = request.path.parents[1] / "examples" / "dask_cluster.py"

@@ -60,14 +60,14 @@ class BoxGridDisplay:
         What :func:`skbbox.images.load_image` takes, the first to be drawn first.
     rows : ndarray of shape (n,)
         Position of each image in the X that it comes from.
-    predicted : table of n boxes
+    predicted : table of n boxes, default=None
         Perhaps with ``class_name`` and ``confidence``.
     true : table of n boxes, default=None
 
     Attributes
     ----------
     iou : ndarray of shape (n,) or None
-        In 0..1; None without true boxes.
+        In 0..1; None without true or predicted boxes.
     axes_ : ndarray of matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -88,12 +88,14 @@ class BoxGridDisplay:
         self,
         images: Sequence[Any],
         rows: IntArray,
-        predicted: BoxesLike,
+        predicted: BoxesLike | None = None,
         true: BoxesLike | None = None,
     ) -> None:
         self.images, self.rows = images, rows
         self.predicted, self.true = predicted, true
-        self.iou: FloatArray | None = None if true is None else np.asarray(iou(true, predicted))
+        self.iou: FloatArray | None = None
+        if true is not None and predicted is not None:
+            self.iou = np.asarray(iou(true, predicted))
 
     @classmethod
     def from_estimator(
@@ -139,7 +141,7 @@ class BoxGridDisplay:
         cls,
         X: ImagesLike,
         y_true: BoxesLike | None,
-        y_pred: BoxesLike,
+        y_pred: BoxesLike | None = None,
         *,
         order: Literal["worst", "best", "random", "suspicious"] | Sequence[int] = "worst",
         n_images: int = 12,
@@ -153,8 +155,9 @@ class BoxGridDisplay:
         ----------
         X : images of length n
         y_true : table of n boxes, or None
-        y_pred : table of n boxes
-            What ``predict(X)`` returned. Images that could not be read are left out.
+        y_pred : table of n boxes, default=None
+            What ``predict(X)`` returned. Images that could not be read are left out. None draws
+            the true boxes alone.
         order : {"worst", "best", "random", "suspicious"} or sequence of int, default="worst"
             Which images come first: those of the lowest or the highest IoU, any, or those where
             the model is sure of something else than `y_true` says, see `suspicion`. Or
@@ -176,7 +179,7 @@ class BoxGridDisplay:
         ValueError
             If `order` is none of these, or lengths differ.
         BoxError
-            If `order` needs true boxes.
+            If `order` needs true and predicted boxes, or there are neither.
         """
         images = check_images(X).items
         for name, boxes in (("y_true", y_true), ("y_pred", y_pred)):
@@ -188,7 +191,7 @@ class BoxGridDisplay:
         return cls(
             [images[row] for row in rows],
             rows,
-            _take(y_pred, rows),
+            None if y_pred is None else _take(y_pred, rows),
             None if y_true is None else _take(y_true, rows),
         ).plot(n_columns=n_columns, ax=ax)
 
@@ -212,20 +215,20 @@ class BoxGridDisplay:
             spare.set_axis_off()
         self.axes_ = axes[: len(self.images)]
         self.figure_ = axes[0].figure
-        predicted = as_boxes(self.predicted), as_class_names(self.predicted)
+        true, predicted = _drawable(self.true), _drawable(self.predicted)
         confidence = _column(self.predicted, "confidence")
-        true = None if self.true is None else (as_boxes(self.true), as_class_names(self.true))
         for i, (panel, image) in enumerate(zip(self.axes_, self.images, strict=True)):
             show_image(load_image(image), panel)
-            title, labels = f"row {self.rows[i]}", []
-            if true is not None and self.iou is not None:
+            labels = []
+            if true is not None:
                 draw_box(panel, true[0][i], None, TRUE_COLOR)
                 labels.append((said("true", _name(true[1], i)), TRUE_COLOR))
-                title += f"   IoU {self.iou[i]:.2f}"
-            draw_box(panel, predicted[0][i], None, PREDICTED_COLOR, linestyle=PREDICTED_STYLE)
-            sure = None if confidence is None else float(confidence[i])
-            labels.append((said("predicted", _name(predicted[1], i), sure), PREDICTED_COLOR))
-            panel.set_title(title, fontsize="medium")
+            if predicted is not None:
+                draw_box(panel, predicted[0][i], None, PREDICTED_COLOR, linestyle=PREDICTED_STYLE)
+                sure = None if confidence is None else float(confidence[i])
+                labels.append((said("predicted", _name(predicted[1], i), sure), PREDICTED_COLOR))
+            measured = "" if self.iou is None else f"   IoU {self.iou[i]:.2f}"
+            panel.set_title(f"row {self.rows[i]}{measured}", fontsize="medium")
             _write_below(panel, labels)
         return self
 
@@ -254,11 +257,13 @@ def suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
 
 
 def _rows(
-    y_true: BoxesLike | None, y_pred: BoxesLike, order: Any, random_state: RandomStateLike
+    y_true: BoxesLike | None, y_pred: BoxesLike | None, order: Any, random_state: RandomStateLike
 ) -> IntArray:
     """Positions of the rows in the order in which they are drawn."""
-    errors = _column(y_pred, "error")
-    n = len(y_pred)
+    known = y_true if y_pred is None else y_pred
+    if known is None:
+        raise BoxError("There is no box to draw: pass y_true, y_pred or both.")
+    errors, n = _column(y_pred, "error"), len(known)
     if not isinstance(order, str):
         rows = np.asarray(order)
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or ((rows < 0) | (rows >= n)).any():
@@ -274,8 +279,9 @@ def _rows(
     readable = np.arange(n) if errors is None else np.flatnonzero(pd.isna(errors))
     if order == "random":
         return check_random_state(random_state).permutation(readable)
-    if y_true is None:
-        raise BoxError(f"order={order!r} needs true boxes; pass them, or order='random'.")
+    if y_true is None or y_pred is None:
+        missing = "true" if y_true is None else "predicted"
+        raise BoxError(f"order={order!r} needs {missing} boxes; pass them, or order='random'.")
     y_true, y_pred = _take(y_true, readable), _take(y_pred, readable)
     if order == "suspicious":
         first = -suspicion(y_true, y_pred)
@@ -291,6 +297,10 @@ def _take(boxes: Any, rows: IntArray) -> Any:
 def _column(boxes: Any, name: str) -> NDArray[Any] | None:
     has_it = isinstance(boxes, pd.DataFrame) and name in boxes
     return boxes[name].to_numpy() if has_it else None
+
+
+def _drawable(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] | None] | None:
+    return None if boxes is None else (as_boxes(boxes), as_class_names(boxes))
 
 
 def _name(names: NDArray[np.object_] | None, row: int) -> str | None:
