@@ -211,3 +211,10 @@ def test_paths_work_in_worker_processes(shapes, tmp_path):
         Image.fromarray(image).save(paths[-1])
     on_paths = cross_val_score(one_epoch(), paths, y, cv=CV, n_jobs=2)
     assert np.array_equal(on_paths, cross_val_score(one_epoch(), X, y, cv=CV))
+
+
+def test_notebook_shows_the_estimator_and_the_parameters_that_were_given(frozen_backbone):
+    html = small_localizer(backbone=frozen_backbone, box_loss="<ciou>")._repr_html_()
+    assert "SingleBoxLocalizer" in html
+    assert "&lt;ciou&gt;" in html
+    assert "Not fitted" in html
