@@ -503,9 +503,10 @@ default="giou_l1"
             )
         compile_model(model, **self._recipe())
 
+        # Before the model is, which tells whether there was a fit before.
+        self.stages_ = self._stages(epochs, histories)
         self.classes_ = classes
         self._set_model(model, is_frozen=self.weights is not None and not self.fine_tune_epochs)
-        self.stages_ = self._stages(epochs, histories)
         self.history_ = combine_histories(histories)
         self.n_iter_ = _n_epochs(self.history_)
         self.callbacks_ = callbacks
