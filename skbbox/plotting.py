@@ -257,7 +257,7 @@ def share_axis(ax: Axes, name: str) -> None:
     """An axis of 0 to 1."""
     # A little above 1, where training accuracy often ends, so that the line is not cut.
     ax.set(ylabel=name, ylim=(0, 1.02))
-    ax.legend(loc="lower right")
+    ax.legend()
 
 
 def _epochs(values: Sequence[float]) -> NDArray[np.int64]:

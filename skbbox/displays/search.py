@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["SearchDisplay"]
 
 #: What the axis of a metric is called, where it has a better name than its own.
-TITLES = {"score": "mean IoU", "mean_iou": "mean IoU", "iou_50": "share with IoU ≥ 0.5"}
+TITLES = {
+    "score": "mean IoU",
+    "mean_iou": "mean IoU",
+    "iou_50": "share with IoU ≥ 0.5",
+    "localization_accuracy": "localization accuracy",
+}
 #: Values as far apart as this have a logarithmic axis.
 LOGARITHMIC_FROM = 8
 #: A plane of two parameters with a smaller share of cells tried is drawn as points.
