@@ -403,6 +403,13 @@ def test_picture_shows_its_row(shapes):
         assert np.abs(difference).mean() < 12
 
 
+def test_iou_of_a_picture_is_not_rounded_up_to_what_it_does_not_reach():
+    page = page_of([0.497, 0.5])
+    below, above = cards(page)
+    assert ("IoU 0.49" in below.text, "IoU 0.50" in above.text) == (True, True)
+    assert "IoU 0.50" not in below.text
+
+
 def test_marks_are_at_what_is_wrong():
     page = page_of([0.6, 0.4], list("aa"), list("ba"))
     found = dict(zip(rows_of(page), map(marks, cards(page)), strict=True))

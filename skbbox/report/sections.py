@@ -388,7 +388,11 @@ def _card(results: Results, position: int, picture: Markup, place: int) -> Marku
     name, predicted = _class_names(results, position)
     known = [predicted, f"not {name}"] if is_wrong else [name or predicted or ""]
     confidence = None if results.confidence is None else f"{results.confidence[position]:.2f}"
-    scores = [f"IoU {iou:.2f}", *([f"confidence {confidence}"] if confidence else [])]
+    # As the slider counts, not rounded up to what it does not reach.
+    scores = [
+        f"IoU {results.levels[position] / 100:.2f}",
+        *([f"confidence {confidence}"] if confidence else []),
+    ]
     return tag(
         "li",
         tag(
