@@ -185,8 +185,13 @@ def test_image_that_is_gone_is_named():
 
 def test_long_names_are_cut():
     true = Y_TRUE.assign(class_name="a" * 40)
-    display = BoxGridDisplay.from_predictions(IMAGES, true, Y_PRED, order=[0])
-    assert texts(display.axes_[0])[0] == "true: " + "a" * 21 + "…"
+    predicted = Y_PRED.assign(class_name="b" * 19)
+    display = BoxGridDisplay.from_predictions(IMAGES, true, predicted, order=[0])
+    # 18 characters of each name; the confidence is kept.
+    assert texts(display.axes_[0]) == [
+        "true: " + "a" * 17 + "…",
+        "predicted: " + "b" * 17 + "… 0.90",
+    ]
 
 
 def test_grid_takes_at_most_the_images_that_are_asked_for():

@@ -45,8 +45,8 @@ ORDERS = ("worst", "best", "random", "suspicious")
 
 #: Width and height of a panel in inches.
 PANEL = (2.5, 3.1)
-#: Longer labels would run into the next image.
-LABEL_LENGTH = 28
+#: With longer names, labels would run into the next image.
+NAME_LENGTH = 18
 
 
 class BoxGridDisplay:
@@ -304,13 +304,14 @@ def _drawable(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] 
 
 
 def _name(names: NDArray[np.object_] | None, row: int) -> str | None:
-    return None if names is None else str(names[row])
+    if names is None:
+        return None
+    name = str(names[row])
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
 def _write_below(ax: Axes, labels: list[tuple[str, str]]) -> None:
     for line, (label, color) in enumerate(labels):
-        if len(label) > LABEL_LENGTH:
-            label = label[: LABEL_LENGTH - 1] + "…"
         ax.annotate(
             label,
             xy=(0, 0),
