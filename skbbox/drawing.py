@@ -171,12 +171,12 @@ def count_axis(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
-def new_axes() -> Axes:
-    """Axes of a new figure."""
+def new_axes(size: tuple[float, float] | None = None) -> Axes:
+    """Axes of a new figure, whose size is in inches."""
     # Imported here, so that importing skbbox stays quick.
     import matplotlib.pyplot as plt
 
-    return plt.subplots(layout="constrained")[1]
+    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def _coordinates_and_labels(boxes: BoxesLike) -> tuple[Iterable[FloatArray], Iterable[Any]]:

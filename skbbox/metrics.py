@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.metrics import make_scorer
+from sklearn.utils import _safe_indexing
 
 from .boxes import as_class_names, iou_at, localization_accuracy, mean_iou
 from .exceptions import BoxError
@@ -119,10 +120,9 @@ def predicted_rows(
             f"There is no box to measure: none of the {len(y_pred)} images can be read. Row 0: "
             f"{y_pred['error'].iloc[0]}"
         )
-    y_true = y_true.iloc[rows] if isinstance(y_true, pd.DataFrame) else np.asarray(y_true)[rows]
     if sample_weight is not None:
         sample_weight = np.asarray(sample_weight)[rows]
-    return y_true, y_pred.iloc[rows], sample_weight
+    return _safe_indexing(y_true, rows), y_pred.iloc[rows], sample_weight
 
 
 def _measured(

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 import warnings
 
 import keras
@@ -14,10 +15,9 @@ from .generator import ModelBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
 from .network import set_weights
 from .pool import borrowed, copy_state, variables_of
-from .progress import EpochTable
 from .seeds import preserved_random_state
 
-__all__ = ["auto_epochs", "compile_model", "fresh_callbacks", "train"]
+__all__ = ["EpochTable", "auto_epochs", "compile_model", "fresh_callbacks", "train"]
 
 #: ``epochs="auto"``: at least so many passes over the images, and so many steps.
 MINIMUM_EPOCHS = 8
@@ -31,6 +31,15 @@ EDGES_WEIGHT = 0.125
 
 #: Share of the steps in which the learning rate of a cosine schedule rises.
 WARM_UP = 0.1
+
+#: Columns of the table of epochs, and the names that Keras has for them: where the network has
+#: several outputs, and where it has one.
+COLUMNS = {
+    "class loss": ("class_prediction_loss",),
+    "box loss": ("bbox_prediction_loss", "loss"),
+    "accuracy": ("class_prediction_accuracy",),
+    "mean IoU": ("bbox_prediction_mean_iou", "mean_iou"),
+}
 
 ADVICE = (
     "Lower learning_rate or box_loss_weight, pass an optimizer with clipnorm, or look for wrong "
@@ -418,6 +427,49 @@ class _Progress(keras.callbacks.Callback):
 
     def _variables(self):
         return [*variables_of(self.model), *self.model.optimizer.variables]
+
+
+class EpochTable(keras.callbacks.Callback):
+    """Prints a line after each epoch: losses, accuracy, mean IoU, time left.
+
+    Values of the validation images are in brackets.
+
+    Parameters
+    ----------
+    first, epochs : int
+        Number of epochs that were trained before, and at the end.
+    """
+
+    def __init__(self, first, epochs):
+        super().__init__()
+        self.first, self.epochs = first, epochs
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        cells = {title: self._cell(logs, names) for title, names in COLUMNS.items()}
+        cells = {title: cell for title, cell in cells.items() if cell}
+        if epoch == self.first:
+            print("   ".join([f"{'epoch':>9}", *map(_aligned, cells, cells.values()), "time left"]))
+        number = f"{epoch + 1}/{self.epochs}"
+        print("   ".join([f"{number:>9}", *cells.values(), f"{self._time_left(epoch + 1):>9}"]))
+
+    def _cell(self, logs, names):
+        name = next((name for name in names if name in logs), None)
+        if name is None:
+            return ""
+        validation = logs.get(f"val_{name}")
+        # As wide as the titles.
+        return f"{logs[name]:10.3f}" + ("" if validation is None else f" ({validation:.3f})")
+
+    def _time_left(self, n_done):
+        seconds = (time.monotonic() - self.began) / (n_done - self.first)
+        minutes, seconds = divmod(round(seconds * (self.epochs - n_done)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _aligned(title, cell):
+    return f"{title:>{len(cell)}}"
 
 
 def _history(recorded, epochs):

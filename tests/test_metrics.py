@@ -202,3 +202,9 @@ def test_notebook_shows_both_measures_with_bars():
     ]:
         assert f"{name}</th><td>{value}</td>" in html
         assert f"width: {width};" in html
+    row = (
+        '<tr><th scope="row">mean IoU</th><td>0.600</td><td style="width: 12em; text-align: left">'
+        '<div style="width: 60.0%; height: 0.8em; background: #009E73"></div></td></tr>'
+    )
+    assert html.startswith(f"<table>{row}<tr>")
+    assert html.endswith("</tr></table>")

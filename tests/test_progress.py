@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from skbbox.progress import EpochTable, progress_bar
+from skbbox.progress import progress_bar
+from skbbox.training import EpochTable
 
 LOGS = {
     "loss": 9.0,

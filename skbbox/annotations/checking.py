@@ -97,7 +97,8 @@ class Problems(pd.DataFrame):
         return joined([tag("table", tag("tr", *titles), *counts), tag("details", every, table)])
 
     def _as_table(self) -> str:
-        return str(pd.DataFrame(self).to_html(max_rows=60, show_dimensions=True, notebook=True))
+        # Which pandas has, and its type stubs have not.
+        return super()._repr_html_() or ""  # type: ignore[misc]
 
     def _counts(self) -> Iterator[tuple[str, str, int]]:
         """Severity, problem and number of rows, the severest first."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 
 from ..boxes import as_boxes, as_class_names, iou
 from ..drawing import (
@@ -22,6 +22,7 @@ from ..drawing import (
 from ..exceptions import BoxError
 from ..images import load_image
 from ..inputs import check_images
+from ..markup import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,8 +192,8 @@ class BoxGridDisplay:
         return cls(
             [images[row] for row in rows],
             rows,
-            None if y_pred is None else _take(y_pred, rows),
-            None if y_true is None else _take(y_true, rows),
+            None if y_pred is None else _safe_indexing(y_pred, rows),
+            None if y_true is None else _safe_indexing(y_true, rows),
         ).plot(n_columns=n_columns, ax=ax)
 
     def plot(self, *, n_columns: int = 4, ax: Axes | NDArray[Any] | None = None) -> Self:
@@ -282,16 +283,12 @@ def _rows(
     if y_true is None or y_pred is None:
         missing = "true" if y_true is None else "predicted"
         raise BoxError(f"order={order!r} needs {missing} boxes; pass them, or order='random'.")
-    y_true, y_pred = _take(y_true, readable), _take(y_pred, readable)
+    y_true, y_pred = _safe_indexing(y_true, readable), _safe_indexing(y_pred, readable)
     if order == "suspicious":
         first = -suspicion(y_true, y_pred)
     else:
         first = np.asarray(iou(y_true, y_pred)) * (1 if order == "worst" else -1)
     return readable[np.argsort(first, kind="stable")]
-
-
-def _take(boxes: Any, rows: IntArray) -> Any:
-    return boxes.iloc[rows] if isinstance(boxes, pd.DataFrame) else np.asarray(boxes)[rows]
 
 
 def _column(boxes: Any, name: str) -> NDArray[Any] | None:
@@ -304,10 +301,7 @@ def _drawable(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] 
 
 
 def _name(names: NDArray[np.object_] | None, row: int) -> str | None:
-    if names is None:
-        return None
-    name = str(names[row])
-    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+    return None if names is None else shown(names[row], NAME_LENGTH)
 
 
 def _write_below(ax: Axes, labels: list[tuple[str, str]]) -> None:

@@ -23,6 +23,8 @@ __all__ = ["BoxStatisticsDisplay"]
 
 #: Width and height of a panel in inches.
 PANEL = (4.2, 3.2)
+#: Of the first and the second table of boxes.
+COLORS = (TRUE_COLOR, PREDICTED_COLOR)
 #: More classes than these are drawn as one bar.
 N_CLASSES = 20
 #: Share of an image, and ratio of sides as a power of 2.
@@ -151,13 +153,12 @@ class BoxStatisticsDisplay:
         area, ratio, centre, last = self.axes_
         # At least from 1:2 to 2:1, so that a narrow peak looks narrow.
         farthest = 1.25
-        for (name, (x, y, width, height)), color in zip(sides.items(), _colors(), strict=False):
+        for (name, (x, y, width, height)), color in zip(sides.items(), COLORS, strict=False):
             _histogram(area, width * height, AREA_BINS, name, color)
             power = np.log2(width / height).clip(RATIO_BINS[0], RATIO_BINS[-1])
             farthest = max(farthest, np.abs(power).max() + RATIO_BINS[1] - RATIO_BINS[0])
             _histogram(ratio, power, RATIO_BINS, name, color)
-            alpha = float(np.clip(60 / len(x), 0.1, 0.7))
-            centre.scatter(x, y, s=12, color=color, alpha=alpha, linewidth=0, label=name)
+            _points(centre, x, y, color)
         area.set(xlabel="share of the image that the box covers", ylabel="boxes", xlim=(0, 1))
         ratio.set(xlabel="width : height, in shares of the image", ylabel="boxes")
         powers = np.arange(-4, 5)
@@ -175,9 +176,8 @@ class BoxStatisticsDisplay:
     def _draw_last(self, ax: Axes, sides: dict[str, FloatArray]) -> None:
         names = {name: as_class_names(boxes) for name, boxes in self.boxes.items()}
         if any(classes is None for classes in names.values()):
-            for (name, (_, _, width, height)), color in zip(sides.items(), _colors(), strict=False):
-                alpha = float(np.clip(60 / len(width), 0.1, 0.7))
-                ax.scatter(width, height, s=12, color=color, alpha=alpha, linewidth=0, label=name)
+            for (_, _, width, height), color in zip(sides.values(), COLORS, strict=False):
+                _points(ax, width, height, color)
             _show_unit_square(ax, "width", "height")
             return
         counts = pd.DataFrame(
@@ -192,7 +192,7 @@ class BoxStatisticsDisplay:
             counts = pd.concat([counts, rest.sum().to_frame().T])
         height = 0.8 / len(names)
         places = np.arange(len(counts))
-        for i, (name, color) in enumerate(zip(names, _colors(), strict=False)):
+        for i, (name, color) in enumerate(zip(names, COLORS, strict=False)):
             ax.barh(places + i * height, counts[name], height, color=color, label=name)
         size = "small" if len(counts) <= 12 else "x-small"
         ax.set_yticks(places + (len(names) - 1) * height / 2, labels, fontsize=size)
@@ -223,10 +223,6 @@ def _n_empty(boxes: BoxesLike) -> int:
     return int(np.isnan(as_boxes(boxes)).any(axis=1).sum())
 
 
-def _colors() -> tuple[str, str]:
-    return TRUE_COLOR, PREDICTED_COLOR
-
-
 def _histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color: str) -> None:
     if name == "predicted":
         # An outline, so that the true ones stay visible behind it.
@@ -234,6 +230,12 @@ def _histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color
     else:
         ax.hist(values, bins, color=color, edgecolor="white", linewidth=0.5, label=name)
     count_axis(ax.yaxis)
+
+
+def _points(ax: Axes, x: FloatArray, y: FloatArray, color: str) -> None:
+    # The fainter, the more there are, so that places where many lie stand out.
+    alpha = float(np.clip(60 / len(x), 0.1, 0.7))
+    ax.scatter(x, y, s=12, color=color, alpha=alpha, linewidth=0)
 
 
 def _show_unit_square(ax: Axes, x_label: str, y_label: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -155,13 +155,14 @@ class IoUDistributionDisplay:
             self._draw_classes(edges, ax)
         else:
             self._draw_all(edges, ax)
+        self.figure_ = self.ax_.figure  # type: ignore[assignment]
         self.ax_.set(xlabel="IoU of true and predicted box", xlim=(0, 1))
         if self.name is not None:
             self.ax_.set_title(self.name)
         return self
 
     def _draw_all(self, edges: list[float], ax: Axes | None) -> None:
-        self.ax_, self.figure_ = _axes_and_figure(ax)
+        self.ax_ = new_axes() if ax is None else ax
         self.ax_.hist(self.iou, edges, color=MEASURE_COLOR, edgecolor="white", linewidth=0.5)
         mean, share = self.iou.mean(), (self.iou >= 0.5).mean()
         self.ax_.axvline(mean, color="black", label=f"mean {mean:.3f}")
@@ -181,7 +182,7 @@ class IoUDistributionDisplay:
         groups = [(self.iou[names == name], str(name)) for name in np.unique(names)]
         # From the bottom up.
         groups.sort(key=lambda group: -group[0].mean())
-        self.ax_, self.figure_ = _axes_and_figure(ax, 1.2 + ROW * len(groups))
+        self.ax_ = new_axes((6.4, 1.2 + ROW * len(groups))) if ax is None else ax
         for row, (values, _) in enumerate(groups):
             counts = np.histogram(values, edges)[0]
             heights = 0.85 * counts / counts.max()
@@ -204,11 +205,3 @@ class IoUDistributionDisplay:
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.set(ylim=(-0.1, len(groups)), ylabel="class (images)")
         self.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-
-
-def _axes_and_figure(ax: Axes | None, height: float | None = None) -> tuple[Axes, Any]:
-    if ax is None:
-        ax = new_axes()
-        if height is not None:
-            ax.figure.set_size_inches(6.4, height)  # type: ignore[union-attr]
-    return ax, ax.figure

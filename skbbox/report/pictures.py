@@ -13,10 +13,9 @@ from PIL import Image
 from ..exceptions import ImageError
 from ..images import load_image, upright_size
 from ..markup import Markup, tag
+from ..progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from ..typing import FloatArray, ImageLike, IntArray
     from .results import Results
 
@@ -67,19 +66,12 @@ def pictures(results: Results, positions: IntArray, verbose: int = 0) -> list[Ma
     which takes the most bytes, becomes smaller than what is smooth.
     """
     n_bytes = ALL_BYTES // max(len(positions), 1)
-    drawn = (_drawn(results, position, n_bytes) for position in positions)
-    return list(_told(drawn, len(positions)) if verbose else drawn)
-
-
-def _told(drawn: Iterable[Markup], n_pictures: int) -> Iterator[Markup]:
-    """The same, with a bar that tells how many there were."""
-    # It brings Keras, which is not needed otherwise.
-    from ..progress import progress_bar
-
-    with progress_bar(n_pictures, "pictures", verbose=1) as progress:
-        for picture in drawn:
-            yield picture
+    drawn = []
+    with progress_bar(len(positions), "pictures", verbose) as progress:
+        for position in positions:
+            drawn.append(_drawn(results, position, n_bytes))
             progress.update()
+    return drawn
 
 
 def _drawn(results: Results, position: int, n_bytes: int) -> Markup:
