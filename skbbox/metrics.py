@@ -138,7 +138,7 @@ def _measured(
 
 def _scorer(measure: Callable[..., float]) -> Callable[..., float]:
     function = functools.partial(_measured, measure)
-    # For the text that scikit-learn shows of a scorer.
+    # scikit-learn asks for it where it shows a scorer, but for the newest, which shows the whole.
     vars(function)["__name__"] = measure.__name__
     return make_scorer(function)
 

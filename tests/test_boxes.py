@@ -485,3 +485,12 @@ def test_check_boxes_does_not_write_into_its_input():
     boxes = np.array([(-5e-7, 1.0, 0.0, 1.0)])
     boxes.setflags(write=False)
     assert check_boxes(boxes)[0, 0] == 0.0
+
+
+@pytest.mark.parametrize(
+    "row",
+    [(0.1, 0.5, 0.2, 0.9, 0.8, "b.jpg is empty"), ("cat", 0.1, 0.5, 0.2, 0.9, None)],
+    ids=["boxes alone, with confidence and error", "class first, with error"],
+)
+def test_predictions_as_an_array_may_end_in_an_error(row):
+    assert as_boxes(np.array([row], dtype=object)).tolist() == [[0.1, 0.5, 0.2, 0.9]]

@@ -19,7 +19,9 @@ from skbbox import (
     localization_scorer,
     mean_iou_scorer,
 )
+from skbbox.boxes import localization_accuracy
 from skbbox.exceptions import BoxError
+from skbbox.metrics import _scorer, predicted_rows
 
 # A localizer that answers "the whole image, cat" has IoU 1, 0.5, 0.25 and 0.65 here, and the
 # class right in the first two rows.
@@ -208,3 +210,75 @@ def test_notebook_shows_both_measures_with_bars():
     )
     assert html.startswith(f"<table>{row}<tr>")
     assert html.endswith("</tr></table>")
+
+
+def predictions(errors):
+    """Boxes of the images that could be read, and why the others could not."""
+    predicted = Y.assign(error=errors)
+    predicted.loc[predicted["error"].notna(), list(TARGET_COLUMNS)] = np.nan
+    return predicted
+
+
+def test_rows_that_could_not_be_read_are_left_out_of_boxes_and_weights():
+    predicted = predictions([None, "b.jpg is empty", None, "d.jpg is gone"])
+    y_true, y_pred, weights = predicted_rows(Y, predicted, [1, 2, 3, 4])
+    pd.testing.assert_frame_equal(y_true, Y.iloc[[0, 2]])
+    pd.testing.assert_frame_equal(y_pred, predicted.iloc[[0, 2]])
+    assert isinstance(weights, np.ndarray)
+    assert weights.tolist() == [1, 3]
+
+
+def test_rows_without_weights_have_none_and_true_boxes_may_be_an_array():
+    predicted = predictions([None, "b.jpg is empty", None, None])
+    y_true, _, weights = predicted_rows(Y.to_records(index=False), predicted)
+    assert y_true["x_max"].tolist() == Y["x_max"].iloc[[0, 2, 3]].tolist()
+    assert weights is None
+
+
+@pytest.mark.parametrize("predicted", [Y, Y.to_numpy()], ids=["no error", "array"])
+def test_predictions_without_a_column_of_errors_are_taken_as_they_are(predicted):
+    weights = [1, 2, 3, 4]
+    for given, taken in zip(
+        (Y, predicted, weights), predicted_rows(Y, predicted, weights), strict=True
+    ):
+        assert taken is given
+
+
+def test_no_row_that_could_be_read_is_an_error_with_the_first_reason():
+    predicted = predictions(["a.jpg is gone", "b.jpg is empty", "c.jpg", "d.jpg"])
+    with pytest.raises(BoxError) as caught:
+        predicted_rows(Y, predicted)
+    assert str(caught.value) == (
+        "There is no box to measure: none of the 4 images can be read. Row 0: a.jpg is gone"
+    )
+
+
+class Predicts:
+    """An estimator that gives one table for whatever it is shown."""
+
+    def __init__(self, predicted):
+        self.predicted = predicted
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return self.predicted
+
+
+def test_scorer_is_called_what_it_measures_and_leaves_out_what_could_not_be_read():
+    # As those of the module, which were made when it was imported.
+    scorer = _scorer(localization_accuracy)
+    predicted = predictions([None, "b.jpg is empty", None, None])
+    predicted.loc[0, "class_name"] = "dog"
+    assert scorer._score_func.__name__ == "localization_accuracy"
+    # Two of three are right.
+    assert scorer(Predicts(predicted), X, Y) == pytest.approx(2 / 3)
+
+
+def test_scorer_hands_on_what_the_measure_takes():
+    function = _scorer(localization_accuracy)._score_func
+    # The whole image against its left half is an IoU of 0.5.
+    half = pd.DataFrame([("cat", 0.0, 0.5, 0.0, 1.0)], columns=list(TARGET_COLUMNS))
+    assert function(Y.iloc[[0]], half, threshold=0.5) == 1.0
+    assert function(Y.iloc[[0]], half, threshold=0.6) == 0.0
