@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import cross_validate
 
@@ -253,10 +254,10 @@ def test_no_row_that_could_be_read_is_an_error_with_the_first_reason():
     )
 
 
-class Predicts:
+class Predicts(BaseEstimator):
     """An estimator that gives one table for whatever it is shown."""
 
-    def __init__(self, predicted):
+    def __init__(self, predicted=None):
         self.predicted = predicted
 
     def fit(self, X, y):
