@@ -101,7 +101,7 @@ def main():
     parser.add_argument("--most", type=int, default=N_IMAGES[-1], help="most images in part d")
     parser.add_argument("--candidates", type=int, default=N_CANDIDATES[-1], help="most in part d")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/speed.csv"))
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--page", type=Path, default=Path("docs/speed.md"))
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*left out")
@@ -203,8 +203,9 @@ def run(job, number, folder, arguments):
         name = " ".join(map(str, job.values()))
         print(f"FAILED {name}: {reason}", flush=True)
         return {name: reason}
-    columns = [*JOB, "run", *VALUES, "detail"]
-    row = pd.DataFrame([job | {"run": number} | result]).reindex(columns=columns)
+    columns = [*JOB, "run", *VALUES, "detail", "machine"]
+    named = {"run": number, "machine": f"{processor()}, {os.cpu_count()} cores"}
+    row = pd.DataFrame([job | named | result]).reindex(columns=columns)
     row.to_csv(arguments.results, mode="a", header=not arguments.results.exists(), index=False)
     print(row.dropna(axis=1).to_string(header=False, index=False), flush=True)
     return {}
@@ -501,23 +502,23 @@ def write_page(wanted, failed, numbers, arguments):
     packages = ["tensorflow", "keras", "numpy", "scikit-learn", *INSTALLED]
     versions = [f"{name} {metadata.version(name)}" for name in dict.fromkeys(packages)]
     absent = [engine for engine in ENGINES if engine not in INSTALLED]
+    machines = " and ".join(rows["machine"].unique())
     lines = [
-        "# Speed",
+        f"# Speed: {machines}",
         "",
         "Written by `python benchmarks/speed.py folder`: medians of runs, each job in a process of "
-        f"its own; {processor()}, {os.cpu_count()} cores; skbbox {skbbox.__version__}, "
-        f"{', '.join(versions)}.",
+        f"its own; {machines}; skbbox {skbbox.__version__}, {', '.join(versions)}.",
         f"Data: `{arguments.folder.resolve().name}`, {numbers[0]} images to train on and "
         f"{numbers[1]} to score on. Both sides: MobileNet, alpha 0.75, ImageNet weights, frozen.",
         "Plain Keras is the chapter's generator, model and 5 epochs, written out in the benchmark; "
         "times faster is its time by that of the row.",
         f"Engines that are not installed: {', '.join(absent) or 'none'}.",
-        *tables(rows, numbers, arguments.docs / "images" / "speed.png"),
+        *tables(rows, numbers, arguments.page.parent / "images" / f"{arguments.page.stem}.png"),
         "",
         *(f"Not measured: {name}: {reason}" for name, reason in failed.items()),
     ]
     page = "\n".join(lines).rstrip() + "\n"
-    (arguments.docs / "speed.md").write_text(page, encoding="utf-8")
+    arguments.page.write_text(page, encoding="utf-8")
     print("\n" + page)
 
 
@@ -601,7 +602,7 @@ def tables(rows, numbers, plot):
         "features share %, runs",
     )
     if not (copies.empty and searches.empty):
-        lines += ["", "![Time against images and candidates](images/speed.png)"]
+        lines += ["", f"![Time against images and candidates](images/{plot.name})"]
         write_plot(by_images, copies, searches, plot)
     return lines + section(
         "Memory",
