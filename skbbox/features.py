@@ -332,15 +332,17 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
     ImageError
         If an image cannot be read and there is no `bad`; names the row.
     """
-    images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
+    images = _loaded(items, tuple(model.input_shape[1:3]), 2 * AHEAD * batch_size, bad)
     with (
         progress_bar(len(items), "prediction", verbose) as progress,
         _running(model, engine, len(items)) as run,
+        ThreadPoolExecutor(AHEAD) as computing,
     ):
-        outputs = []
-        while batch := list(islice(images, batch_size)):
-            outputs.append(run(batch, min(batch_size, len(items))))
-            progress.update(len(batch))
+        batches = iter(lambda: list(islice(images, batch_size)), [])
+        size, outputs = min(batch_size, len(items)), []
+        for output in _ahead(computing, lambda batch: run(batch, size), batches, AHEAD):
+            outputs.append(output)
+            progress.update(len(output[0]))
     return _joined(outputs)
 
 
