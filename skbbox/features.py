@@ -40,7 +40,7 @@ __all__ = [
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
 N_THREADS = min(joblib.cpu_count(), 8)
 
-#: Batches of images that are decoded ahead of their use.
+#: Batches of images that are decoded ahead of their use, and those that are computed at a time.
 AHEAD = 2
 
 #: Views of images that are looked for, computed and kept at a time.
@@ -244,10 +244,8 @@ class FrozenBackbone:
 
         n_rows = max(N_THREADS, AHEAD * self.batch_size // len(views))
         seen = itertools.chain.from_iterable(_ahead(pool, load, numbers, n_rows))
-        batches = iter(lambda: list(islice(seen, self.batch_size)), [])
         keys, records = iter(missing), {}
-        # While one batch is made ready and put away, another one is computed.
-        for computed in _ahead(computing, compute, batches, AHEAD):
+        for computed in _by_batch(computing, compute, seen, self.batch_size):
             records.update((next(keys), record) for record in computed)
         return records
 
@@ -332,15 +330,14 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
     ImageError
         If an image cannot be read and there is no `bad`; names the row.
     """
-    images = _loaded(items, tuple(model.input_shape[1:3]), 2 * AHEAD * batch_size, bad)
+    images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
     with (
         progress_bar(len(items), "prediction", verbose) as progress,
         _running(model, engine, len(items)) as run,
         ThreadPoolExecutor(AHEAD) as computing,
     ):
-        batches = iter(lambda: list(islice(images, batch_size)), [])
         size, outputs = min(batch_size, len(items)), []
-        for output in _ahead(computing, lambda batch: run(batch, size), batches, AHEAD):
+        for output in _by_batch(computing, lambda batch: run(batch, size), images, batch_size):
             outputs.append(output)
             progress.update(len(output[0]))
     return _joined(outputs)
@@ -407,6 +404,12 @@ def _loaded(items, image_size, n_ahead, bad=None):
         yield from _ahead(
             pool, lambda row: load_row(items, row, image_size, bad), range(len(items)), n_ahead
         )
+
+
+def _by_batch(pool, function, values, batch_size):
+    """What a function gives for each batch; one is made ready while another is computed."""
+    batches = iter(lambda: list(islice(values, batch_size)), [])
+    return _ahead(pool, function, batches, AHEAD)
 
 
 def _ahead(pool, function, values, n_ahead):
