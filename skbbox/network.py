@@ -4,6 +4,7 @@ import difflib
 import functools
 import hashlib
 import inspect
+import math
 import os
 import re
 import sys
@@ -30,6 +31,7 @@ __all__ = [
     "identity",
     "in_turn",
     "set_weights",
+    "side_by_side",
     "small_convnet",
     "unfreeze",
     "with_outputs",
@@ -123,6 +125,15 @@ def build_network(
 def feature_extractor(model):
     """The part of a model from pixels to its features, the coarsest map last."""
     return keras.Model(model.input, _features(model), name="feature_extractor")
+
+
+def side_by_side(model, dtype):
+    """A model that gives all outputs of another in one, of shape (n, n_values)."""
+    image = keras.Input(model.input_shape[1:], dtype=model.input.dtype)
+    outputs = keras.tree.flatten(model(image, training=False))
+    parts = [keras.ops.reshape(part, (-1, math.prod(part.shape[1:]))) for part in outputs]
+    values = keras.ops.concatenate(parts, axis=1)
+    return keras.Model(image, keras.ops.cast(values, dtype), name=model.name)
 
 
 @in_turn

@@ -2,6 +2,7 @@
 
 import copy
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -215,6 +216,20 @@ def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
     together, alone = (run(some.astype(np.uint8), 8) for some in (images, images[3:4]))
     for several, one in zip(together, alone, strict=True):
         assert np.array_equal(several[3], one[0])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_an_engine_gave_stays_as_it_was_while_it_goes_on(engine):
+    model, images = settled(extractor("mobilenet", 64)), pixels(24, 64).astype(np.uint8)
+    run = prepared(model, "goes on", installed(engine))
+    alone = [run(images[row : row + 1], 1) for row in range(24)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda first: run(images[first : first + 3], 3), range(0, 24, 3)))
+    for row, expected in enumerate(alone):
+        batch, place = divmod(row, 3)
+        for part, one in zip(together[batch], expected, strict=True):
+            # Keras adds up batches of other sizes otherwise.
+            assert np.allclose(part[place], one[0], rtol=1e-4, atol=1e-4)
 
 
 def trained(shapes, **changes):

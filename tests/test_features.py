@@ -181,6 +181,16 @@ def test_values_beyond_half_precision_are_kept_whole(images):
     assert np.array_equal(maps, np.stack(images) * np.float32(1000))
 
 
+def test_an_image_is_kept_as_precisely_as_it_needs(images):
+    pixels = keras.Input((32, 32, 3))
+    extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
+    items = [np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 5, np.uint8), images[0]]
+    records = [row[0] for row in compute(extractor, items, n_views=1).records]
+    # All 0; 5,000, which half precision has; and above 65,504.
+    assert [record.values.dtype for record in records] == [np.float16, np.float16, np.float32]
+    assert [np.unique(record.values).tolist() for record in records[:2]] == [[0], [5000]]
+
+
 def test_tiny_values_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1e-9)(pixels))
