@@ -353,15 +353,20 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
 
 def predict_features(model, blocks, n_images, batch_size):
     """Outputs of a model for features of images, a block at a time; as :func:`predict_images`."""
-    with borrowed(model, "prediction") as (network, _):
-        outputs = []
+    size, outputs = min(batch_size, n_images), []
+
+    def compute(features, rows):
+        return in_graph(network, features.maps(rows, [0] * len(rows)), size)
+
+    with (
+        borrowed(model, "prediction") as (network, _),
+        ThreadPoolExecutor(AHEAD) as computing,
+    ):
         for features in blocks:
-            for start in range(0, len(features), batch_size):
-                rows = range(start, min(start + batch_size, len(features)))
-                maps = features.maps(rows, [0] * len(rows))
-                outputs.append(in_graph(network, maps, min(batch_size, n_images)))
+            rows = iter(range(len(features)))
+            outputs += _by_batch(computing, functools.partial(compute, features), rows, batch_size)
             # Before the next block is computed, which takes as much memory.
-            del features, maps
+            del features
     return _joined(outputs)
 
 
