@@ -53,6 +53,9 @@ from skbbox.datasets import load_annotated_folder
 GRID = sorted(itertools.product((0.5, 1.0, 2.0), (1.0, 5.0, 10.0)), key=lambda x: x != (1.0, 10.0))
 N_FOLDS = 3
 
+#: Where results and tables go, unless that is said.
+WRITTEN = Path("benchmarks/speed.csv"), Path("docs/speed.md")
+
 #: Epochs of a fit that is to tell candidates apart.
 SHORT_EPOCHS = 2
 
@@ -100,8 +103,8 @@ def main():
     parser.add_argument("--images", type=int, help="use so many of train and of val at most")
     parser.add_argument("--most", type=int, default=N_IMAGES[-1], help="most images in part d")
     parser.add_argument("--candidates", type=int, default=N_CANDIDATES[-1], help="most in part d")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/speed.csv"))
-    parser.add_argument("--page", type=Path, default=Path("docs/speed.md"))
+    parser.add_argument("--results", type=Path, default=WRITTEN[0])
+    parser.add_argument("--page", type=Path, default=WRITTEN[1])
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*left out")
@@ -503,11 +506,13 @@ def write_page(wanted, failed, numbers, arguments):
     versions = [f"{name} {metadata.version(name)}" for name in dict.fromkeys(packages)]
     absent = [engine for engine in ENGINES if engine not in INSTALLED]
     machines = " and ".join(rows["machine"].unique())
+    elsewhere = arguments.results, arguments.page
+    options = "" if elsewhere == WRITTEN else " --results {} --page {}".format(*elsewhere)
     lines = [
         f"# Speed: {machines}",
         "",
-        "Written by `python benchmarks/speed.py folder`: medians of runs, each job in a process of "
-        f"its own; {machines}; skbbox {skbbox.__version__}, {', '.join(versions)}.",
+        f"Written by `python benchmarks/speed.py folder{options}`: medians of runs, each job in a "
+        f"process of its own; {machines}; skbbox {skbbox.__version__}, {', '.join(versions)}.",
         f"Data: `{arguments.folder.resolve().name}`, {numbers[0]} images to train on and "
         f"{numbers[1]} to score on. Both sides: MobileNet, alpha 0.75, ImageNet weights, frozen.",
         "Plain Keras is the chapter's generator, model and 5 epochs, written out in the benchmark; "
