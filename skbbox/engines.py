@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers
 
 from .exceptions import EngineError, SkbboxWarning
-from .network import bare, in_turn, set_weights
+from .network import bare, in_turn, set_weights, side_by_side
 from .reused import ReusedMemory
 from .seeds import preserved_random_state
 
@@ -86,7 +86,7 @@ def _has_accelerator():
     return not keras.distribution.list_devices()[0].startswith("cpu")
 
 
-def prepared(model, identity, engine):
+def prepared(model, identity, engine, joined=None):
     """What runs a network whose weights do not change any more, made once in a process.
 
     Parameters
@@ -96,23 +96,26 @@ def prepared(model, identity, engine):
     identity : hashable
         Equal for models with equal architecture and weights.
     engine : {"auto", "keras", "onnxruntime", "openvino"}
+    joined : {"float16", "float32"}, default=None
+        Gives all outputs of an image side by side in one of this dtype.
 
     Returns
     -------
     callable
         Takes a list of n images, uint8 of shape (height, width, 3), and a number of them to
-        compute at a time; returns a list of arrays of shape (n, ...). What it gives for
-        an image does not depend on the others.
+        compute at a time; returns a list of arrays of shape (n, ...). What it gives for an image
+        does not depend on the others.
 
     Raises
     ------
     EngineError
         If the engine cannot run the network; ``"auto"`` warns, and Keras runs it.
     """
-    key = identity, engine
+    key = identity, engine, joined
     with _lock:
         if key not in _prepared:
-            _prepared[key] = _made(folded(model), engine)
+            network = side_by_side(model, joined) if joined else model
+            _prepared[key] = _made(folded(network), engine)
             while len(_prepared) > N_PREPARED:
                 _prepared.popitem(last=False)
         _prepared.move_to_end(key)
@@ -195,6 +198,7 @@ class _OpenVINO(_OneByOne):
         # Those that are running belong to this call, as threads may be in others.
         running = openvino.AsyncInferQueue(self.compiled)
         for row, pixels in enumerate(images):
+            # The one that is started next.
             request = running[running.get_idle_request_id()]
             for number, output in enumerate(outputs):
                 place = openvino.Tensor(output[row : row + 1], shared_memory=True)

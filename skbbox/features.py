@@ -19,7 +19,7 @@ import numpy as np
 from .augmentation import views as views_of
 from .engines import KerasEngine, get_engine, in_graph, prepared
 from .images import load_row
-from .network import identity, side_by_side
+from .network import identity
 from .pool import borrowed
 from .progress import progress_bar
 from .reused import ReusedMemory
@@ -160,10 +160,6 @@ class FrozenBackbone:
         # No loop, whose name would hold a block while the next one is computed.
         return map(lambda block: Features(block, boxes[: len(block)], self.shapes), blocks)
 
-    def _prepared(self, dtype):
-        """What computes features of a dtype, all maps of an image side by side."""
-        return prepared(side_by_side(self.extractor, dtype), (self.identity, dtype), self.engine)
-
     def _n_bytes(self, n_views):
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
 
@@ -231,19 +227,21 @@ class FrozenBackbone:
             image = load_row(items, row, self.image_size, bad)
             return [views[number](image, boxes[row]) for number in numbers[row]]
 
-        run = self._prepared("float16")
+        ready = functools.partial(prepared, self.extractor, self.identity, self.engine)
+        run = ready("float16")
         # A single batch is not worth filling up.
         size = min(self.batch_size, len(missing))
 
         def compute(batch):
             images = [pixels for pixels, _ in batch]
             (values,) = run(images, size)
-            if not all(map(_is_faithful, values)):
-                (exact,) = self._prepared("float32")(images, size)
-                pairs = zip(values, exact, strict=True)
+            faithful = [_is_faithful(row) for row in values]
+            if not all(faithful):
+                (exact,) = ready("float32")(images, size)
                 # Zeros are the same in both.
                 values = [
-                    half if _is_faithful(half) or not own.any() else own for half, own in pairs
+                    half if same or not whole.any() else whole
+                    for same, half, whole in zip(faithful, values, exact, strict=True)
                 ]
             return [
                 Record(row.copy(), np.array(box, dtype=np.float64))
