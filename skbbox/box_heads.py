@@ -75,10 +75,10 @@ def dense_box_head(maps, rng):
 
 
 def spatial_box_head(maps, rng):
-    """Each edge is the mean of a distribution over the columns or rows of the fused maps.
+    """Each edge is the mean of a distribution over the columns or rows of the maps.
 
-    The last two maps are fused; of a third, finer one the profiles alone are used, which
-    are small enough to be kept for every image.
+    The last two maps are read at every position; of a third, finer one the profiles alone are
+    used, which are small enough to be kept for every image.
 
     Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018,
     arXiv:1711.08229. The distributions are trained beside the box, and how sharp they are
@@ -92,10 +92,10 @@ def spatial_box_head(maps, rng):
             f"backbone gives {size}. Pass a larger image_size, or "
             "box_head='dense'."
         )
-    fused = _attended(_fused(maps[-2:], rng), maps[-1], rng)
+    attended = _attended(_reduced(maps[-2:], rng), maps[-1], rng)
     finer_columns, finer_rows = _finer_profiles(maps[0]) if len(maps) > 2 else (None, None)
-    columns, column_sharpness = _edges(_profile(fused, 1), finer_columns, "x", rng)
-    rows, row_sharpness = _edges(_profile(fused, 2), finer_rows, "y", rng)
+    columns, column_sharpness = _edges([_profile(x, 1) for x in attended], finer_columns, "x", rng)
+    rows, row_sharpness = _edges([_profile(x, 2) for x in attended], finer_rows, "y", rng)
     box = layers.Concatenate(dtype=full_precision(), name="bbox_edges")([columns, rows])
     estimate = _iou_estimate(box, [column_sharpness, row_sharpness], rng)
     # The estimate is no output of the model, but part of it, and can be made an output.
@@ -104,8 +104,8 @@ def spatial_box_head(maps, rng):
 
 BOX_HEADS = {"dense": dense_box_head, "pooled": pooled_box_head, "spatial": spatial_box_head}
 
-#: Channels that each feature map is brought to before they are fused.
-FUSED_CHANNELS = 64
+#: Channels that each feature map is brought to.
+MAP_CHANNELS = 64
 
 #: Channels of a profile between its two convolutions, and of a finer one before them.
 PROFILE_CHANNELS = 64
@@ -234,39 +234,54 @@ def _neighbours(old, length, width):
     return result.reshape(length, old * width)
 
 
-def _fused(maps, rng):
-    """All maps at the size of the finest, side by side."""
-    height, width = maps[0].shape[1:3]
-    parts = []
+def _reduced(maps, rng):
+    """Each map with fewer channels, at its own size."""
+    reduced = []
     for number, x in enumerate(maps, start=1):
         # Whole channels, as neighbours tell what one position held.
         x = ChannelDropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_map{number}_dropout")(x)
         # At each position, as a 1x1 convolution does, whose gradient takes longer.
         x = layers.Dense(
-            FUSED_CHANNELS,
+            MAP_CHANNELS,
             use_bias=False,
             kernel_initializer=initializer(rng),
             name=f"bbox_map{number}",
         )(x)
-        if x.shape[1:3] != (height, width):
-            x = layers.Resizing(height, width, name=f"bbox_resize{number}")(x)
-        parts.append(x)
-    x = layers.Concatenate(name="bbox_fuse")(parts) if len(parts) > 1 else parts[0]
-    x = layers.BatchNormalization(momentum=MOMENTUM, name="bbox_bn")(x)
-    return layers.ReLU(name="bbox_relu")(x)
+        reduced.append(_normalized(x, f"bbox_map{number}"))
+    return reduced
 
 
-def _attended(fused, coarse, rng):
-    """The fused maps, strong where a position is like the picture as a whole.
+def _attended(maps, coarsest, rng):
+    """The maps, strong where a position is like the picture as a whole, and that likeness.
 
     Scaled dot product: A. Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
+
+    Returns
+    -------
+    list of KerasTensor of shape (n, height, width, channels)
+        The coarsest first.
     """
-    channels = fused.shape[-1]
-    query = layers.GlobalAveragePooling2D(name="bbox_query_pool")(coarse)
+    channels = sum(x.shape[-1] for x in maps)
+    query = layers.GlobalAveragePooling2D(name="bbox_query_pool")(coarsest)
     query = layers.Dropout(QUERY_DROPOUT, seed=draw_seed(rng), name="bbox_query_dropout")(query)
     query = layers.Dense(channels, kernel_initializer=initializer(rng), name="bbox_query")(query)
-    likeness = ops.sum(fused * query[:, None, None, :], axis=-1, keepdims=True) / channels**0.5
-    return layers.Concatenate(name="bbox_attended")([fused * ops.sigmoid(likeness), likeness])
+    likeness, first = 0, 0
+    for number, x in enumerate(maps, start=1):
+        last = first + x.shape[-1]
+        part = ops.sum(x * query[:, None, None, first:last], axis=-1, keepdims=True)
+        likeness += _resized(part / channels**0.5, maps[0], f"bbox_likeness{number}")
+        first = last
+    attended = [
+        x * ops.sigmoid(_resized(likeness, x, f"bbox_attention{number}"))
+        for number, x in enumerate(maps, start=1)
+    ]
+    return [*attended[::-1], likeness]
+
+
+def _resized(x, to, name):
+    """A map at the height and width of another."""
+    size = to.shape[1:3]
+    return x if x.shape[1:3] == size else layers.Resizing(*size, name=name)(x)
 
 
 def _finer_profiles(finest):
@@ -282,14 +297,13 @@ def _profile(features, over):
     return ops.concatenate([ops.mean(features, axis=over), ops.max(features, axis=over)], axis=-1)
 
 
-def _edges(profile, finer, name, rng):
+def _edges(profiles, finer, name, rng):
     """The two edges along one axis, and how sharp their distributions are."""
     if finer is not None:
         finer = ChannelDropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout")(
             finer
         )
-        finer = _convolved([finer], 1, f"bbox_{name}_finer", rng)
-    profiles = [profile] if finer is None else [profile, finer]
+        profiles = [*profiles, _convolved([finer], 1, f"bbox_{name}_finer", rng)]
     profile = _convolved(profiles, 5, f"bbox_{name}_profile1", rng)
     profile = layers.Dropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_dropout")(profile)
     profile = ProfileConvolution(
@@ -320,6 +334,10 @@ def _convolved(profiles, width, name, rng):
         kernel_initializer=initializer(rng),
         name=name,
     )(profiles)
+    return _normalized(x, name)
+
+
+def _normalized(x, name):
     x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
