@@ -207,7 +207,7 @@ def run(job, number, folder, arguments):
         print(f"FAILED {name}: {reason}", flush=True)
         return {name: reason}
     columns = [*JOB, "run", *VALUES, "detail", "machine"]
-    named = {"run": number, "machine": f"{processor()}, {os.cpu_count()} cores"}
+    named = {"run": number, "machine": machine()}
     row = pd.DataFrame([job | named | result]).reindex(columns=columns)
     row.to_csv(arguments.results, mode="a", header=not arguments.results.exists(), index=False)
     print(row.dropna(axis=1).to_string(header=False, index=False), flush=True)
@@ -527,12 +527,13 @@ def write_page(wanted, failed, numbers, arguments):
     print("\n" + page)
 
 
-def processor():
-    """Name of the processor, which Python does not know on Linux."""
+def machine():
+    """Name of the processor, which Python does not know on Linux, and number of its cores."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def tables(rows, numbers, plot):
