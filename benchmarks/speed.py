@@ -502,7 +502,7 @@ def write_page(wanted, failed, numbers, arguments):
     rows = wanted.drop_duplicates().merge(pd.read_csv(arguments.results), on=JOB)
     if rows.empty:
         return
-    packages = ["tensorflow", "keras", "numpy", "scikit-learn", *INSTALLED]
+    packages = [keras.backend.backend(), "keras", "numpy", "scikit-learn", *INSTALLED]
     versions = [f"{name} {metadata.version(name)}" for name in dict.fromkeys(packages)]
     absent = [engine for engine in ENGINES if engine not in INSTALLED]
     machines = " and ".join(rows["machine"].unique())
