@@ -207,7 +207,7 @@ def test_a_dtype_policy_is_followed_but_boxes_keep_their_digits(
     dtype_policy(policy)
     localizer = small_localizer(box_head=box_head, epochs=1).fit(*shapes)
     model = localizer.model_
-    layer = {"spatial": "bbox_map1", "pooled": "bbox_conv", "dense": "bbox_conv"}[box_head]
+    layer = {"spatial": "bbox_map1_bn", "pooled": "bbox_bn", "dense": "bbox_conv"}[box_head]
     assert model.get_layer(layer).compute_dtype == inside
     assert [output.dtype for output in model.outputs] == [result, result]
     # Half precision has steps of 1/512 and more between 1/4 and 1; of boxes not all lie on them.
