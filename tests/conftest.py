@@ -89,6 +89,8 @@ def no_conversion(monkeypatch):
     monkeypatch.setattr(keras.Model, "export", stops)
     if importlib.util.find_spec("tf2onnx"):
         monkeypatch.setattr("tf2onnx.convert.from_function", stops)
+    if importlib.util.find_spec("openvino"):
+        monkeypatch.setattr("openvino.Core.read_model", stops)
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
