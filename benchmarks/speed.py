@@ -21,13 +21,14 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import warnings
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -48,6 +49,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 import skbbox
 from skbbox import SingleBoxLocalizer, StratifiedBoxKFold, features, mean_iou, one_box_per_image
 from skbbox.datasets import load_annotated_folder
+from skbbox.engines import ENGINES, missing
 
 #: Class and box loss weights of the search, the chapter's first.
 GRID = sorted(itertools.product((0.5, 1.0, 2.0), (1.0, 5.0, 10.0)), key=lambda x: x != (1.0, 10.0))
@@ -69,8 +71,8 @@ CANDIDATE_IMAGES = 300
 #: predicted first so that what is built once is built, and images in a batch of the plain way.
 PREDICTED, ONE_BY_ONE, TENSORS, WARM_UP, BATCH = 2000, 500, 256, 200, 32
 
-ENGINES = ("keras", "onnxruntime", "openvino")
-INSTALLED = [engine for engine in ENGINES if util.find_spec(engine)]
+#: The slowest on a processor first.
+INSTALLED = [name for name, packages in reversed(ENGINES.items()) if not missing(packages)]
 
 WAYS = {
     "plain": "plain Keras",
@@ -504,7 +506,7 @@ def write_page(wanted, failed, numbers, arguments):
         return
     packages = [keras.backend.backend(), "keras", "numpy", "scikit-learn", *INSTALLED]
     versions = [f"{name} {metadata.version(name)}" for name in dict.fromkeys(packages)]
-    absent = [engine for engine in ENGINES if engine not in INSTALLED]
+    absent = [engine for engine in reversed(ENGINES) if engine not in INSTALLED]
     machines = " and ".join(rows["machine"].unique())
     elsewhere = arguments.results, arguments.page
     options = "" if elsewhere == WRITTEN else " --results {} --page {}".format(*elsewhere)
@@ -528,12 +530,16 @@ def write_page(wanted, failed, numbers, arguments):
 
 
 def machine():
-    """Name of the processor, which Python does not know on Linux, and number of its cores."""
+    """Processor, which Python does not know on Linux, number of its cores, and graphics cards."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
+    cards = []
+    if driver := shutil.which("nvidia-smi"):
+        command = [driver, "--query-gpu=name", "--format=csv,noheader"]
+        cards = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    return ", ".join([name, f"{os.cpu_count()} cores", *cards])
 
 
 def tables(rows, numbers, plot):
