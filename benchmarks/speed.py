@@ -67,9 +67,9 @@ FIT_MOST, PLAIN_MOST = 1000, 10_000
 N_CANDIDATES = (1, 3, 10, 30, 100)
 CANDIDATE_IMAGES = 300
 
-#: Images that part c predicts at least, those of them that the slow ways predict, those that are
-#: predicted first so that what is built once is built, and images in a batch of the plain way.
-PREDICTED, ONE_BY_ONE, TENSORS, WARM_UP, BATCH = 2000, 500, 256, 200, 32
+#: Images that the slow ways and the bare backbone predict in part c, those of its tensors, those
+#: that are predicted before copies are, and images in a batch of the plain way.
+ONE_BY_ONE, BARE, TENSORS, WARM_UP, BATCH = 500, 2048, 256, 200, 32
 
 #: The slowest on a processor first.
 INSTALLED = [name for name, packages in reversed(ENGINES.items()) if not missing(packages)]
@@ -162,15 +162,13 @@ def jobs_of(part, n_train, n_val, arguments):
         for size, way in itertools.product(arguments.sizes, ("plain", "skbbox")):
             add("fit", way, size, n_train)
     if part == "c":
-        least = arguments.images or PREDICTED
-        rows = least + -least % n_val
-        add("predict", "one by one", size, min(n_val, ONE_BY_ONE), source="files")
-        add("predict", "plain", size, rows, source="files")
+        n = n_val + n_train
+        add("predict", "one by one", size, min(n, ONE_BY_ONE), source="files")
+        add("predict", "plain", size, n, source="files")
         for engine, source in itertools.product(INSTALLED, ("files", "arrays")):
-            add("predict", "skbbox", size, rows, engine=engine, source=source)
+            add("predict", "skbbox", size, n, engine=engine, source=source)
         for engine in INSTALLED:
-            rows = least + -least % TENSORS
-            add("predict", "bare", size, rows, engine=engine, source="tensors")
+            add("predict", "bare", size, BARE, engine=engine, source="tensors")
     if part == "d":
         for n in sorted({min(n, most, n_train) for n in N_IMAGES if n <= FIT_MOST}):
             for way in ("plain", "skbbox", "short"):
@@ -405,17 +403,18 @@ def fit(job, arguments):
 
 
 def predict(job, arguments):
-    """Predictions of images that were not seen before, after a first call on others."""
+    """Predictions of images of which nothing is kept, after a first call."""
     way, source, size, n = (job[name] for name in ("way", "source", "size", "images"))
-    warm_up, _ = drawn(arguments, "train", WARM_UP)
-    X, y = drawn(arguments, "val", ONE_BY_ONE if way == "one by one" else None)
+    (X, y), (seen, _) = drawn(arguments, "val"), drawn(arguments, "train")
+    X = [*X, *seen]
     with tempfile.TemporaryDirectory() as folder:
         if source == "copies":
-            X, y = distinct_files([*X, *drawn(arguments, "train")[0]], n, Path(folder)), None
-        elif source != "files":
-            warm_up, X = (pixels_of(paths, size, source) for paths in (warm_up, X))
+            X, first_of_all = distinct_files(X, n, Path(folder)), [*seen][:WARM_UP]
+        else:
+            X = X[:n] if source == "files" else pixels_of(X, size, source)
+            first_of_all = X
         ready, function = timed(predictor, way, job["engine"], size, job["model"])
-        first, _ = timed(function, warm_up)
+        first, _ = timed(function, first_of_all)
         seconds = 0.0
         for _ in range(n // len(X)):
             features.forget_features()
@@ -424,8 +423,9 @@ def predict(job, arguments):
     # predict does not say if it does not know an engine.
     if job["engine"] in ENGINES and job["engine"] not in sys.modules:
         raise RuntimeError(f"{job['engine']} was not used.")
-    score = mean_iou(y, predicted) if way == "skbbox" and y is not None else None
-    start = max(first - seconds / n * len(warm_up), 0.0)
+    scored = way == "skbbox" and source != "copies"
+    score = mean_iou(y, predicted.iloc[: len(y)]) if scored else None
+    start = max(first - seconds / n * len(first_of_all), 0.0)
     if way == "bare":
         # skbbox converts in its first call.
         start += ready

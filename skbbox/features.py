@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 
 import joblib
+import keras
 import numpy as np
 
 from .augmentation import views as views_of
@@ -47,6 +48,9 @@ BLOCK = 512
 
 #: A network of which no features are kept is converted for another engine for so many images.
 WORTH_CONVERTING = 1000
+
+#: Of more images ``predict`` does without features, as few of so many will have been seen before.
+WITHOUT_FEATURES = 5000
 
 #: Features are kept in half the bytes where that changes them by less, as a share of the largest.
 PRECISION = 1e-3
@@ -229,8 +233,7 @@ class FrozenBackbone:
 
         ready = functools.partial(prepared, self.extractor, self.identity, self.engine)
         run = ready("float16")
-        # A single batch is not worth filling up.
-        size = min(self.batch_size, len(missing))
+        size = _graph_size(self.batch_size, len(missing))
 
         def compute(batch):
             images = [pixels for pixels, _ in batch]
@@ -342,7 +345,7 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
         _running(model, engine, len(items)) as run,
         ThreadPoolExecutor(AHEAD) as computing,
     ):
-        size, outputs = min(batch_size, len(items)), []
+        size, outputs = _graph_size(batch_size, len(items)), []
         for output in _by_batch(computing, lambda batch: run(batch, size), images, batch_size):
             outputs.append(output)
             progress.update(len(output[0]))
@@ -351,7 +354,7 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
 
 def predict_features(model, blocks, n_images, batch_size):
     """Outputs of a model for features of images, a block at a time; as :func:`predict_images`."""
-    size, outputs = min(batch_size, n_images), []
+    size, outputs = _graph_size(batch_size, n_images), []
 
     def compute(features, rows):
         return in_graph(network, features.maps(rows, [0] * len(rows)), size)
@@ -388,6 +391,16 @@ def _running(model, engine, n_images):
         return
     with borrowed(model, "prediction") as (network, _):
         yield KerasEngine(network)
+
+
+def _graph_size(batch_size, n_images):
+    """How many images a batch is filled up to; a single batch of few is not worth the whole.
+
+    JAX compiles for each number anew, on a graphics card in ten seconds, so there they are few.
+    """
+    if keras.backend.backend() == "jax":
+        n_images = 1 << (n_images - 1).bit_length()
+    return min(batch_size, n_images)
 
 
 def _joined(outputs):

@@ -541,11 +541,13 @@ default="giou_l1"
         NotFittedError
             Before ``fit``.
         """
+        check_is_fitted(self)
+        return self._predicted(check_images(X))
+
+    def _predicted(self, images, seen_before=False):
         from .box_heads import IOU_ESTIMATE
 
-        check_is_fitted(self)
-        images = check_images(X)
-        outputs, bad = self._outputs(images)
+        outputs, bad = self._outputs(images, seen_before=seen_before)
         boxes, estimate = outputs["bbox_prediction"], outputs.get(IOU_ESTIMATE)
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
         predicted = pd.DataFrame(
@@ -623,7 +625,9 @@ default="giou_l1"
         targets = check_targets(y, len(images))
         weights = check_sample_weight(sample_weight, len(images))
         self._warn_of_unseen_classes(targets)
-        return IoUScore.of(*predicted_rows(targets.boxes, self.predict(X), weights))
+        # A search scores images that it trains on in other folds.
+        predicted = self._predicted(images, seen_before=True)
+        return IoUScore.of(*predicted_rows(targets.boxes, predicted, weights))
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Features of each image: the backbone's feature map averaged over its positions.
@@ -1151,21 +1155,25 @@ default="giou_l1"
         return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory, self.engine)
 
     def _set_model(self, model, is_frozen):
-        """Keep a model and what runs it: the heads alone, where features are kept."""
+        """Keep a model and what runs it: on pixels, and on features that may be kept."""
         from .box_heads import IOU_ESTIMATE
         from .network import heads, with_outputs
 
-        network = with_outputs(model, (IOU_ESTIMATE,))
         self.model_, self._is_frozen = model, is_frozen
-        self._network = heads(network) if is_frozen else network
+        self._network = with_outputs(model, (IOU_ESTIMATE,))
+        self._heads = heads(self._network) if is_frozen else None
 
-    def _outputs(self, images, model=None):
-        """Outputs by name of the network, or of a model of pixels; and bad images, by row."""
-        from .features import predict_features, predict_images
+    def _outputs(self, images, model=None, seen_before=False):
+        """Outputs by name of the network, or of a model of pixels; and bad images, by row.
+
+        Features are looked for of images that may have been seen before, and of few.
+        """
+        from .features import WITHOUT_FEATURES, predict_features, predict_images
 
         bad = None if self.on_bad_image == "raise" else {}
-        if model is None and self._is_frozen:
-            model, backbone = self._network, self._frozen_backbone(self.model_)
+        looks = self._is_frozen and (seen_before or len(images) <= WITHOUT_FEATURES)
+        if model is None and looks:
+            model, backbone = self._heads, self._frozen_backbone(self.model_)
             blocks = backbone.feature_blocks(images.items, self.verbose, bad)
             outputs = predict_features(model, blocks, len(images), self.batch_size)
         else:
@@ -1200,7 +1208,7 @@ default="giou_l1"
             # Callbacks hold the model that they were trained with.
             state = {key: value for key, value in state.items() if key != "callbacks_"}
             state["model_"] = pack_model(self.model_)
-            del state["_network"]
+            del state["_network"], state["_heads"]
         return state
 
     def __setstate__(self, state):
@@ -1222,7 +1230,7 @@ default="giou_l1"
             (name, identity(value) if isinstance(value, keras.Model) else value)
             for name, value in sorted(vars(self).items())
             # The first is a part of the model; the second hold it.
-            if name not in ("_network", "callbacks_")
+            if name not in ("_network", "_heads", "callbacks_")
         ]
 
     def __sklearn_tags__(self):

@@ -16,7 +16,15 @@ from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skbbox import TARGET_COLUMNS, TUTORIAL_PARAMS, DummyLocalizer, SingleBoxLocalizer, iou, iou_at
+from skbbox import (
+    TARGET_COLUMNS,
+    TUTORIAL_PARAMS,
+    DummyLocalizer,
+    SingleBoxLocalizer,
+    iou,
+    iou_at,
+    mean_iou,
+)
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import (
@@ -354,6 +362,36 @@ def test_features_kept_in_half_the_bytes_train_heads_that_give_the_same_boxes(
         for localizer in on_features_and_on_images(frozen_backbone, shapes)
     ]
     assert np.abs(boxes[0] - boxes[1]).max() < 0.01
+
+
+@pytest.fixture
+def of_many(frozen_backbone, shapes, tmp_path, monkeypatch):
+    """What a localizer predicts for few images, and itself, for which they are many."""
+    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet").fit(*shapes)
+    predicted = localizer.predict(shapes[0])
+    monkeypatch.setattr("skbbox.features.WITHOUT_FEATURES", len(shapes[0]) - 1)
+    return predicted, localizer.set_params(memory=tmp_path / "kept")
+
+
+@pytest.mark.parametrize("engine", ["keras", "auto"])
+def test_predict_of_many_images_gives_the_same_without_features(
+    of_many, shapes, tmp_path, monkeypatch, engine
+):
+    expected, localizer = of_many
+    # So that another engine is tried if there is one.
+    monkeypatch.setattr("skbbox.features.WORTH_CONVERTING", 0)
+    predicted = localizer.set_params(engine=engine).predict(shapes[0])
+    assert not (tmp_path / "kept").exists()
+    assert predicted["class_name"].equals(expected["class_name"])
+    columns = [*COORDINATES, "confidence"]
+    assert np.allclose(predicted[columns], expected[columns], atol=1e-3)
+
+
+def test_score_of_many_images_keeps_their_features_for_other_fits(of_many, shapes, tmp_path):
+    expected, localizer = of_many
+    score = localizer.score(*shapes)
+    assert list((tmp_path / "kept").glob("*.npy"))
+    assert score == pytest.approx(mean_iou(shapes[1], expected), abs=1e-6)
 
 
 def test_memory_keeps_features_between_fits(frozen_backbone, shapes, tmp_path):
