@@ -49,7 +49,7 @@ BLOCK = 512
 #: A network of which no features are kept is converted for another engine for so many images.
 WORTH_CONVERTING = 1000
 
-#: Of more images ``predict`` does without features, as few of so many will have been seen before.
+#: Of more images no features are looked for, as few of so many will have been seen before.
 WITHOUT_FEATURES = 5000
 
 #: Features are kept in half the bytes where that changes them by less, as a share of the largest.
@@ -120,6 +120,13 @@ class FrozenBackbone:
     def engine_name(self):
         """The engine that is used; its rounding is that of the features."""
         return get_engine(self.engine)
+
+    def serves(self, n_images):
+        """Whether to predict so many images from features; else the whole network is faster.
+
+        Keras is slower with the whole, whose BatchNorm is a step of its own.
+        """
+        return n_images <= WITHOUT_FEATURES or self.engine_name == "keras"
 
     def features(self, items, boxes, views, verbose=0):
         """Features of several views of each image.

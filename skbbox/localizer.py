@@ -1164,16 +1164,13 @@ default="giou_l1"
         self._heads = heads(self._network) if is_frozen else None
 
     def _outputs(self, images, model=None, seen_before=False):
-        """Outputs by name of the network, or of a model of pixels; and bad images, by row.
-
-        Features are looked for of images that may have been seen before, and of few.
-        """
-        from .features import WITHOUT_FEATURES, predict_features, predict_images
+        """Outputs by name of the network, or of a model of pixels; and bad images, by row."""
+        from .features import predict_features, predict_images
 
         bad = None if self.on_bad_image == "raise" else {}
-        looks = self._is_frozen and (seen_before or len(images) <= WITHOUT_FEATURES)
-        if model is None and looks:
-            model, backbone = self._heads, self._frozen_backbone(self.model_)
+        backbone = self._frozen_backbone(self.model_) if self._is_frozen else None
+        if model is None and backbone and (seen_before or backbone.serves(len(images))):
+            model = self._heads
             blocks = backbone.feature_blocks(images.items, self.verbose, bad)
             outputs = predict_features(model, blocks, len(images), self.batch_size)
         else:
