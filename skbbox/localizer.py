@@ -1168,8 +1168,9 @@ default="giou_l1"
         from .features import predict_features, predict_images
 
         bad = None if self.on_bad_image == "raise" else {}
-        backbone = self._frozen_backbone(self.model_) if self._is_frozen else None
-        if model is None and backbone and (seen_before or backbone.serves(len(images))):
+        frozen = model is None and self._is_frozen
+        backbone = self._frozen_backbone(self.model_) if frozen else None
+        if backbone and (seen_before or backbone.serves(len(images))):
             model = self._heads
             blocks = backbone.feature_blocks(images.items, self.verbose, bad)
             outputs = predict_features(model, blocks, len(images), self.batch_size)

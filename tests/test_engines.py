@@ -251,7 +251,9 @@ def test_a_whole_network_predicts_the_same_on_every_engine(shapes, engine, box_h
 
 @pytest.mark.slow
 @CONVERTING
-def test_engines_agree_on_real_images(shared, engine):
+@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "whole network"])
+def test_engines_agree_on_real_images(shared, engine, without_features, monkeypatch):
+    monkeypatch.setattr("skbbox.features.WITHOUT_FEATURES", without_features)
     X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "asl_letters"))
     rows = np.random.default_rng(0).permutation(len(X))[:500]
     X, y = X.iloc[rows], y.iloc[rows]
