@@ -545,6 +545,7 @@ default="giou_l1"
         return self._predicted(check_images(X))
 
     def _predicted(self, images, seen_before=False):
+        """What :meth:`predict` gives; features of images seen before are looked for."""
         from .box_heads import IOU_ESTIMATE
 
         outputs, bad = self._outputs(images, seen_before=seen_before)
@@ -1227,7 +1228,7 @@ default="giou_l1"
         return type(self).__name__, [
             (name, identity(value) if isinstance(value, keras.Model) else value)
             for name, value in sorted(vars(self).items())
-            # The first is a part of the model; the second hold it.
+            # The first two are made of the model; the third hold it.
             if name not in ("_network", "_heads", "callbacks_")
         ]
 
