@@ -25,6 +25,7 @@ __all__ = [
     "export_network",
     "folded",
     "get_engine",
+    "has_accelerator",
     "in_graph",
     "missing",
     "openvino_model",
@@ -60,7 +61,7 @@ def get_engine(engine):
         If there is no such engine, or a package is missing that it takes.
     """
     if engine == "auto":
-        if keras.backend.backend() == "jax" or _has_accelerator():
+        if keras.backend.backend() == "jax" or has_accelerator():
             return "keras"
         return next(name for name, packages in ENGINES.items() if not missing(packages))
     if engine not in ENGINES:
@@ -78,7 +79,8 @@ def missing(packages):
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
-def _has_accelerator():
+def has_accelerator():
+    """Whether Keras computes on a graphics card or the like."""
     if keras.backend.backend() == "torch":
         import torch
 

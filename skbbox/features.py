@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from .augmentation import views as views_of
-from .engines import KerasEngine, get_engine, in_graph, prepared
+from .engines import KerasEngine, get_engine, has_accelerator, in_graph, prepared
 from .images import load_row
 from .network import identity
 from .pool import borrowed
@@ -49,7 +49,7 @@ BLOCK = 512
 #: A network of which no features are kept is converted for another engine for so many images.
 WORTH_CONVERTING = 1000
 
-#: Of more images no features are looked for, as few of so many will have been seen before.
+#: Of more images, and more than were learnt from, no features are looked for.
 WITHOUT_FEATURES = 5000
 
 #: Features are kept in half the bytes where that changes them by less, as a share of the largest.
@@ -121,12 +121,14 @@ class FrozenBackbone:
         """The engine that is used; its rounding is that of the features."""
         return get_engine(self.engine)
 
-    def serves(self, n_images):
+    def serves(self, n_images, n_learnt):
         """Whether to predict so many images from features; else the whole network is faster.
 
-        Keras is slower with the whole, whose BatchNorm is a step of its own.
+        In a search, images that are predicted are learnt from in other folds, which are larger.
+        Keras is slower with the whole on a processor, as BatchNorm is a step of its own there.
         """
-        return n_images <= WITHOUT_FEATURES or self.engine_name == "keras"
+        is_slow = self.engine_name == "keras" and not has_accelerator()
+        return is_slow or n_images <= max(WITHOUT_FEATURES, n_learnt)
 
     def features(self, items, boxes, views, verbose=0):
         """Features of several views of each image.

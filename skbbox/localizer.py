@@ -83,7 +83,7 @@ VIEWS_OF_AN_IMAGE = (2, 20)
 #: What a fitted estimator is, beside its parameters.
 SAVED = (
     *("classes_", "model_", "history_", "stages_", "n_iter_", "bad_images_", "n_features_in_"),
-    "_is_frozen",
+    *("_is_frozen", "_n_images"),
 )
 
 #: Parameters that change nothing of what is learnt.
@@ -512,6 +512,7 @@ default="giou_l1"
         self.callbacks_ = callbacks
         self.bad_images_ = bad_images
         self.n_features_in_ = 1
+        self._n_images = len(images)
         if checkpoint and not is_interrupted:
             checkpoint.remove()
         return self
@@ -541,14 +542,11 @@ default="giou_l1"
         NotFittedError
             Before ``fit``.
         """
-        check_is_fitted(self)
-        return self._predicted(check_images(X))
-
-    def _predicted(self, images, seen_before=False):
-        """What :meth:`predict` gives; features of images seen before are looked for."""
         from .box_heads import IOU_ESTIMATE
 
-        outputs, bad = self._outputs(images, seen_before=seen_before)
+        check_is_fitted(self)
+        images = check_images(X)
+        outputs, bad = self._outputs(images)
         boxes, estimate = outputs["bbox_prediction"], outputs.get(IOU_ESTIMATE)
         boxes = np.clip(boxes.astype(np.float64), 0.0, 1.0).reshape(-1, 2, 2)
         predicted = pd.DataFrame(
@@ -622,12 +620,11 @@ default="giou_l1"
             ``cv=3`` on rows that are sorted by class.
         """
         check_is_fitted(self)
-        images = check_images(X)
-        targets = check_targets(y, len(images))
-        weights = check_sample_weight(sample_weight, len(images))
+        n_images = len(check_images(X))
+        targets = check_targets(y, n_images)
+        weights = check_sample_weight(sample_weight, n_images)
         self._warn_of_unseen_classes(targets)
-        # A search scores images that it trains on in other folds.
-        predicted = self._predicted(images, seen_before=True)
+        predicted = self.predict(X)
         return IoUScore.of(*predicted_rows(targets.boxes, predicted, weights))
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
@@ -717,8 +714,9 @@ default="giou_l1"
         def build(parameters, fitted):
             # Folders of the computer that the file comes from are no place to write to.
             localizer = cls(**(parameters | {"memory": None, "checkpoint": None}))
-            # Files of 0.1.0 do not tell the stages.
+            # Files of 0.1.0 do not tell these.
             fitted.setdefault("stages_", [("training", fitted["n_iter_"])])
+            fitted.setdefault("_n_images", 0)
             for name in SAVED:
                 setattr(localizer, name, fitted[name])
             localizer._set_model(localizer.model_, localizer._is_frozen)
@@ -1164,14 +1162,14 @@ default="giou_l1"
         self._network = with_outputs(model, (IOU_ESTIMATE,))
         self._heads = heads(self._network) if is_frozen else None
 
-    def _outputs(self, images, model=None, seen_before=False):
+    def _outputs(self, images, model=None):
         """Outputs by name of the network, or of a model of pixels; and bad images, by row."""
         from .features import predict_features, predict_images
 
         bad = None if self.on_bad_image == "raise" else {}
         frozen = model is None and self._is_frozen
         backbone = self._frozen_backbone(self.model_) if frozen else None
-        if backbone and (seen_before or backbone.serves(len(images))):
+        if backbone and backbone.serves(len(images), self._n_images):
             model = self._heads
             blocks = backbone.feature_blocks(images.items, self.verbose, bad)
             outputs = predict_features(model, blocks, len(images), self.batch_size)

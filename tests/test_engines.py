@@ -258,13 +258,13 @@ def test_engines_agree_on_real_images(shared, engine, without_features, monkeypa
     rows = np.random.default_rng(0).permutation(len(X))[:500]
     X, y = X.iloc[rows], y.iloc[rows]
     localizer = SingleBoxLocalizer(image_size=96, epochs=4, random_state=0, engine="keras")
-    localizer.fit(X[:300], y[:300])
+    localizer.fit(X[:200], y[:200])
     predicted, scores = [], []
     for name in ("keras", installed(engine)):
         forget_features()
         localizer.set_params(engine=name)
-        predicted.append(localizer.predict(X[300:]))
-        scores.append(localizer.score(X[300:], y[300:]))
+        predicted.append(localizer.predict(X[200:]))
+        scores.append(localizer.score(X[200:], y[200:]))
     boxes, others = (table[list(COORDINATES)].to_numpy() for table in predicted)
     assert np.abs(boxes - others).mean() < 0.005
     assert iou(boxes, others).mean() > 0.98

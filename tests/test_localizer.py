@@ -23,7 +23,6 @@ from skbbox import (
     SingleBoxLocalizer,
     iou,
     iou_at,
-    mean_iou,
 )
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
@@ -368,9 +367,10 @@ def test_features_kept_in_half_the_bytes_train_heads_that_give_the_same_boxes(
 @pytest.fixture
 def of_many(frozen_backbone, shapes, tmp_path, monkeypatch):
     """What a localizer predicts for few images, and itself, for which they are many."""
-    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet").fit(*shapes)
+    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet")
+    localizer.fit(shapes[0][:40], shapes[1][:40])
     predicted = localizer.predict(shapes[0])
-    monkeypatch.setattr("skbbox.features.WITHOUT_FEATURES", len(shapes[0]) - 1)
+    monkeypatch.setattr("skbbox.features.WITHOUT_FEATURES", 0)
     return predicted, localizer.set_params(memory=tmp_path / "kept")
 
 
@@ -391,11 +391,25 @@ def test_keras_predicts_many_images_from_features(of_many, shapes, tmp_path):
     assert list((tmp_path / "kept").glob("*.npy"))
 
 
-def test_score_of_many_images_keeps_their_features_for_other_fits(of_many, shapes, tmp_path):
+def test_features_are_kept_of_as_many_images_as_were_learnt_from(of_many, shapes, tmp_path):
+    # Those of a search are, which predicts what it learns from in other folds.
     expected, localizer = of_many
-    score = localizer.score(*shapes)
+    predicted = localizer.predict(shapes[0][8:])
     assert list((tmp_path / "kept").glob("*.npy"))
-    assert score == pytest.approx(mean_iou(shapes[1], expected), abs=1e-6)
+    assert np.allclose(predicted[list(COORDINATES)], expected[list(COORDINATES)][8:], atol=1e-3)
+
+
+def test_score_is_of_what_predict_gives(fitted, shapes):
+    class Whole(SingleBoxLocalizer):
+        def predict(self, X):
+            return super().predict(X).assign(x_min=0.0, x_max=1.0, y_min=0.0, y_max=1.0)
+
+    localizer = Whole()
+    vars(localizer).update(vars(fitted))
+    boxes = shapes[1][list(COORDINATES)].to_numpy()
+    # The IoU with the whole image is the area.
+    areas = (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])
+    assert localizer.score(*shapes) == pytest.approx(areas.mean())
 
 
 def test_memory_keeps_features_between_fits(frozen_backbone, shapes, tmp_path):
