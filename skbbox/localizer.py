@@ -216,7 +216,7 @@ default="giou_l1"
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="auto"
         What runs the frozen backbone, and the whole network in ``predict``. ``"auto"`` takes
         the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``), which is Keras on a
-        graphics card. All give the same boxes but for the rounding of float32.
+        graphics card. All give the same boxes but for rounding.
     checkpoint : str, Path or None, default=None
         A folder in which each fit keeps what it has learnt after every epoch, in a file of its
         own that goes when it is finished. A fit that was cut off goes on there when it is run
