@@ -6,6 +6,7 @@ Artificial Intelligence Datatype For Higher-Precision Computations", ARITH 2019,
 Processors with AMX need a sixteenth of the time for each.
 """
 
+import functools
 import math
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ import openvino
 from openvino import opset1
 from openvino import opset13 as ops
 from openvino._offline_transformations import apply_moc_transformations
+
+from .engines import read_openvino
 
 __all__ = ["compiled_stages"]
 
@@ -66,7 +69,7 @@ def compiled_stages(model, shape):
         return exact
     image = np.random.default_rng(0).integers(0, 256, [1, *shape], dtype=np.uint8)
     try:
-        stages = _stages(whole, _fitted(model, [TOGETHER, *shape]))
+        stages = _stages(whole, functools.partial(_fitted, model, [TOGETHER, *shape]))
         is_better = stages and _runs_in_tiles(stages[0]) and _agree(stages, exact, image)
     except RuntimeError:  # As all of OpenVINO's are; it may know neither mark nor operation.
         return exact
@@ -95,7 +98,8 @@ def _fitted(model, shape):
 def _stages(model, of_several):
     """One that computes all, or two, of what can be split and the rest; none if it gains nothing.
 
-    The rest are many small operations, which take longer to begin than to compute.
+    The rest are many small operations, which take longer to begin than to compute. So they are
+    those of the model that `of_several` makes.
     """
     _use_old_max_pools(model)
     before, after = _cut(model)
@@ -103,7 +107,7 @@ def _stages(model, of_several):
     if not convolutions:
         return []
     stages = [_compiled(_marked(before, _split(convolutions)), "bf16")]
-    return [*stages, _compiled(_cut(of_several)[1], "f32")] if after else stages
+    return [*stages, _compiled(_cut(of_several())[1], "f32")] if after else stages
 
 
 def _transpose_last(model):
@@ -219,9 +223,6 @@ def _is_transposed(node):
 
 def _marked(model, names):
     """The model with a mark on all that is to stay in float32: what is not named."""
-    core = openvino.Core()
-    # The file goes before the model does.
-    core.set_property({"ENABLE_MMAP": False})
     # Python has no other way to set this mark than in the file of a model.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
@@ -233,7 +234,7 @@ def _marked(model, names):
                 info = ElementTree.SubElement(layer, "rt_info") if info is None else info
                 ElementTree.SubElement(info, "attribute", MARK)
         tree.write(path)
-        return core.read_model(path)
+        return read_openvino(path)
 
 
 def _runs_in_tiles(compiled):

@@ -30,6 +30,7 @@ __all__ = [
     "missing",
     "openvino_model",
     "prepared",
+    "read_openvino",
 ]
 
 #: Engines, the fastest on a processor first, and the packages that each takes.
@@ -272,22 +273,28 @@ def openvino_model(network):
     """
     import openvino
 
-    core = openvino.Core()
-    # The file goes before the network does.
-    core.set_property({"ENABLE_MMAP": False})
     with tempfile.TemporaryDirectory() as folder:
         if keras.backend.backend() != "tensorflow":
             path = Path(folder) / "network.xml"
             export_network(network, path, "openvino")
-            return core.read_model(path)
+            return read_openvino(path)
         # In a third of the time that Keras takes for a file of OpenVINO's own.
         frozen, _ = _frozen(_from_uint8(network))
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
-        read = core.read_model(path)
+        read = read_openvino(path)
     # It takes whatever is not used for outputs too.
     outputs = [read.output(tensor.name) for tensor in frozen.outputs]
     return openvino.Model(outputs, read.get_parameters())
+
+
+def read_openvino(path):
+    """The openvino.Model of a file that may go before the model does."""
+    import openvino
+
+    core = openvino.Core()
+    core.set_property({"ENABLE_MMAP": False})
+    return core.read_model(path)
 
 
 def export_network(network, path, form, n_images=None):
