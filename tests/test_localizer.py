@@ -332,11 +332,11 @@ def test_a_frozen_backbone_keeps_its_weights(frozen_backbone, shapes):
     )
 
 
-def on_features_and_on_images(frozen_backbone, shapes):
+def on_features_and_on_images(frozen_backbone, shapes, engine):
     def unchanged(image, box, rng):
         return image, box
 
-    options = {"backbone": frozen_backbone, "weights": "imagenet", "dropout": 0.0}
+    options = {"backbone": frozen_backbone, "weights": "imagenet", "dropout": 0.0, "engine": engine}
     on_features = small_localizer(**options, augment=None).fit(*shapes)
     on_images = small_localizer(**options, augment=unchanged).fit(*shapes)
     return on_features, on_images
@@ -349,7 +349,8 @@ def test_kept_features_train_the_same_heads_as_the_whole_network(
     forget_features()
     # All that was computed is kept.
     monkeypatch.setattr("skbbox.features.PRECISION", 0)
-    on_features, on_images = on_features_and_on_images(frozen_backbone, shapes)
+    # Where a gradient is next to nothing, Adam makes whole steps of how another engine rounds.
+    on_features, on_images = on_features_and_on_images(frozen_backbone, shapes, engine="keras")
     forget_features()
     assert np.allclose(weights_of(on_features), weights_of(on_images), atol=1e-3)
 
@@ -359,7 +360,7 @@ def test_features_kept_in_half_the_bytes_train_heads_that_give_the_same_boxes(
 ):
     boxes = [
         localizer.predict(shapes[0])[list(COORDINATES)].to_numpy()
-        for localizer in on_features_and_on_images(frozen_backbone, shapes)
+        for localizer in on_features_and_on_images(frozen_backbone, shapes, engine="auto")
     ]
     assert np.abs(boxes[0] - boxes[1]).max() < 0.01
 
