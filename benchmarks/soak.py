@@ -171,7 +171,8 @@ def on_dask(paths, y, memory, expected):
             dashboard_address=None,
         ) as cluster,
         distributed.Client(cluster) as client,
-        joblib.parallel_config("dask"),
+        # On all workers, so that what one alone has does not end with it.
+        joblib.parallel_config("dask", scatter=[paths, y]),
     ):
         pids = client.run(os.getpid)
         killed = kill_later(next(iter(pids.values())), memory)

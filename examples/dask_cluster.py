@@ -45,7 +45,8 @@ def main():
         search = GridSearchCV(
             localizer, {"box_loss_weight": [1.0, 5.0]}, cv=StratifiedBoxKFold(2), n_jobs=-1
         )
-        with joblib.parallel_config("dask"):
+        # All workers have what is scattered, so that the search goes on when one of them dies.
+        with joblib.parallel_config("dask", scatter=[paths, y]):
             search.fit(paths, y)
         print(pd.DataFrame(search.cv_results_)[["param_box_loss_weight", "mean_test_score"]])
 
