@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 
     from .typing import Augment, IntArray
 
-__all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches"]
+__all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches", "last_training_batch"]
 
 LAST_BATCH = ("keep", "drop", "pad")
 
 #: Batches that are made ready while the one before them trains.
 AHEAD = 2
+
+
+def last_training_batch(n_rows, batch_size):
+    """What becomes of the last batch of an epoch of training: "keep" or "pad".
+
+    JAX compiles a training step for each size of a batch anew, for seconds, on a graphics card
+    for more than ten; and the folds of a search differ in the size of their last batch.
+    """
+    return "pad" if keras.backend.backend() == "jax" and n_rows > batch_size else "keep"
 
 
 class Batches(keras.utils.PyDataset):
@@ -109,16 +118,18 @@ class FeatureBatches(Batches):
         Class codes; None leaves classes out.
     sample_weight : ndarray, tuple of ndarray, or None
         Weights for each output.
-    rows, batch_size, shuffle, seed
+    rows, batch_size, shuffle, last_batch, seed
         As for :class:`Batches`; without `shuffle` the first view is taken.
     """
 
-    def __init__(self, features, codes, sample_weight, *, rows, batch_size, shuffle, seed):
+    def __init__(
+        self, features, codes, sample_weight, *, rows, batch_size, shuffle, seed, last_batch="keep"
+    ):
         self.features, self.boxes = features, features.boxes.astype(np.float32)
         self.codes, self.sample_weight = codes, sample_weight
         n_rows, n_views = self.boxes.shape[:2]
         self.first_view = np.random.default_rng(seed).integers(n_views, size=n_rows)
-        super().__init__(rows, batch_size, shuffle, "keep", seed)
+        super().__init__(rows, batch_size, shuffle, last_batch, seed)
 
     def load(self, rows, epoch):
         view = np.zeros(len(rows), dtype=int)

@@ -182,7 +182,8 @@ default="giou_l1"
         ``weights=None``). ``"auto"`` is 8, and more where these are fewer than 600
         steps of `batch_size` images: 300 for 100 images, 8 from 4,800 images on.
     batch_size : int, default=64
-        Images in a step of training, and in one of prediction.
+        Images in a step of training, and in one of prediction. On JAX, which compiles for each
+        number, the last step of an epoch is filled with images of its first.
     fine_tune_epochs : int, default=0
         Further epochs in which the backbone is trained too, with its BatchNorm frozen.
     fine_tune_learning_rate : float, default=1e-5
@@ -1044,7 +1045,7 @@ default="giou_l1"
             images.items, targets.boxes, views(self.augment, n_views), self.verbose
         )
 
-        def batches(rows, shuffle, seed):
+        def batches(rows, shuffle, seed, last_batch="keep"):
             return FeatureBatches(
                 features,
                 codes,
@@ -1052,6 +1053,7 @@ default="giou_l1"
                 rows=rows,
                 batch_size=self.batch_size,
                 shuffle=shuffle,
+                last_batch=last_batch,
                 seed=seed,
             )
 
@@ -1066,13 +1068,14 @@ default="giou_l1"
             items = list(decoded_images(items, size, self.verbose))
         table = table_of(items, targets)
 
-        def batches(rows, shuffle, seed):
+        def batches(rows, shuffle, seed, last_batch="keep"):
             return BoundingBoxGenerator(
                 table,
                 *size,
                 self.batch_size,
                 shuffle,
                 augment=self.augment if shuffle else None,
+                last_batch=last_batch,
                 classes=classes,
                 sample_weight=weights,
                 rows=rows,
@@ -1095,6 +1098,7 @@ default="giou_l1"
         learning_rate=None,
     ):
         """Train a network and append its history to those of the stages before it."""
+        from .generator import last_training_batch
         from .training import train
 
         n_stages = len(histories) - self._goes_on()
@@ -1104,7 +1108,8 @@ default="giou_l1"
             return
         train_rows, validation_rows = rows
         batches = make_batches()
-        training = batches(train_rows, shuffle=True, seed=seed)
+        last_batch = last_training_batch(len(train_rows), self.batch_size)
+        training = batches(train_rows, shuffle=True, seed=seed, last_batch=last_batch)
         validation, patience = None, None
         if validation_rows is not None:
             validation = batches(validation_rows, shuffle=False, seed=seed)

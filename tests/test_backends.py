@@ -15,6 +15,7 @@ from conftest import small_localizer
 
 from skbbox.boxes import COORDINATES
 from skbbox.features import forget_features
+from skbbox.generator import last_training_batch
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
@@ -77,6 +78,33 @@ def test_threads_with_one_estimator_predict_what_one_thread_does(
     with ThreadPoolExecutor(4) as threads:
         for predicted in threads.map(predict, range(12)):
             pd.testing.assert_frame_equal(predicted, expected, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone compiles for each size")
+@pytest.mark.parametrize("fine_tune_epochs", [0, 1])
+def test_jax_compiles_a_stage_once_for_folds_of_several_sizes(
+    shapes, frozen_backbone, fine_tune_epochs, caplog
+):
+    import jax
+
+    X, y = shapes
+    with jax.log_compiles():
+        # 16 images in a batch, so the last batches are of 8 and of 9.
+        for n in (40, 41):
+            small_localizer(
+                backbone=frozen_backbone,
+                weights="imagenet",
+                fine_tune_epochs=fine_tune_epochs,
+                # No other test has this network.
+                dropout=0.25 + fine_tune_epochs / 8,
+            ).fit(X[:n], y[:n])
+    assert caplog.text.count("Finished XLA compilation of jit(train_step)") == 1 + fine_tune_epochs
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone fills the last batch")
+def test_an_epoch_of_fewer_images_than_a_batch_is_not_filled_up_on_jax():
+    assert last_training_batch(16, batch_size=16) == "keep"
+    assert last_training_batch(17, batch_size=16) == "pad"
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch alone keeps gradients")
