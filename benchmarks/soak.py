@@ -11,6 +11,7 @@
 
 import argparse
 import functools
+import itertools
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from skbbox.metrics import mean_iou_scorer
 from skbbox.network import small_convnet
 
 N_FOLDS = 3
+FOLDS = StratifiedBoxKFold(N_FOLDS)
 #: Candidates with a learning rate that no network survives, and those while which an image is away.
 N_DIVERGING, N_AWAY = 3, 4
 #: Memory may grow by so many MiB a fit, on average over the second half.
@@ -117,10 +119,10 @@ def scores_of(search):
     return np.round(search.cv_results_["mean_test_score"], 12).tolist()
 
 
-def new_search(paths, y, n_candidates, memory=None):
+def new_search(paths, y, n_candidates, memory=None, cv=FOLDS):
     """A search over box weights."""
     grid = {"box_loss_weight": np.linspace(0.5, 20, n_candidates).tolist()}
-    search = GridSearchCV(small(memory=memory), grid, cv=StratifiedBoxKFold(N_FOLDS), refit=False)
+    search = GridSearchCV(small(memory=memory), grid, cv=cv, refit=False)
     return search.fit(paths, y)
 
 
@@ -164,6 +166,7 @@ def on_dask(paths, y, memory, expected):
     """Part 2."""
     import distributed
 
+    folds = list(FOLDS.split(paths, y))
     with (
         distributed.LocalCluster(
             n_workers=2,
@@ -172,11 +175,13 @@ def on_dask(paths, y, memory, expected):
         ) as cluster,
         distributed.Client(cluster) as client,
         # On all workers, so that what one alone has does not end with it.
-        joblib.parallel_config("dask", scatter=[paths, y]),
+        joblib.parallel_config("dask", scatter=[paths, y, *itertools.chain(*folds)]),
     ):
+        # It would take the copies away again.
+        client.amm.stop()
         pids = client.run(os.getpid)
         killed = kill_later(next(iter(pids.values())), memory)
-        search = new_search(paths, y, n_candidates=10, memory=memory)
+        search = new_search(paths, y, n_candidates=10, memory=memory, cv=folds)
         check("a worker of Dask was killed", killed.is_set(), True)
     check("scores are those of one process", scores_of(search) == expected, True)
 

@@ -7,6 +7,7 @@ the address of its scheduler, and put images and features on a disk that all of 
     python examples/dask_cluster.py
 """
 
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -31,7 +32,7 @@ def main():
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster),
+        Client(cluster) as client,
     ):
         paths, y = draw_pictures(Path(folder))
         localizer = SingleBoxLocalizer(
@@ -42,11 +43,12 @@ def main():
             memory=Path(folder) / "features",
             random_state=0,
         )
-        search = GridSearchCV(
-            localizer, {"box_loss_weight": [1.0, 5.0]}, cv=StratifiedBoxKFold(2), n_jobs=-1
-        )
-        # All workers have what is scattered, so that the search goes on when one of them dies.
-        with joblib.parallel_config("dask", scatter=[paths, y]):
+        folds = list(StratifiedBoxKFold(2).split(paths, y))
+        search = GridSearchCV(localizer, {"box_loss_weight": [1.0, 5.0]}, cv=folds, n_jobs=-1)
+        # All workers have what is scattered, so that the search goes on when one of them dies;
+        # Dask's memory manager would take all copies but one away again.
+        client.amm.stop()
+        with joblib.parallel_config("dask", scatter=[paths, y, *itertools.chain(*folds)]):
             search.fit(paths, y)
         print(pd.DataFrame(search.cv_results_)[["param_box_loss_weight", "mean_test_score"]])
 

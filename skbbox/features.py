@@ -405,9 +405,12 @@ def _running(model, engine, n_images):
 def _graph_size(batch_size, n_images):
     """How many images a batch is filled up to; a single batch of few is not worth the whole.
 
-    JAX compiles for each number anew, on a graphics card in ten seconds, so there they are few.
+    JAX compiles for each number anew: for a processor there are few of them, for a graphics card,
+    where that takes ten seconds and a whole batch no time, there is one.
     """
     if keras.backend.backend() == "jax":
+        if has_accelerator():
+            return batch_size
         n_images = 1 << (n_images - 1).bit_length()
     return min(batch_size, n_images)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
@@ -163,9 +164,12 @@ class ModelBatches(keras.utils.PyDataset):
     def __init__(self, batches, n_boxes, endless, first=0):
         super().__init__()
         self.batches, self.n_boxes, self.endless, self.first = batches, n_boxes, endless, first
+        self._thread, self._coming = ThreadPoolExecutor(1), {}
 
     def close(self):
         """Let go of the batches, for what may hold on to this dataset."""
+        self._thread.shutdown(cancel_futures=True)
+        self._coming.clear()
         self.batches = None
 
     @property
@@ -174,6 +178,14 @@ class ModelBatches(keras.utils.PyDataset):
         return None if self.endless else len(self.batches)
 
     def __getitem__(self, index):
+        """A batch; a thread makes those that follow while it trains."""
+        end = index + 1 + AHEAD
+        for number in range(index, end if self.endless else min(end, len(self.batches))):
+            if number not in self._coming:
+                self._coming[number] = self._thread.submit(self._made, number)
+        return self._coming.pop(index).result()
+
+    def _made(self, index):
         inputs, *rest = self.batches.batch(*divmod(self.first + index, len(self.batches)))
         if self.n_boxes > 1:
             rest = [self._repeated(values) for values in rest]
@@ -198,7 +210,7 @@ class ModelBatches(keras.utils.PyDataset):
         import tensorflow as tf
 
         signature = keras.tree.map_structure(
-            lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), self[0]
+            lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), self._made(0)
         )
         length = tf.data.INFINITE_CARDINALITY if self.endless else self.num_batches
         key = repr(signature), length
@@ -216,7 +228,7 @@ class ModelBatches(keras.utils.PyDataset):
 
     def _stream(self):
         numbers = itertools.count() if self.endless else range(self.num_batches)
-        return (self[number] for number in numbers)
+        return (self._made(number) for number in numbers)
 
     def _repeated(self, values):
         values = values if isinstance(values, tuple) else (values,)

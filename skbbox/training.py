@@ -291,12 +291,15 @@ def _fit(model, datasets, batches, validation, span, callbacks):
 
 
 def _create_state(model):
-    """Create the variables of optimizer and metrics.
+    """Create the variables of the optimizer, and on TensorFlow those of the metrics.
 
     TensorFlow traces a training step twice where the first trace creates
     variables, which takes more than half the time of a fit on few images.
     """
     model.optimizer.build(model.trainable_variables)
+    if keras.backend.backend() != "tensorflow":
+        # Keras creates them without computing; on JAX what is computed here is compiled first.
+        return
     outputs = [keras.ops.zeros((1, *output.shape[1:])) for output in model.outputs]
     targets = [
         keras.ops.zeros((1,), "int32") if name == "class_prediction" else keras.ops.zeros((1, 4))
