@@ -208,6 +208,22 @@ def test_endless_batches_are_those_of_one_epoch_after_another():
         expected.on_epoch_end()
 
 
+def test_batches_that_a_thread_makes_are_those_asked_for_in_any_order():
+    expected = BoundingBoxGenerator(table(), 32, 32, 4, False)
+    batches = ModelBatches(expected, n_boxes=1, endless=False)
+    for index in (0, 2, 1, 1, 0):
+        assert np.array_equal(batches[index][0], expected[index][0])
+
+
+def test_an_error_in_a_batch_ends_that_batch_and_not_the_one_before(tmp_path):
+    boxes = table()
+    boxes["image"] = [*boxes["image"][:4], tmp_path / "missing.png", *boxes["image"][5:]]
+    batches = ModelBatches(BoundingBoxGenerator(boxes, 32, 32, 4, False), 1, endless=False)
+    assert len(batches[0][0]) == 4
+    with pytest.raises(ImageError, match="Row 4"):
+        batches[1]
+
+
 def test_the_box_is_the_target_of_every_box_output_with_and_without_classes_and_weights():
     boxes = table()
     for columns, weights, n_targets in [
