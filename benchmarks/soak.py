@@ -53,7 +53,8 @@ def main():
         temporary.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
         paths, y = pictures(Path(folder))
-        one_process(paths, y, arguments.fits // N_FOLDS)
+        few = slice(48)
+        one_process(paths[few], y[few], arguments.fits // N_FOLDS)
         check("temporary files left", sorted(temporary.iterdir()), [])
         expected = scores_of(new_search(paths, y, n_candidates=10))
         on_dask(paths, y, Path(folder) / "dask", expected)
@@ -71,8 +72,8 @@ def check(name, value, expected):
 
 
 def pictures(folder):
-    """48 files and their boxes."""
-    X, y = make_shapes(48, image_size=32, random_state=0)
+    """Files and their boxes, so many that joblib sends the rows of a fold by themselves."""
+    X, y = make_shapes(200, image_size=32, random_state=0)
     paths = [folder / f"{row}.png" for row in range(len(X))]
     for path, pixels in zip(paths, X, strict=True):
         Image.fromarray(pixels).save(path)
