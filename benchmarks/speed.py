@@ -49,7 +49,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 import skbbox
 from skbbox import SingleBoxLocalizer, StratifiedBoxKFold, features, mean_iou, one_box_per_image
 from skbbox.datasets import load_annotated_folder
-from skbbox.engines import ENGINES, missing
+from skbbox.engines import ENGINES, missing_packages
 
 #: Class and box loss weights of the search, the chapter's first.
 GRID = sorted(itertools.product((0.5, 1.0, 2.0), (1.0, 5.0, 10.0)), key=lambda x: x != (1.0, 10.0))
@@ -72,7 +72,7 @@ CANDIDATE_IMAGES = 300
 ONE_BY_ONE, BARE, TENSORS, WARM_UP, BATCH = 500, 2048, 256, 200, 32
 
 #: The slowest on a processor first.
-INSTALLED = [name for name, packages in reversed(ENGINES.items()) if not missing(packages)]
+INSTALLED = [name for name, packages in reversed(ENGINES.items()) if not missing_packages(packages)]
 
 WAYS = {
     "plain": "plain Keras",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .typing import Augment, FloatArray, Pixels
 
-__all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "mirrored", "standard", "views"]
+__all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "mirror", "standard", "make_views"]
 
 #: Ranges of :func:`standard`.
 ZOOM = (0.6, 1.25)
@@ -46,7 +46,7 @@ def flip(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixe
     """
     if rng.random() < 0.5:
         return image, box
-    return mirrored(image, box)
+    return mirror(image, box)
 
 
 def standard(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
@@ -111,7 +111,7 @@ def get_augmentation(augment: str | Augment | None) -> Augment | None:
     return AUGMENTATIONS[augment]
 
 
-def views(
+def make_views(
     augment: str | None, n_views: int
 ) -> list[Callable[[Pixels, FloatArray], tuple[Pixels, FloatArray]]]:
     """A fixed set of views of an image, whose features can be kept.
@@ -133,10 +133,10 @@ def views(
     if augment is None:
         return [_plain]
     number = range(2, n_views if augment == "standard" else 2)
-    return [_plain, mirrored, *(functools.partial(_standard_view, number=i) for i in number)]
+    return [_plain, mirror, *(functools.partial(_standard_view, number=i) for i in number)]
 
 
-def mirrored(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
+def mirror(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
     """The image and its box, left for right."""
     return image[:, ::-1], np.array([1 - box[1], 1 - box[0], box[2], box[3]])
 

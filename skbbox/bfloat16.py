@@ -20,7 +20,7 @@ from openvino._offline_transformations import apply_moc_transformations
 
 from .engines import read_openvino
 
-__all__ = ["compiled_stages"]
+__all__ = ["compile_stages"]
 
 #: Convolutions are split that multiply so often for each number that they read and write...
 WORTH_SPLITTING = 100
@@ -47,7 +47,7 @@ MARK = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:
 TOLERANCE = 1e-3
 
 
-def compiled_stages(model, shape):
+def compile_stages(model, shape):
     """What runs a network: it as a whole, or two, of which the second takes what the first gives.
 
     Parameters

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from .losses import in_order
-from .seeds import draw_seed, full_precision, initializer
+from .losses import order_edges
+from .seeds import draw_seed, get_full_precision_dtype, make_initializer
 
 __all__ = [
     "BOX_HEADS",
@@ -44,23 +44,26 @@ def pooled_box_head(maps, rng):
         The output of the layer ``bbox_prediction``.
     """
     x = layers.Conv2D(
-        512, 3, padding="same", kernel_initializer=initializer(rng), name="bbox_conv"
+        512, 3, padding="same", kernel_initializer=make_initializer(rng), name="bbox_conv"
     )(maps[-1])
     x = layers.BatchNormalization(name="bbox_bn")(x)
     x = layers.ReLU(name="bbox_relu")(x)
     x = layers.GlobalAveragePooling2D(name="bbox_pool")(x)
     return layers.Dense(
-        4, kernel_initializer=initializer(rng), dtype=full_precision(), name="bbox_prediction"
+        4,
+        kernel_initializer=make_initializer(rng),
+        dtype=get_full_precision_dtype(),
+        name="bbox_prediction",
     )(x)
 
 
 def dense_box_head(maps, rng):
     """Every position of the feature map has weights of its own, so the place is kept."""
     x = layers.Conv2D(
-        64, 1, activation="relu", kernel_initializer=initializer(rng), name="bbox_conv"
+        64, 1, activation="relu", kernel_initializer=make_initializer(rng), name="bbox_conv"
     )(maps[-1])
     x = layers.Flatten(name="bbox_flatten")(x)
-    x = layers.Dense(128, kernel_initializer=initializer(rng), name="bbox_dense")(x)
+    x = layers.Dense(128, kernel_initializer=make_initializer(rng), name="bbox_dense")(x)
     # Without it a first large step can leave no unit above 0, and one box for all images; of
     # each image alone, as a batch may hold one.
     x = layers.LayerNormalization(name="bbox_norm")(x)
@@ -68,8 +71,8 @@ def dense_box_head(maps, rng):
     return layers.Dense(
         4,
         activation="sigmoid",
-        kernel_initializer=initializer(rng),
-        dtype=full_precision(),
+        kernel_initializer=make_initializer(rng),
+        dtype=get_full_precision_dtype(),
         name="bbox_prediction",
     )(x)
 
@@ -96,10 +99,10 @@ def spatial_box_head(maps, rng):
     finer_columns, finer_rows = _finer_profiles(maps[0]) if len(maps) > 2 else (None, None)
     columns, column_sharpness = _edges([_profile(x, 1) for x in attended], finer_columns, "x", rng)
     rows, row_sharpness = _edges([_profile(x, 2) for x in attended], finer_rows, "y", rng)
-    box = layers.Concatenate(dtype=full_precision(), name="bbox_edges")([columns, rows])
+    box = layers.Concatenate(dtype=get_full_precision_dtype(), name="bbox_edges")([columns, rows])
     estimate = _iou_estimate(box, [column_sharpness, row_sharpness], rng)
     # The estimate is no output of the model, but part of it, and can be made an output.
-    return OrderedBox(dtype=full_precision(), name="bbox_prediction")([box, estimate])
+    return OrderedBox(dtype=get_full_precision_dtype(), name="bbox_prediction")([box, estimate])
 
 
 BOX_HEADS = {"dense": dense_box_head, "pooled": pooled_box_head, "spatial": spatial_box_head}
@@ -126,7 +129,7 @@ class OrderedBox(layers.Layer):
     """
 
     def call(self, inputs, training=False):
-        return inputs[0] if training else in_order(inputs[0])
+        return inputs[0] if training else order_edges(inputs[0])
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
@@ -244,7 +247,7 @@ def _reduced(maps, rng):
         x = layers.Dense(
             MAP_CHANNELS,
             use_bias=False,
-            kernel_initializer=initializer(rng),
+            kernel_initializer=make_initializer(rng),
             name=f"bbox_map{number}",
         )(x)
         reduced.append(_normalized(x, f"bbox_map{number}"))
@@ -264,7 +267,9 @@ def _attended(maps, coarsest, rng):
     channels = sum(x.shape[-1] for x in maps)
     query = layers.GlobalAveragePooling2D(name="bbox_query_pool")(coarsest)
     query = layers.Dropout(QUERY_DROPOUT, seed=draw_seed(rng), name="bbox_query_dropout")(query)
-    query = layers.Dense(channels, kernel_initializer=initializer(rng), name="bbox_query")(query)
+    query = layers.Dense(channels, kernel_initializer=make_initializer(rng), name="bbox_query")(
+        query
+    )
     likeness, first = 0, 0
     for number, x in enumerate(maps, start=1):
         last = first + x.shape[-1]
@@ -309,13 +314,13 @@ def _edges(profiles, finer, name, rng):
     profile = ProfileConvolution(
         2,
         5,
-        kernel_initializer=initializer(rng),
-        dtype=full_precision(),
+        kernel_initializer=make_initializer(rng),
+        dtype=get_full_precision_dtype(),
         name=f"bbox_{name}_edges",
     )([profile])
-    distribution = layers.Softmax(axis=1, dtype=full_precision(), name=f"bbox_{name}_distribution")(
-        profile
-    )
+    distribution = layers.Softmax(
+        axis=1, dtype=get_full_precision_dtype(), name=f"bbox_{name}_distribution"
+    )(profile)
     length = distribution.shape[1]
     positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
     edges = ops.sum(distribution * positions, axis=1)
@@ -331,7 +336,7 @@ def _convolved(profiles, width, name, rng):
         PROFILE_CHANNELS,
         width,
         use_bias=False,
-        kernel_initializer=initializer(rng),
+        kernel_initializer=make_initializer(rng),
         name=name,
     )(profiles)
     return _normalized(x, name)
@@ -346,13 +351,13 @@ def _iou_estimate(box, sharpness, rng):
     """The IoU that the box is expected to have, in 0..1, and the box: shape (n, 5)."""
     box = ops.stop_gradient(box)
     size = ops.stack([box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]], axis=-1)
-    dtype = full_precision()
+    dtype = get_full_precision_dtype()
     x = layers.Concatenate(dtype=dtype, name="bbox_sharpness")([*sharpness, size])
     for units, activation, name in ((16, "relu", "hidden"), (1, "sigmoid", "estimate")):
         x = layers.Dense(
             units,
             activation=activation,
-            kernel_initializer=initializer(rng),
+            kernel_initializer=make_initializer(rng),
             dtype=dtype,
             name=f"bbox_iou_{name}",
         )(x)

@@ -9,10 +9,10 @@ import numpy as np
 
 from . import __version__
 from .exceptions import ModelFileError
-from .network import identity
-from .persistence import encoded, read_archive, write_archive
+from .network import digest_model
+from .persistence import encode, read_archive, write_archive
 
-__all__ = ["Checkpoint", "plain_state"]
+__all__ = ["Checkpoint", "get_plain_state"]
 
 
 class Checkpoint:
@@ -44,7 +44,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder, made_of, seed):
-        self.path = Path(folder) / f"{_digest(made_of)}.checkpoint"
+        self.path = Path(folder) / f"{_digest_fit(made_of)}.checkpoint"
         self.seed, self.histories, self.training = seed, [], None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,21 +74,21 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def _digest(made_of):
+def _digest_fit(made_of):
     members = {}
     versions = [__version__, keras.__version__, keras.backend.backend()]
     values = {
-        name: identity(value).hex() if isinstance(value, keras.Model) else value
+        name: digest_model(value).hex() if isinstance(value, keras.Model) else value
         for name, value in made_of.items()
     }
-    text = json.dumps([versions, encoded(values, "fit", members)], sort_keys=True)
+    text = json.dumps([versions, encode(values, "fit", members)], sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     for name in sorted(members):
         digest.update(members[name])
     return digest.hexdigest()
 
 
-def plain_state(thing):
+def get_plain_state(thing):
     """Those attributes of an object that a file can hold: numbers, texts, arrays and lists."""
     return {name: value for name, value in vars(thing).items() if _is_plain(value)}
 

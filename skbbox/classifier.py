@@ -8,8 +8,8 @@ import numpy as np
 from keras import layers
 
 from .exceptions import WeightsError
-from .network import flattened, in_turn
-from .seeds import preserved_random_state
+from .network import flatten_model, synchronized
+from .seeds import preserve_random_state
 
 __all__ = ["split_classifier"]
 
@@ -19,7 +19,7 @@ FORM = "A classifier has a backbone, GlobalAveragePooling2D, perhaps Dropout, De
 NOTHING_IN_PREDICTION = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise)
 
 
-@in_turn
+@synchronized
 def split_classifier(classifier):
     """The feature extractor of a classifier, and the weights of its last layer.
 
@@ -43,10 +43,10 @@ def split_classifier(classifier):
     ValueError
         If the model has another form.
     """
-    with preserved_random_state():
+    with preserve_random_state():
         whole = _loaded(classifier)
         _check_built(whole)
-        model = flattened(whole)
+        model = flatten_model(whole)
     # Its preprocessing is known by the name of a backbone of keras.applications.
     inner = [layer for layer in whole.layers if isinstance(layer, keras.Model)]
     largest = max(inner, key=lambda layer: layer.count_params(), default=model)

@@ -262,14 +262,14 @@ def _refuse_to_replace(parsed: argparse.Namespace) -> None:
 def _rows(X: pd.Series, y: pd.DataFrame, share: float, random_state: object) -> Split:
     import numpy as np
 
-    from .model_selection import train_validation_rows
+    from .model_selection import split_train_validation
 
     if share == 0:
         return np.arange(len(X)), np.arange(0)
     if random_state is not None and not isinstance(random_state, int):
         raise ValueError(f"random_state is a whole number. Received: {random_state!r}.")
     generator = np.random.default_rng(random_state)
-    return train_validation_rows(y["class_name"], X, share, generator)
+    return split_train_validation(y["class_name"], X, share, generator)
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -26,13 +26,13 @@ __all__ = [
     "PREDICTED_COLOR",
     "PREDICTED_STYLE",
     "TRUE_COLOR",
-    "boxes_and_labels",
-    "confidence_of",
-    "count_axis",
-    "divided",
+    "split_boxes_and_labels",
+    "get_confidence",
+    "format_count_axis",
+    "make_axes",
     "draw_box",
     "new_axes",
-    "said",
+    "format_label",
     "show_image",
 ]
 
@@ -88,7 +88,7 @@ def draw_box(
         _place(ax, text, left, bottom if label_below else top, label_below)
 
 
-def boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
+def split_boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
     """Pairs of (ndarray of shape (4,), label or None), without the boxes of NaN."""
     coordinates, labels = _coordinates_and_labels(boxes)
     pairs = []
@@ -106,7 +106,7 @@ def boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
     return pairs
 
 
-def said(who: str, name: str | None, confidence: float | None = None) -> str:
+def format_label(who: str, name: str | None, confidence: float | None = None) -> str:
     """What a label says: whose box, of which class, with which confidence."""
     what = [] if name is None else [name]
     if confidence is not None and not np.isnan(confidence):
@@ -114,14 +114,14 @@ def said(who: str, name: str | None, confidence: float | None = None) -> str:
     return f"{who}: {' '.join(what)}" if what else who
 
 
-def confidence_of(predicted: pd.DataFrame) -> float | None:
+def get_confidence(predicted: pd.DataFrame) -> float | None:
     """Of the first predicted box; None where the table has no such column."""
     if "confidence" not in getattr(predicted, "columns", ()):
         return None
     return float(predicted["confidence"].iloc[0])
 
 
-def divided(
+def make_axes(
     ax: Axes | NDArray[Any] | None, n_rows: int, n_columns: int, panel: tuple[float, float]
 ) -> NDArray[Any]:
     """Axes for the panels of a picture.
@@ -164,7 +164,7 @@ def divided(
     return np.array([ax.figure.add_subplot(cell) for cell in cells], dtype=object)
 
 
-def count_axis(axis: Axis) -> None:
+def format_count_axis(axis: Axis) -> None:
     """Whole numbers alone on an axis."""
     from matplotlib.ticker import MaxNLocator
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .boxes import COORDINATES
-from .inputs import check_images, check_sample_weight, check_targets, image_tags
+from .inputs import check_images, check_sample_weight, check_targets, set_image_tags
 from .metrics import IoUScore
 
 if TYPE_CHECKING:
@@ -129,4 +129,4 @@ class DummyLocalizer(BaseEstimator):
         return IoUScore.of(y, self.predict(X), check_sample_weight(sample_weight, len(images)))
 
     def __sklearn_tags__(self) -> Tags:
-        return image_tags(super().__sklearn_tags__())
+        return set_image_tags(super().__sklearn_tags__())

@@ -15,21 +15,21 @@ import numpy as np
 from keras import layers
 
 from .exceptions import EngineError, SkbboxWarning
-from .network import bare, in_turn, set_weights, side_by_side
-from .reused import ReusedMemory
-from .seeds import preserved_random_state
+from .network import concatenate_outputs, set_weights, synchronized, without_compile_config
+from .reused import BufferPool
+from .seeds import preserve_random_state
 
 __all__ = [
     "ENGINES",
-    "KerasEngine",
+    "KerasRunner",
     "export_network",
-    "folded",
+    "fold_batch_norm",
     "get_engine",
     "has_accelerator",
-    "in_graph",
-    "missing",
-    "openvino_model",
-    "prepared",
+    "predict_padded",
+    "missing_packages",
+    "convert_to_openvino",
+    "get_runner",
     "read_openvino",
 ]
 
@@ -64,10 +64,10 @@ def get_engine(engine):
     if engine == "auto":
         if keras.backend.backend() == "jax" or has_accelerator():
             return "keras"
-        return next(name for name, packages in ENGINES.items() if not missing(packages))
+        return next(name for name, packages in ENGINES.items() if not missing_packages(packages))
     if engine not in ENGINES:
         raise EngineError(f"engine must be 'auto' or one of {list(ENGINES)}. Received: {engine!r}.")
-    if absent := missing(ENGINES[engine]):
+    if absent := missing_packages(ENGINES[engine]):
         raise EngineError(
             f"engine={engine!r} needs {' and '.join(absent)}: pip install '{EXTRAS[engine]}', or "
             "pass engine='auto', which takes the fastest one installed."
@@ -75,7 +75,7 @@ def get_engine(engine):
     return engine
 
 
-def missing(packages):
+def missing_packages(packages):
     """Those of the packages that are not installed."""
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
@@ -89,7 +89,7 @@ def has_accelerator():
     return not keras.distribution.list_devices()[0].startswith("cpu")
 
 
-def prepared(model, identity, engine, joined=None):
+def get_runner(model, identity, engine, joined=None):
     """What runs a network whose weights do not change any more, made once in a process.
 
     Parameters
@@ -117,20 +117,20 @@ def prepared(model, identity, engine, joined=None):
     key = identity, engine, joined
     with _lock:
         if key not in _prepared:
-            network = side_by_side(model, joined) if joined else model
-            _prepared[key] = _made(folded(network), engine)
+            network = concatenate_outputs(model, joined) if joined else model
+            _prepared[key] = _make_runner(fold_batch_norm(network), engine)
             while len(_prepared) > N_PREPARED:
                 _prepared.popitem(last=False)
         _prepared.move_to_end(key)
         return _prepared[key]
 
 
-def _made(network, engine):
+def _make_runner(network, engine):
     name = get_engine(engine)
     if name == "keras":
-        return KerasEngine(network)
+        return KerasRunner(network)
     try:
-        return {"openvino": _OpenVINO, "onnxruntime": _OnnxRuntime}[name](network)
+        return {"openvino": _OpenVINORunner, "onnxruntime": _OnnxRuntimeRunner}[name](network)
     except Exception as error:
         message = f"{name} cannot run this network: {error}"
         if engine != "auto":
@@ -140,20 +140,20 @@ def _made(network, engine):
             SkbboxWarning,
             stacklevel=2,
         )
-        return KerasEngine(network)
+        return KerasRunner(network)
 
 
-class KerasEngine:
-    """Runs a network as Keras does, what :func:`prepared` returns where it is that."""
+class KerasRunner:
+    """Runs a network as Keras does, what :func:`get_runner` returns where it is that."""
 
     def __init__(self, network):
         self.network = network
 
     def __call__(self, images, size):
-        return in_graph(self.network, np.stack(images), size)
+        return predict_padded(self.network, np.stack(images), size)
 
 
-def in_graph(model, batch, size):
+def predict_padded(model, batch, size):
     """Outputs of a batch, which is filled up to a size so that one graph serves all batches."""
     n = len(keras.tree.flatten(batch)[0])
     if n < size:
@@ -163,7 +163,7 @@ def in_graph(model, batch, size):
     return [part[:n] for part in keras.tree.flatten(outputs)]
 
 
-class _OneByOne:
+class _ImageRunner:
     """Runs each image by itself, several at a time: that keeps what it computes near.
 
     Outputs are written where they are to lie, in memory that served before: to copy them into new
@@ -175,7 +175,7 @@ class _OneByOne:
 
     def __init__(self, network, n_threads):
         self.outputs = [(output.shape[1:], output.dtype) for output in network.outputs]
-        self.memory, self.n_threads = ReusedMemory(), n_threads
+        self.memory, self.n_threads = BufferPool(), n_threads
 
     def __call__(self, images, size):
         outputs = [self.memory.empty((len(images), *shape), dtype) for shape, dtype in self.outputs]
@@ -193,13 +193,13 @@ class _OneByOne:
         return outputs
 
 
-class _OpenVINO(_OneByOne):
+class _OpenVINORunner(_ImageRunner):
     """In the precision of float32, as bfloat16 alone changes the class of one image in fifty."""
 
     def __init__(self, network):
-        from .bfloat16 import TOGETHER, compiled_stages
+        from .bfloat16 import TOGETHER, compile_stages
 
-        self.stages = compiled_stages(openvino_model(network), network.input_shape[1:])
+        self.stages = compile_stages(convert_to_openvino(network), network.input_shape[1:])
         super().__init__(network, self.stages[0].get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         if len(self.stages) == 2:
             self.n_together = TOGETHER
@@ -229,7 +229,7 @@ class _OpenVINO(_OneByOne):
         return run
 
 
-class _OnnxRuntime(_OneByOne):
+class _OnnxRuntimeRunner(_ImageRunner):
     """Each on one core, and as many as there are cores."""
 
     def __init__(self, network):
@@ -258,7 +258,7 @@ class _OnnxRuntime(_OneByOne):
         return run
 
 
-def openvino_model(network):
+def convert_to_openvino(network):
     """A network for OpenVINO.
 
     Parameters
@@ -279,7 +279,7 @@ def openvino_model(network):
             export_network(network, path, "openvino")
             return read_openvino(path)
         # In a third of the time that Keras takes for a file of OpenVINO's own.
-        frozen, _ = _frozen(_from_uint8(network))
+        frozen, _ = _freeze(_accept_uint8(network))
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
         read = read_openvino(path)
@@ -311,7 +311,7 @@ def export_network(network, path, form, n_images=None):
     n_images : int, default=None
         How many it takes at a time; None is any number.
     """
-    fixed, shape = _from_uint8(network), network.input_shape[1:]
+    fixed, shape = _accept_uint8(network), network.input_shape[1:]
     with warnings.catch_warnings():
         # Of Keras and the converters, about their own code.
         warnings.simplefilter("ignore")
@@ -324,14 +324,14 @@ def export_network(network, path, form, n_images=None):
             fixed.export(str(path), format=form, verbose=False, input_signature=signature)
 
 
-def _from_uint8(network):
+def _accept_uint8(network):
     """The network as it predicts, from an input ``image`` of pixels as uint8."""
     pixels = keras.Input(network.input_shape[1:], name="image", dtype="uint8")
     # Layers that augment images do so in what Keras exports, unless they are told otherwise.
     return keras.Model(pixels, network(keras.ops.cast(pixels, "float32"), training=False))
 
 
-def _frozen(network, n_images=None):
+def _freeze(network, n_images=None):
     """The network as a function of TensorFlow with its weights in it, and what that takes."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -346,13 +346,13 @@ def _export_onnx(network, path, n_images):
     import tensorflow as tf
     from tf2onnx import convert
 
-    frozen, signature = _frozen(network, n_images)
+    frozen, signature = _freeze(network, n_images)
     run = tf.function(lambda image: frozen(image), signature)
     convert.from_function(run, signature, output_path=str(path))
 
 
-@in_turn
-def folded(model):
+@synchronized
+def fold_batch_norm(model):
     """A copy for prediction alone, each BatchNorm a part of the convolution before it.
 
     BatchNorm in prediction is a product and a sum for each channel, which the weights of the
@@ -380,7 +380,7 @@ def folded(model):
 
     def changed(layer):
         if isinstance(layer, keras.Model):
-            return folded(layer)
+            return fold_batch_norm(layer)
         # What is not Keras's own need not be made to be copied; it can be in both models.
         if isinstance(layer, layers.Lambda) or not type(layer).__module__.startswith("keras."):
             return layer
@@ -392,8 +392,10 @@ def folded(model):
     def called(layer, x, *args, **kwargs):
         return x if layer.name in norms else layer(x, *args, **kwargs)
 
-    with preserved_random_state():
-        copy = keras.models.clone_model(bare(model), clone_function=changed, call_function=called)
+    with preserve_random_state():
+        copy = keras.models.clone_model(
+            without_compile_config(model), clone_function=changed, call_function=called
+        )
     for layer in model.layers:
         if layer.name in pairs:
             copy.get_layer(layer.name).set_weights(_folded_weights(*pairs[layer.name]))

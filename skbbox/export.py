@@ -12,10 +12,10 @@ import keras
 from keras import ops
 
 from .box_heads import IOU_ESTIMATE, OrderedBox
-from .engines import export_network, folded, missing, openvino_model
+from .engines import convert_to_openvino, export_network, fold_batch_norm, missing_packages
 from .exceptions import EngineError, ModelFileError
-from .files import refuse_to_replace, written_beside
-from .network import with_outputs
+from .files import atomic_path, check_overwrite
+from .network import add_outputs
 
 __all__ = ["FORMATS", "export_model"]
 
@@ -48,7 +48,7 @@ def export_model(model, classes, path, form=None, overwrite=False):
     form = _format(path, form)
     labels = _labels(classes)
     packages, install = FORMATS[form]
-    if absent := missing(packages):
+    if absent := missing_packages(packages):
         raise EngineError(
             f"format={form!r} needs {' and '.join(absent)}: pip install '{install}', or pass "
             "another format."
@@ -56,7 +56,7 @@ def export_model(model, classes, path, form=None, overwrite=False):
     _check_place(path, form, overwrite)
     network = _named(model)
     try:
-        with written_beside(path) as unfinished:
+        with atomic_path(path) as unfinished:
             WRITERS[form](network, unfinished, labels)
     except OSError as error:
         raise ModelFileError(
@@ -101,7 +101,7 @@ def _labels(classes):
 
 
 def _check_place(path, form, overwrite):
-    refuse_to_replace([path, path.with_suffix(".bin")] if form == "openvino" else [path], overwrite)
+    check_overwrite([path, path.with_suffix(".bin")] if form == "openvino" else [path], overwrite)
     # Nobody who writes a model means to lose a folder of other things.
     if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
         raise FileExistsError(f"{path} is a folder that holds no SavedModel; give another path.")
@@ -119,7 +119,7 @@ def _way_out():
 
 def _named(model):
     """From pixels to what ``predict`` makes of them, by name."""
-    network = folded(with_outputs(model, (IOU_ESTIMATE,)))
+    network = fold_batch_norm(add_outputs(model, (IOU_ESTIMATE,)))
     pixels = keras.Input(network.input_shape[1:])
     parts = keras.tree.flatten(network(pixels))
     found = dict(zip(network.output_names, parts, strict=True))
@@ -164,7 +164,7 @@ def _write_openvino(network, path, labels):
     import openvino
 
     network, names = _in_order(network)
-    converted = openvino_model(network)
+    converted = convert_to_openvino(network)
     # PyTorch leaves all sides open.
     converted.reshape([-1, *network.input_shape[1:]])
     ports = (converted.input(), *converted.outputs)

@@ -17,24 +17,24 @@ import joblib
 import keras
 import numpy as np
 
-from .augmentation import views as views_of
-from .engines import KerasEngine, get_engine, has_accelerator, in_graph, prepared
+from .augmentation import make_views as views_of
+from .engines import KerasRunner, get_engine, get_runner, has_accelerator, predict_padded
 from .images import load_row
-from .network import identity
-from .pool import borrowed
+from .network import digest_model
+from .pool import borrow_model
 from .progress import progress_bar
-from .reused import ReusedMemory
+from .reused import BufferPool
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
 
 __all__ = [
     "Features",
     "FrozenBackbone",
-    "decoded_images",
-    "digest_of",
+    "decode_images",
+    "digest_images",
     "forget_features",
     "predict_features",
     "predict_images",
-    "unreadable",
+    "find_unreadable_images",
 ]
 
 #: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
@@ -114,7 +114,7 @@ class FrozenBackbone:
     @functools.cached_property
     def identity(self):
         """Digest of architecture and weights."""
-        return identity(self.extractor)
+        return digest_model(self.extractor)
 
     @functools.cached_property
     def engine_name(self):
@@ -177,7 +177,7 @@ class FrozenBackbone:
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
 
     def _store(self):
-        return _kept if self.folder is None else _file_store(os.path.abspath(self.folder))
+        return _kept if self.folder is None else _open_file_store(os.path.abspath(self.folder))
 
     def _blocks(self, items, boxes, views, store, verbose, keeps=True, bad=None):
         """Lists of the records of each row's views, block by block.
@@ -197,7 +197,7 @@ class FrozenBackbone:
                 progress.update(len(rows) * len(views))
 
     def _block(self, items, boxes, views, rows, store, keeps, threads, bad):
-        contents = threads[0].map(lambda row: _content(items, row, bad), rows)
+        contents = threads[0].map(lambda row: digest_image(items, row, bad), rows)
         keys = {
             (row, number): self._key(content, number, boxes[row])
             for row, content in zip(rows, contents, strict=True)
@@ -240,14 +240,14 @@ class FrozenBackbone:
             image = load_row(items, row, self.image_size, bad)
             return [views[number](image, boxes[row]) for number in numbers[row]]
 
-        ready = functools.partial(prepared, self.extractor, self.identity, self.engine)
+        ready = functools.partial(get_runner, self.extractor, self.identity, self.engine)
         run = ready("float16")
         size = _graph_size(self.batch_size, len(missing))
 
         def compute(batch):
             images = [pixels for pixels, _ in batch]
             (values,) = run(images, size)
-            faithful = [_is_faithful(row) for row in values]
+            faithful = [_fits_float16(row) for row in values]
             if not all(faithful):
                 (exact,) = ready("float32")(images, size)
                 # Zeros are the same in both.
@@ -261,9 +261,9 @@ class FrozenBackbone:
             ]
 
         n_rows = max(N_THREADS, AHEAD * self.batch_size // len(views))
-        seen = itertools.chain.from_iterable(_ahead(pool, load, numbers, n_rows))
+        seen = itertools.chain.from_iterable(map_ahead(pool, load, numbers, n_rows))
         keys, records = iter(missing), {}
-        for computed in _by_batch(computing, compute, seen, self.batch_size):
+        for computed in map_batches(computing, compute, seen, self.batch_size):
             records.update((next(keys), record) for record in computed)
         return records
 
@@ -295,7 +295,7 @@ class Features:
         self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
         ends = [0, *itertools.accumulate(map(math.prod, shapes))]
         self._parts = [slice(*pair) for pair in itertools.pairwise(ends)]
-        self._memory = ReusedMemory()
+        self._memory = BufferPool()
 
     def __len__(self):
         return len(self.records)
@@ -348,17 +348,17 @@ def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None
     ImageError
         If an image cannot be read and there is no `bad`; names the row.
     """
-    images = _loaded(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
+    images = load_images(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
     with (
         progress_bar(len(items), "prediction", verbose) as progress,
-        _running(model, engine, len(items)) as run,
+        _open_runner(model, engine, len(items)) as run,
         ThreadPoolExecutor(AHEAD) as computing,
     ):
         size, outputs = _graph_size(batch_size, len(items)), []
-        for output in _by_batch(computing, lambda batch: run(batch, size), images, batch_size):
+        for output in map_batches(computing, lambda batch: run(batch, size), images, batch_size):
             outputs.append(output)
             progress.update(len(output[0]))
-    return _joined(outputs)
+    return _concatenate(outputs)
 
 
 def predict_features(model, blocks, n_images, batch_size):
@@ -366,40 +366,42 @@ def predict_features(model, blocks, n_images, batch_size):
     size, outputs = _graph_size(batch_size, n_images), []
 
     def compute(features, rows):
-        return in_graph(network, features.maps(rows, [0] * len(rows)), size)
+        return predict_padded(network, features.maps(rows, [0] * len(rows)), size)
 
     with (
-        borrowed(model, "prediction") as (network, _),
+        borrow_model(model, "prediction") as (network, _),
         ThreadPoolExecutor(AHEAD) as computing,
     ):
         for features in blocks:
             rows = iter(range(len(features)))
-            outputs += _by_batch(computing, functools.partial(compute, features), rows, batch_size)
+            outputs += map_batches(
+                computing, functools.partial(compute, features), rows, batch_size
+            )
             # Before the next block is computed, which takes as much memory.
             del features
-    return _joined(outputs)
+    return _concatenate(outputs)
 
 
-def decoded_images(items, image_size, verbose=0):
+def decode_images(items, image_size, verbose=0):
     """All images in one uint8 array of shape (n_images, height, width, 3)."""
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
     with progress_bar(len(items), "decoding", verbose) as progress:
-        for row, image in enumerate(_loaded(items, image_size, N_THREADS)):
+        for row, image in enumerate(load_images(items, image_size, N_THREADS)):
             pixels[row] = image
             progress.update()
     return pixels
 
 
 @contextmanager
-def _running(model, engine, n_images):
+def _open_runner(model, engine, n_images):
     """What runs a model: on pixels, and how many at a time."""
     if engine == "auto" and n_images < WORTH_CONVERTING:
         engine = "keras"
     if get_engine(engine) != "keras":
-        yield prepared(model, identity(model), engine)
+        yield get_runner(model, digest_model(model), engine)
         return
-    with borrowed(model, "prediction") as (network, _):
-        yield KerasEngine(network)
+    with borrow_model(model, "prediction") as (network, _):
+        yield KerasRunner(network)
 
 
 def _graph_size(batch_size, n_images):
@@ -415,40 +417,40 @@ def _graph_size(batch_size, n_images):
     return min(batch_size, n_images)
 
 
-def _joined(outputs):
+def _concatenate(outputs):
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def unreadable(items, image_size, verbose=0):
+def find_unreadable_images(items, image_size, verbose=0):
     """What is wrong with the images that cannot be read: dict by row."""
     bad = {}
     with progress_bar(len(items), "checking", verbose) as progress:
-        for _ in _loaded(items, image_size, N_THREADS, bad):
+        for _ in load_images(items, image_size, N_THREADS, bad):
             progress.update()
     return dict(sorted(bad.items()))
 
 
-def digest_of(items):
+def digest_images(items):
     """Digest of what images show, in their order."""
     with ThreadPoolExecutor(N_THREADS) as pool:
-        contents = pool.map(lambda row: _content(items, row), range(len(items)))
+        contents = pool.map(lambda row: digest_image(items, row), range(len(items)))
         return _digest(b"".join(contents))
 
 
-def _loaded(items, image_size, n_ahead, bad=None):
+def load_images(items, image_size, n_ahead, bad=None):
     with ThreadPoolExecutor(N_THREADS) as pool:
-        yield from _ahead(
+        yield from map_ahead(
             pool, lambda row: load_row(items, row, image_size, bad), range(len(items)), n_ahead
         )
 
 
-def _by_batch(pool, function, values, batch_size):
+def map_batches(pool, function, values, batch_size):
     """What a function gives for each batch; one is made ready while another is computed."""
     batches = iter(lambda: list(islice(values, batch_size)), [])
-    return _ahead(pool, function, batches, AHEAD)
+    return map_ahead(pool, function, batches, AHEAD)
 
 
-def _ahead(pool, function, values, n_ahead):
+def map_ahead(pool, function, values, n_ahead):
     """What a function gives for each value, made by threads so many ahead of its use."""
     values, running = iter(values), deque()
     for value in islice(values, n_ahead):
@@ -459,7 +461,7 @@ def _ahead(pool, function, values, n_ahead):
         yield result
 
 
-def _is_faithful(values):
+def _fits_float16(values):
     """Whether values are the same in float16 but for ``PRECISION``, as a share of the largest.
 
     float16 keeps values up to 65,504 to 11 binary digits, and changes those near 0 by 2**-25.
@@ -470,11 +472,11 @@ def _is_faithful(values):
 
 
 @functools.lru_cache
-def _file_store(folder):
+def _open_file_store(folder):
     return FileStore(folder)
 
 
-def _content(items, row, bad=None):
+def digest_image(items, row, bad=None):
     """Digest of what an image shows, not of where it lies."""
     item = items[row]
     if not isinstance(item, (str, os.PathLike)):
@@ -485,8 +487,8 @@ def _content(items, row, bad=None):
         if not stat.S_ISREG(found.st_mode):
             raise OSError(f"{item} is no file; a pipe may never end")
         if time.time() - found.st_ctime < SETTLED:
-            return _file_digest(item)
-        return _settled_digest(os.fspath(item), found.st_ino, found.st_size, found.st_ctime_ns)
+            return _digest_file(item)
+        return _digest_settled_file(os.fspath(item), found.st_ino, found.st_size, found.st_ctime_ns)
     except (OSError, ValueError):  # The latter of a name that no file can have.
         # Says what is wrong with it.
         load_row(items, row, None, bad)
@@ -496,18 +498,18 @@ def _content(items, row, bad=None):
 
 
 @functools.lru_cache(maxsize=20_000)
-def _settled_digest(path, *state):
-    return _file_digest(path)
+def _digest_settled_file(path, *state):
+    return _digest_file(path)
 
 
-def _file_digest(path):
+def _digest_file(path):
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, _blake2b).digest()
+        return hashlib.file_digest(file, _new_digest).digest()
 
 
 def _digest(content):
-    return _blake2b(content).digest()
+    return _new_digest(content).digest()
 
 
-def _blake2b(content=b""):
+def _new_digest(content=b""):
     return hashlib.blake2b(content, digest_size=16)

@@ -4,10 +4,10 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["refuse_to_replace", "written_beside", "written_whole"]
+__all__ = ["check_overwrite", "atomic_path", "atomic_write"]
 
 
-def refuse_to_replace(paths, overwrite):
+def check_overwrite(paths, overwrite):
     """Raise FileExistsError if one of the paths exists, unless it is to be overwritten."""
     existing = [str(path) for path in paths if path.exists()]
     if existing and not overwrite:
@@ -18,7 +18,7 @@ def refuse_to_replace(paths, overwrite):
 
 
 @contextmanager
-def written_beside(path):
+def atomic_path(path):
     """A path to write a file or folder to, which gets its name when it is whole.
 
     Parameters
@@ -44,7 +44,7 @@ def written_beside(path):
 
 
 @contextmanager
-def written_whole(path):
+def atomic_write(path):
     """A binary file to write to, which gets its name when it is whole, and goes on an error.
 
     Parameters
@@ -52,5 +52,5 @@ def written_whole(path):
     path : Path
         What is there is replaced.
     """
-    with written_beside(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         yield file

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .typing import Augment, IntArray
 
-__all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches", "last_training_batch"]
+__all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches", "choose_last_batch"]
 
 LAST_BATCH = ("keep", "drop", "pad")
 
@@ -30,7 +30,7 @@ LAST_BATCH = ("keep", "drop", "pad")
 AHEAD = 2
 
 
-def last_training_batch(n_rows, batch_size):
+def choose_last_batch(n_rows, batch_size):
     """What becomes of the last batch of an epoch of training: "keep" or "pad".
 
     JAX compiles a training step for each size of a batch anew, for seconds, on a graphics card

@@ -28,8 +28,8 @@ __all__ = [
     "check_sample_weight",
     "check_targets",
     "encode_classes",
-    "image_tags",
-    "table_of",
+    "set_image_tags",
+    "make_table",
 ]
 
 PIXELS = (np.ndarray, Image.Image)
@@ -253,7 +253,7 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_images: int) -> Float
     return weights
 
 
-def image_tags(tags: Tags) -> Tags:
+def set_image_tags(tags: Tags) -> Tags:
     """scikit-learn's tags of an estimator from images to boxes."""
     tags.target_tags.required = True
     tags.target_tags.two_d_labels = True
@@ -300,7 +300,7 @@ def encode_classes(
     return np.asarray(classes), codes.astype(np.int32)
 
 
-def table_of(images: list[Any], targets: Targets) -> pd.DataFrame:
+def make_table(images: list[Any], targets: Targets) -> pd.DataFrame:
     """The table that BoundingBoxGenerator takes, from checked images and targets."""
     table = pd.DataFrame(targets.boxes, columns=COORDINATES)
     if targets.class_names is not None:

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from .augmentation import get_augmentation, views
+from .augmentation import get_augmentation, make_views
 from .boxes import COORDINATES
 from .exceptions import ImageError, InterruptionWarning, SkbboxWarning
 from .history import combine_histories
@@ -24,11 +24,11 @@ from .inputs import (
     check_sample_weight,
     check_targets,
     encode_classes,
-    image_tags,
-    table_of,
+    make_table,
+    set_image_tags,
 )
-from .metrics import IoUScore, predicted_rows
-from .model_selection import train_validation_rows
+from .metrics import IoUScore, drop_unreadable_rows
+from .model_selection import split_train_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -430,8 +430,8 @@ default="giou_l1"
             If Ctrl-C ended the training after an epoch or more; what was learnt is kept.
         """
         from .box_heads import EDGES, IOU_ESTIMATE
-        from .network import heads, unfreeze, with_outputs
-        from .training import auto_epochs, compile_model, fresh_callbacks
+        from .network import add_outputs, get_heads, unfreeze
+        from .training import auto_epochs, compile_model, copy_callbacks
 
         self._check_parameters()
         images = check_images(X)
@@ -458,8 +458,8 @@ default="giou_l1"
         if epochs == "auto":
             epochs = auto_epochs(len(rows[0]), self.batch_size)
         model = self._build(classes, rng)
-        network = with_outputs(model, (IOU_ESTIMATE, *EDGES))
-        callbacks = fresh_callbacks(self.callbacks)
+        network = add_outputs(model, (IOU_ESTIMATE, *EDGES))
+        callbacks = copy_callbacks(self.callbacks)
         seed = int(rng.integers(2**31))
 
         histories = [self.history_] if self._goes_on() else []
@@ -479,7 +479,7 @@ default="giou_l1"
         is_interrupted = False
         try:
             if epochs and self.weights is not None and not callable(self.augment):
-                train_stage(heads(network), feature_batches, epochs, seed)
+                train_stage(get_heads(network), feature_batches, epochs, seed)
             elif epochs:
                 train_stage(network, image_batches, epochs, seed)
             if self.fine_tune_epochs:
@@ -626,7 +626,7 @@ default="giou_l1"
         weights = check_sample_weight(sample_weight, n_images)
         self._warn_of_unseen_classes(targets)
         predicted = self.predict(X)
-        return IoUScore.of(*predicted_rows(targets.boxes, predicted, weights))
+        return IoUScore.of(*drop_unreadable_rows(targets.boxes, predicted, weights))
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Features of each image: the backbone's feature map averaged over its positions.
@@ -674,12 +674,12 @@ default="giou_l1"
         name and renamed when it is whole. Of parameters that are code (a backbone or loss
         function, callbacks), the name is kept, and :meth:`load` asks for them.
         """
-        from .files import refuse_to_replace
+        from .files import check_overwrite
         from .persistence import write_archive
 
         check_is_fitted(self)
         path = Path(path)
-        refuse_to_replace([path], overwrite)
+        check_overwrite([path], overwrite)
         fitted = {name: getattr(self, name) for name in SAVED}
         write_archive(path, {"parameters": self.get_params(deep=False), "fitted": fitted})
 
@@ -914,11 +914,11 @@ default="giou_l1"
 
     def _readable(self, images, targets, sample_weight):
         """What can be learnt from, and why the rest cannot, by row."""
-        from .features import unreadable
+        from .features import find_unreadable_images
 
         if self.on_bad_image == "raise":
             return images, targets, sample_weight, {}
-        bad = unreadable(images.items, self._height_and_width(), self.verbose)
+        bad = find_unreadable_images(images.items, self._height_and_width(), self.verbose)
         if len(bad) == len(images):
             raise ImageError(f"None of the {len(images)} images can be read. {_first_of(bad)}")
         self._warn_of_bad_images(bad, len(images))
@@ -939,7 +939,7 @@ default="giou_l1"
     def _checkpoint(self, images, targets, sample_weight):
         """Where the fit stands, if that is kept."""
         from .checkpoints import Checkpoint
-        from .features import digest_of
+        from .features import digest_images
 
         if self.checkpoint is None:
             return None
@@ -948,7 +948,7 @@ default="giou_l1"
             for name, value in self.get_params(deep=False).items()
             if name not in WITHOUT_INFLUENCE
         }
-        made_of["images"] = digest_of(images.items).hex()
+        made_of["images"] = digest_images(images.items).hex()
         made_of["boxes"], made_of["class_names"] = targets.boxes, targets.class_names
         made_of["sample_weight"] = sample_weight
         if self._goes_on():
@@ -978,7 +978,7 @@ default="giou_l1"
         if fraction == 0:
             return np.arange(len(images)), None
         strata = targets.class_names if targets.class_names is not None else [""] * len(images)
-        return train_validation_rows(strata, images.keys(), fraction, rng)
+        return split_train_validation(strata, images.keys(), fraction, rng)
 
     def _stops_early(self, n_images):
         if self.early_stopping == "auto":
@@ -1042,7 +1042,7 @@ default="giou_l1"
 
         n_views = int(np.clip(VIEWS_IN_ALL // len(images), *VIEWS_OF_AN_IMAGE))
         features = self._frozen_backbone(model).features(
-            images.items, targets.boxes, views(self.augment, n_views), self.verbose
+            images.items, targets.boxes, make_views(self.augment, n_views), self.verbose
         )
 
         def batches(rows, shuffle, seed, last_batch="keep"):
@@ -1060,13 +1060,13 @@ default="giou_l1"
         return batches
 
     def _image_batches(self, images, targets, classes, weights):
-        from .features import decoded_images
+        from .features import decode_images
         from .generator import BoundingBoxGenerator
 
         size, items = self._height_and_width(), images.items
         if len(items) * size[0] * size[1] * 3 <= DECODED_BYTES:
-            items = list(decoded_images(items, size, self.verbose))
-        table = table_of(items, targets)
+            items = list(decode_images(items, size, self.verbose))
+        table = make_table(items, targets)
 
         def batches(rows, shuffle, seed, last_batch="keep"):
             return BoundingBoxGenerator(
@@ -1098,7 +1098,7 @@ default="giou_l1"
         learning_rate=None,
     ):
         """Train a network and append its history to those of the stages before it."""
-        from .generator import last_training_batch
+        from .generator import choose_last_batch
         from .training import train
 
         n_stages = len(histories) - self._goes_on()
@@ -1108,7 +1108,7 @@ default="giou_l1"
             return
         train_rows, validation_rows = rows
         batches = make_batches()
-        last_batch = last_training_batch(len(train_rows), self.batch_size)
+        last_batch = choose_last_batch(len(train_rows), self.batch_size)
         training = batches(train_rows, shuffle=True, seed=seed, last_batch=last_batch)
         validation, patience = None, None
         if validation_rows is not None:
@@ -1154,18 +1154,20 @@ default="giou_l1"
 
     def _frozen_backbone(self, model):
         from .features import FrozenBackbone
-        from .network import feature_extractor
+        from .network import get_feature_extractor
 
-        return FrozenBackbone(feature_extractor(model), self.batch_size, self.memory, self.engine)
+        return FrozenBackbone(
+            get_feature_extractor(model), self.batch_size, self.memory, self.engine
+        )
 
     def _set_model(self, model, is_frozen):
         """Keep a model and what runs it: on pixels, and on features that may be kept."""
         from .box_heads import IOU_ESTIMATE
-        from .network import heads, with_outputs
+        from .network import add_outputs, get_heads
 
         self.model_, self._is_frozen = model, is_frozen
-        self._network = with_outputs(model, (IOU_ESTIMATE,))
-        self._heads = heads(self._network) if is_frozen else None
+        self._network = add_outputs(model, (IOU_ESTIMATE,))
+        self._heads = get_heads(self._network) if is_frozen else None
 
     def _outputs(self, images, model=None):
         """Outputs by name of the network, or of a model of pixels; and bad images, by row."""
@@ -1226,17 +1228,17 @@ default="giou_l1"
         """What Dask tells this estimator by: a pickled network holds the time of its pickling."""
         import keras
 
-        from .network import identity
+        from .network import digest_model
 
         return type(self).__name__, [
-            (name, identity(value) if isinstance(value, keras.Model) else value)
+            (name, digest_model(value) if isinstance(value, keras.Model) else value)
             for name, value in sorted(vars(self).items())
             # The first two are made of the model; the third hold it.
             if name not in ("_network", "_heads", "callbacks_")
         ]
 
     def __sklearn_tags__(self):
-        return image_tags(super().__sklearn_tags__())
+        return set_image_tags(super().__sklearn_tags__())
 
 
 def _n_epochs(history):

@@ -15,7 +15,7 @@ __all__ = [
     "BOX_LOSSES",
     "MeanIoU",
     "get_box_loss",
-    "in_order",
+    "order_edges",
     "iou_estimate_loss",
     "x_edges_loss",
     "y_edges_loss",
@@ -198,7 +198,7 @@ def _paired_iou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
 
 
-def in_order(boxes: Tensor) -> Tensor:
+def order_edges(boxes: Tensor) -> Tensor:
     """Boxes with the lower edge of each axis first."""
     low, high = boxes[..., ::2], boxes[..., 1::2]
     ordered = ops.stack([ops.minimum(low, high), ops.maximum(low, high)], axis=-1)
@@ -211,7 +211,7 @@ def _comparable(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     Inverted edges have no overlap to learn from (algorithm 1 of the paper on GIoU).
     """
     y_pred = ops.convert_to_tensor(y_pred)
-    return ops.cast(y_true, y_pred.dtype), in_order(y_pred)
+    return ops.cast(y_true, y_pred.dtype), order_edges(y_pred)
 
 
 def _iou_and_union(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:

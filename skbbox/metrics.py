@@ -27,7 +27,7 @@ __all__ = [
     "iou_50_scorer",
     "localization_scorer",
     "mean_iou_scorer",
-    "predicted_rows",
+    "drop_unreadable_rows",
 ]
 
 
@@ -97,7 +97,7 @@ def _measure_row(name: str, value: float) -> str:
     return tag("tr", tag("th", name, scope="row"), tag("td", f"{value:.3f}"), place)
 
 
-def predicted_rows(
+def drop_unreadable_rows(
     y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None
 ) -> tuple[Any, Any, ArrayLike | None]:
     """The rows whose images could be read, where ``predict`` tells of others in ``error``.
@@ -132,7 +132,7 @@ def _measured(
     sample_weight: ArrayLike | None = None,
     **options: Any,
 ) -> float:
-    y_true, y_pred, sample_weight = predicted_rows(y_true, y_pred, sample_weight)
+    y_true, y_pred, sample_weight = drop_unreadable_rows(y_true, y_pred, sample_weight)
     return measure(y_true, y_pred, sample_weight=sample_weight, **options)
 
 
@@ -170,7 +170,7 @@ def box_scorer(
     dict of str to float
         ``mean_iou``, ``iou_50`` and, if y has classes, ``localization_accuracy``.
     """
-    y, predicted, sample_weight = predicted_rows(y, estimator.predict(X), sample_weight)
+    y, predicted, sample_weight = drop_unreadable_rows(y, estimator.predict(X), sample_weight)
     scores = {
         "mean_iou": mean_iou(y, predicted, sample_weight=sample_weight),
         "iou_50": iou_at(y, predicted, sample_weight=sample_weight),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .typing import BoxesLike, ImagesLike, IntArray, Split
 
-__all__ = ["StratifiedBoxKFold", "StratifiedGroupBoxKFold", "train_validation_rows"]
+__all__ = ["StratifiedBoxKFold", "StratifiedGroupBoxKFold", "split_train_validation"]
 
 
 class StratifiedBoxKFold(StratifiedKFold):
@@ -111,8 +111,8 @@ def _strata(y: BoxesLike) -> IntArray:
     return pd.factorize(names)[0]
 
 
-def train_validation_rows(
-    strata: ArrayLike, groups: ArrayLike, fraction: float, random_state: np.random.Generator
+def split_train_validation(
+    strata: ArrayLike, groups: ArrayLike, fraction: float, rng: np.random.Generator
 ) -> Split:
     """Split rows in two, with each stratum in proportion and groups kept together.
 
@@ -122,7 +122,7 @@ def train_validation_rows(
     groups : array-like of shape (n,)
     fraction : float
         Share of the groups to set aside, above 0 and below 1.
-    random_state : numpy Generator
+    rng : numpy Generator
 
     Returns
     -------
@@ -141,9 +141,9 @@ def train_validation_rows(
     stratum = pd.factorize(np.asarray(strata, dtype=object))[0][first_row]
     # Shuffled, then ordered by stratum, so that equal steps through the order
     # take the same share of each stratum.
-    order = random_state.permutation(len(unique))
+    order = rng.permutation(len(unique))
     order = order[np.argsort(stratum[order], kind="stable")]
     n_validation = min(max(round(fraction * len(unique)), 1), len(unique) - 1)
-    steps = (np.arange(n_validation) + random_state.random()) * len(unique) / n_validation
+    steps = (np.arange(n_validation) + rng.random()) * len(unique) / n_validation
     chosen = np.isin(group_of_row, order[steps.astype(int)])
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)

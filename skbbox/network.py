@@ -18,23 +18,23 @@ from keras import layers
 
 from .box_heads import BOX_HEADS, PROFILES
 from .exceptions import WeightsError
-from .seeds import draw_seed, full_precision, initializer, preserved_random_state
+from .seeds import draw_seed, get_full_precision_dtype, make_initializer, preserve_random_state
 
 __all__ = [
-    "architecture",
-    "bare",
+    "describe_architecture",
+    "without_compile_config",
     "build_network",
-    "copied",
-    "feature_extractor",
-    "flattened",
-    "heads",
-    "identity",
-    "in_turn",
+    "copy_model",
+    "get_feature_extractor",
+    "flatten_model",
+    "get_heads",
+    "digest_model",
+    "synchronized",
     "set_weights",
-    "side_by_side",
+    "concatenate_outputs",
     "small_convnet",
     "unfreeze",
-    "with_outputs",
+    "add_outputs",
 ]
 
 #: Where Keras looks for ImageNet weights; it reads KERAS_HOME when it is imported.
@@ -52,7 +52,7 @@ MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
 _walking = threading.RLock()
 
 
-def in_turn(function):
+def synchronized(function):
     """Threads take turns in what walks a graph: Keras changes it while it writes it as text."""
 
     @functools.wraps(function)
@@ -101,7 +101,7 @@ def build_network(
             "(channels, height, width); call keras.config.set_image_data_format('channels_last') "
             f"before fit. Received: {keras.config.image_data_format()!r}."
         )
-    with preserved_random_state():
+    with preserve_random_state():
         extractor, preprocess = _build_backbone(backbone, weights, alpha, image_size, rng)
         _check_feature_map(extractor, image_size)
         if box_head == "spatial":
@@ -121,13 +121,13 @@ def build_network(
         return keras.Model(pixels, outputs, name="single_box_localizer")
 
 
-@in_turn
-def feature_extractor(model):
+@synchronized
+def get_feature_extractor(model):
     """The part of a model from pixels to its features, the coarsest map last."""
     return keras.Model(model.input, _features(model), name="feature_extractor")
 
 
-def side_by_side(model, dtype):
+def concatenate_outputs(model, dtype):
     """A model that gives all outputs of another in one, of shape (n, n_values)."""
     image = keras.Input(model.input_shape[1:], dtype=model.input.dtype)
     outputs = keras.tree.flatten(model(image, training=False))
@@ -136,14 +136,14 @@ def side_by_side(model, dtype):
     return keras.Model(image, keras.ops.cast(values, dtype), name=model.name)
 
 
-@in_turn
-def heads(model):
+@synchronized
+def get_heads(model):
     """The part of a model from the features to the outputs, with the same weights."""
     return keras.Model(_features(model), model.outputs, name="heads")
 
 
-@in_turn
-def with_outputs(model, names):
+@synchronized
+def add_outputs(model, names):
     """The same model with outputs more, of those layers of these names that it has."""
     known = {layer.name for layer in model.layers}
     more = [model.get_layer(name).output for name in names if name in known]
@@ -213,12 +213,14 @@ def _class_head(features, n_classes, dropout, l2, rng):
     x = layers.Dropout(dropout, seed=draw_seed(rng), name="class_dropout")(x)
     x = layers.Dense(
         n_classes,
-        kernel_initializer=initializer(rng),
+        kernel_initializer=make_initializer(rng),
         kernel_regularizer=keras.regularizers.L2(l2),
-        dtype=full_precision(),
+        dtype=get_full_precision_dtype(),
         name="dense_class",
     )(x)
-    return layers.Activation("softmax", dtype=full_precision(), name="class_prediction")(x)
+    return layers.Activation("softmax", dtype=get_full_precision_dtype(), name="class_prediction")(
+        x
+    )
 
 
 def _build_backbone(backbone, weights, alpha, image_size, rng):
@@ -244,7 +246,7 @@ def _build_backbone(backbone, weights, alpha, image_size, rng):
         return _reinitialised(model, rng), preprocess
     if model is backbone:
         # A copy, so that fitting leaves the user's model as it is.
-        model = copied(backbone)
+        model = copy_model(backbone)
     if weights != "imagenet" and not _is_application(backbone):
         _load(model, weights)
     return model, preprocess
@@ -380,7 +382,7 @@ def _with_finer_maps(backbone, image_size):
     """
     if getattr(backbone, "outputs", None) is None:
         return backbone
-    flat = flattened(backbone)
+    flat = flatten_model(backbone)
     inner = [layer for layer in flat.layers if not isinstance(layer, layers.InputLayer)]
     probe = keras.Model(flat.input, [layer.output for layer in inner])
     shapes = probe.compute_output_shape((None, *image_size, 3))
@@ -405,7 +407,7 @@ def _with_finer_maps(backbone, image_size):
     return keras.Model(flat.input, maps, name=backbone.name) if len(maps) > 1 else backbone
 
 
-def flattened(model):
+def flatten_model(model):
     """A copy of a model in which the layers of models inside it are layers of its own."""
     if not any(isinstance(layer, keras.Model) for layer in model.layers):
         return model
@@ -417,7 +419,7 @@ def flattened(model):
     flat = keras.models.clone_model(
         _with_unique_names(model), clone_function=lambda layer: layer, call_function=call
     )
-    return flattened(copied(flat))
+    return flatten_model(copy_model(flat))
 
 
 def _with_unique_names(model):
@@ -426,26 +428,26 @@ def _with_unique_names(model):
 
     def cloned(layer):
         if isinstance(layer, keras.Model):
-            return keras.models.clone_model(bare(layer), clone_function=cloned)
+            return keras.models.clone_model(without_compile_config(layer), clone_function=cloned)
         config = layer.get_config()
         while config["name"] in taken:
             config["name"] += "_"
         taken.add(config["name"])
         return type(layer).from_config(config)
 
-    return copied(model, cloned)
+    return copy_model(model, cloned)
 
 
-@in_turn
-def copied(model, clone_function=None):
+@synchronized
+def copy_model(model, clone_function=None):
     """A copy with layers of its own and equal weights."""
-    copy = keras.models.clone_model(bare(model), clone_function=clone_function)
+    copy = keras.models.clone_model(without_compile_config(model), clone_function=clone_function)
     set_weights(copy, model.get_weights())
     return copy
 
 
-@in_turn
-def bare(model):
+@synchronized
+def without_compile_config(model):
     """The graph of a model without what it was compiled with, which may have no name to copy."""
     if getattr(model, "inputs", None) is None:
         return model
@@ -454,13 +456,13 @@ def bare(model):
     return keras.Model(model.input, model.output, name=model.name)
 
 
-@in_turn
-def architecture(model):
+@synchronized
+def describe_architecture(model):
     """The layers of a model as text, whatever their weights, names and seeds are.
 
     Keras numbers the layers of a process; here they are numbered as they come.
     """
-    text = bare(model).to_json()
+    text = without_compile_config(model).to_json()
     names = [model.name, *re.findall(r'"name": "([^"]*)", "inbound_nodes"', text)]
     number = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(names))}
     # A function may be called as a layer is, so only where a layer is named or referred to.
@@ -472,9 +474,9 @@ def architecture(model):
     return re.sub(r'"seed": \d+', '"seed": 0', text)
 
 
-def identity(model):
+def digest_model(model):
     """Digest of a model's architecture and weights."""
-    digest = hashlib.blake2b(architecture(model).encode(), digest_size=16)
+    digest = hashlib.blake2b(describe_architecture(model).encode(), digest_size=16)
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     return digest.digest()
@@ -541,11 +543,11 @@ def _as_layer(preprocess, image_size):
     return keras.Model(pixels, prepared, name="preprocessing")
 
 
-@in_turn
+@synchronized
 def _reinitialised(model, rng):
     """A copy of a model with new weights, drawn from `rng` alone."""
     copy = keras.models.clone_model(
-        bare(model),
+        without_compile_config(model),
         clone_function=lambda layer: type(layer).from_config(_seeded(layer.get_config(), rng)),
     )
     # What was measured on data is not drawn.

@@ -15,11 +15,11 @@ import keras
 import numpy as np
 
 from .exceptions import ModelFileError
-from .files import written_whole
+from .files import atomic_write
 from .network import set_weights, small_convnet
-from .seeds import preserved_random_state
+from .seeds import preserve_random_state
 
-__all__ = ["encoded", "pack_model", "read_archive", "unpack_model", "write_archive"]
+__all__ = ["encode", "pack_model", "read_archive", "unpack_model", "write_archive"]
 
 #: Of the files that are written; files of all earlier ones are read.
 FORMAT = 1
@@ -51,7 +51,7 @@ def pack_model(model):
 
 def unpack_model(packed, custom_objects=None):
     """The model of :func:`pack_model`, with equal weights."""
-    with preserved_random_state():
+    with preserve_random_state():
         model = keras.models.model_from_json(packed["config"], custom_objects)
     set_weights(model, packed["weights"])
     return model
@@ -75,12 +75,12 @@ def write_archive(path, contents):
     """
     members = {}
     about = {"format": FORMAT, "versions": _versions()}
-    about |= {name: encoded(value, name, members) for name, value in contents.items()}
+    about |= {name: encode(value, name, members) for name, value in contents.items()}
     members[ABOUT] = json.dumps(about, indent=1).encode()
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     members[CHECKSUMS] = json.dumps(sums, indent=1).encode()
     try:
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                 for name, content in members.items():
                     # Without the time, so that equal estimators give equal files.
@@ -129,7 +129,7 @@ def read_archive(path, names, build, custom_objects=None):
         reader.fail(f"this is not what save writes: {error!r}.")
 
 
-def encoded(value, place, members):
+def encode(value, place, members):
     """A value as JSON has it; arrays and models are put among the members of an archive.
 
     Parameters
@@ -145,18 +145,18 @@ def encoded(value, place, members):
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, list):
-        return [encoded(part, f"{place}/{i}", members) for i, part in enumerate(value)]
+        return [encode(part, f"{place}/{i}", members) for i, part in enumerate(value)]
     if isinstance(value, tuple):
-        return {"tuple": encoded(list(value), place, members)}
+        return {"tuple": encode(list(value), place, members)}
     if isinstance(value, dict):
-        keys = [encoded(key, place, members) for key in value]
-        parts = [encoded(value[key], f"{place}/{key}", members) for key in value]
+        keys = [encode(key, place, members) for key in value]
+        parts = [encode(value[key], f"{place}/{key}", members) for key in value]
         return {"dict": [list(pair) for pair in zip(keys, parts, strict=True)]}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "OUS":
-            return {"array": encoded(value.tolist(), place, members)}
+            return {"array": encode(value.tolist(), place, members)}
         return {"member": _add_array(value, f"{place}.npy", members)}
     if isinstance(value, keras.Model):
         packed = pack_model(value)
@@ -252,7 +252,7 @@ class _Reader:
             self.fail(f"the member {name!r} does not belong here.")
 
     def decoded(self, value):
-        """The value of :func:`encoded`."""
+        """The value of :func:`encode`."""
         if isinstance(value, list):
             return [self.decoded(part) for part in value]
         if not isinstance(value, dict):

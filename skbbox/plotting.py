@@ -11,12 +11,12 @@ from .drawing import (
     PREDICTED_COLOR,
     PREDICTED_STYLE,
     TRUE_COLOR,
-    boxes_and_labels,
-    confidence_of,
     draw_box,
+    format_label,
+    get_confidence,
     new_axes,
-    said,
     show_image,
+    split_boxes_and_labels,
 )
 from .exceptions import BoxError, SkbboxError
 from .history import as_history, combine_histories
@@ -87,7 +87,7 @@ def plot_image(
     >>> print(ax.patches[0])
     Rectangle(xy=(24, 48), width=48, height=48, angle=0)
     """
-    labelled = boxes_and_labels(boxes)
+    labelled = split_boxes_and_labels(boxes)
     ax = show_image(load_image(img), ax)
     for box, label in labelled:
         draw_box(ax, box, label, color)
@@ -134,19 +134,19 @@ def plot_prediction(
     >>> plot_prediction(Left(), X[0], (0, 1, 0, 1)).get_title()
     'IoU 0.50'
     """
-    true_boxes = [] if true is None else boxes_and_labels(true)
+    true_boxes = [] if true is None else split_boxes_and_labels(true)
     if len(true_boxes) > 1:
         raise BoxError(
             f"plot_prediction compares with one true box. Received {len(true_boxes)} boxes; "
             "choose one, for example y.iloc[[0]]."
         )
     predicted = estimator.predict([image])
-    predicted_boxes = boxes_and_labels(predicted)
+    predicted_boxes = split_boxes_and_labels(predicted)
     ax = show_image(load_image(image), ax)
     for box, name in true_boxes:
-        draw_box(ax, box, said("true", name), TRUE_COLOR)
+        draw_box(ax, box, format_label("true", name), TRUE_COLOR)
     for box, name in predicted_boxes:
-        label = said("predicted", name, confidence_of(predicted))
+        label = format_label("predicted", name, get_confidence(predicted))
         draw_box(ax, box, label, PREDICTED_COLOR, linestyle=PREDICTED_STYLE, label_below=True)
     if true_boxes and predicted_boxes:
         ax.set_title(f"IoU {iou(true_boxes[0][0], predicted_boxes[0][0]):.2f}")
@@ -204,7 +204,7 @@ def plot_accuracy(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     is ``class_prediction_accuracy``, which a model of boxes alone does not have.
     """
     ax = plot_curve(history, "class_prediction_accuracy", ax)
-    share_axis(ax, "accuracy")
+    format_share_axis(ax, "accuracy")
     return ax
 
 
@@ -215,7 +215,7 @@ def plot_iou(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     is ``bbox_prediction_mean_iou``.
     """
     ax = plot_curve(history, "bbox_prediction_mean_iou", ax)
-    share_axis(ax, "mean IoU")
+    format_share_axis(ax, "mean IoU")
     return ax
 
 
@@ -253,7 +253,7 @@ def plot_curve(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
     return ax
 
 
-def share_axis(ax: Axes, name: str) -> None:
+def format_share_axis(ax: Axes, name: str) -> None:
     """An axis of 0 to 1."""
     # A little above 1, where training accuracy often ends, so that the line is not cut.
     ax.set(ylabel=name, ylim=(0, 1.02))

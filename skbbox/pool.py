@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import keras
 
-from .network import architecture, bare, copied
+from .network import copy_model, describe_architecture, without_compile_config
 
-__all__ = ["borrowed", "copy_state", "variables_of"]
+__all__ = ["borrow_model", "copy_state", "get_variables"]
 
 #: Networks that wait for their next use.
 N_IDLE = 8
@@ -25,7 +25,7 @@ OPAQUE = ("Lambda", "Normalization")
 
 
 @contextmanager
-def borrowed(network, settings, prepare=None, shared=True):
+def borrow_model(network, settings, prepare=None, shared=True):
     """A network in the state of another, which may have served one of equal layers before.
 
     Nobody else uses it as long as the context lasts.
@@ -48,7 +48,7 @@ def borrowed(network, settings, prepare=None, shared=True):
     """
     layers = _shown(network) if shared and not _is_distributed() else None
     if layers is None:
-        yield _prepared(bare(network), prepare)
+        yield _prepared(without_compile_config(network), prepare)
         return
     key = layers, tuple(network.output_names), settings
     with _lock:
@@ -57,7 +57,7 @@ def borrowed(network, settings, prepare=None, shared=True):
         if waiting:
             _idle[key] = waiting
     if lent is None:
-        lent = _prepared(copied(network), prepare)
+        lent = _prepared(copy_model(network), prepare)
     copy_state(network, lent[0])
     yield lent
     # After an error its state is not known, and it is not lent again.
@@ -77,12 +77,12 @@ def _prepared(model, prepare):
 
 def copy_state(source, target):
     """Set all variables of a model's layers, seeds too, to those of one of equal layers."""
-    for ours, theirs in zip(variables_of(target), variables_of(source), strict=True):
+    for ours, theirs in zip(get_variables(target), get_variables(source), strict=True):
         # On JAX a variable takes an array as it is, and training deletes the arrays that it uses.
         ours.assign(keras.ops.copy(theirs))
 
 
-def variables_of(model):
+def get_variables(model):
     """All variables of a model's layers, the seeds too."""
     return [variable for layer in model.layers for variable in layer.variables]
 
@@ -94,7 +94,7 @@ def _shown(network):
     """
     if not all(_is_known(type(layer).__module__) for layer in _all_layers(network)):
         return None
-    text = architecture(network)
+    text = describe_architecture(network)
     modules = re.findall(r'"module": (?:"([^"]*)"|null)', text)
     opaque = any(f'"class_name": "{name}"' in text for name in OPAQUE)
     return text if all(map(_is_known, modules)) and not opaque else None

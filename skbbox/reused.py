@@ -2,14 +2,14 @@
 
 import numpy as np
 
-__all__ = ["ReusedMemory"]
+__all__ = ["BufferPool"]
 
 #: TensorFlow takes an array as it is, without a copy, where it begins at a multiple of so many
 #: bytes.
 ALIGNMENT = 64
 
 
-class ReusedMemory:
+class BufferPool:
     """Arrays whose memory serves the next of their size once nobody holds them or a part of them.
 
     The system clears each page that it hands out, which takes several times as long as
@@ -43,10 +43,10 @@ class ReusedMemory:
             memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
         first = -memory.ctypes.data % ALIGNMENT
         values = memory[first : first + n_bytes].view(dtype).reshape(shape)
-        return np.asarray(_Lent(values, memory, free))
+        return np.asarray(_LentBuffer(values, memory, free))
 
 
-class _Lent:
+class _LentBuffer:
     """What arrays hold as their base; it gives their memory back when the last of them goes."""
 
     def __init__(self, values, memory, free):

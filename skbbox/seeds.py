@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import keras
 
-__all__ = ["draw_seed", "full_precision", "initializer", "preserved_random_state"]
+__all__ = ["draw_seed", "get_full_precision_dtype", "make_initializer", "preserve_random_state"]
 
 
 def draw_seed(rng):
@@ -16,12 +16,12 @@ def draw_seed(rng):
     return int(rng.integers(2**31))
 
 
-def initializer(rng):
+def make_initializer(rng):
     """Keras's default initializer with a seed of its own."""
     return keras.initializers.GlorotUniform(seed=draw_seed(rng))
 
 
-def full_precision():
+def get_full_precision_dtype():
     """The type of layers whose results half precision would round: boxes to 1/256 of an image.
 
     That of the losses, which Keras cannot add up otherwise.
@@ -31,7 +31,7 @@ def full_precision():
 
 
 @contextmanager
-def preserved_random_state():
+def preserve_random_state():
     """Give back Python's random state, which Keras draws from for layers without a seed."""
     state = random.getstate()
     try:

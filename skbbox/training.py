@@ -9,15 +9,15 @@ import keras
 import numpy as np
 
 from .box_heads import EDGES, IOU_ESTIMATE
-from .checkpoints import plain_state
+from .checkpoints import get_plain_state
 from .exceptions import DivergenceWarning, TrainingDivergedError
 from .generator import ModelBatches
 from .losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
 from .network import set_weights
-from .pool import borrowed, copy_state, variables_of
-from .seeds import preserved_random_state
+from .pool import borrow_model, copy_state, get_variables
+from .seeds import preserve_random_state
 
-__all__ = ["EpochTable", "auto_epochs", "compile_model", "fresh_callbacks", "train"]
+__all__ = ["EpochTable", "auto_epochs", "compile_model", "copy_callbacks", "train"]
 
 #: ``epochs="auto"``: at least so many passes over the images, and so many steps.
 MINIMUM_EPOCHS = 8
@@ -71,12 +71,12 @@ def compile_model(model, *, optimizer, learning_rate, box_loss, class_loss_weigh
     optimizer, learning_rate, box_loss, class_loss_weight, box_loss_weight
         As for :class:`SingleBoxLocalizer`.
     """
-    optimizer_type, config = _optimizer(optimizer, learning_rate)
-    factors = _factors(class_loss_weight, box_loss_weight)
+    optimizer_type, config = _parse_optimizer(optimizer, learning_rate)
+    factors = _get_loss_weights(class_loss_weight, box_loss_weight)
     _compile(model, optimizer_type.from_config(config), box_loss, factors)
 
 
-def _factors(class_loss_weight, box_loss_weight):
+def _get_loss_weights(class_loss_weight, box_loss_weight):
     """Factor of the loss of each output."""
     return {
         "class_prediction": float(class_loss_weight),
@@ -105,7 +105,7 @@ def _compile(model, optimizer, box_loss, factors):
     )
 
 
-def _optimizer(optimizer, learning_rate):
+def _parse_optimizer(optimizer, learning_rate):
     """Class and config of the optimizer that `optimizer` and `learning_rate` ask for."""
     given = keras.optimizers.get(optimizer)
     config = given.get_config()
@@ -116,7 +116,7 @@ def _optimizer(optimizer, learning_rate):
     return type(given), config
 
 
-def fresh_callbacks(callbacks):
+def copy_callbacks(callbacks):
     """Copies of the user's callbacks, so that none carries its state into another fit.
 
     Keras callbacks remember the fit that they saw (keras#3000).
@@ -181,7 +181,7 @@ def train(
     DivergenceWarning
         If the loss is not finite in another epoch; the weights are those before it.
     """
-    optimizer_type, config = _optimizer(recipe["optimizer"], recipe["learning_rate"])
+    optimizer_type, config = _parse_optimizer(recipe["optimizer"], recipe["learning_rate"])
     rate, box_loss = config["learning_rate"], recipe["box_loss"]
     has_rate = isinstance(rate, float)
     settings = config | {"name": None} | ({"learning_rate": None} if has_rate else {})
@@ -200,14 +200,14 @@ def train(
     progress = _Progress(checkpoint, watching, good)
     known = isinstance(box_loss, str) and optimizer_type.__module__.split(".")[0] == "keras"
     try:
-        with borrowed(
+        with borrow_model(
             network,
             ("training", optimizer_type, repr(settings), box_loss),
             lambda model: _Trainable(model, optimizer_type.from_config(config), box_loss),
             shared=known and not callbacks,
         ) as (model, trainable):
             trainable.start_over(
-                _factors(recipe["class_loss_weight"], recipe["box_loss_weight"]),
+                _get_loss_weights(recipe["class_loss_weight"], recipe["box_loss_weight"]),
                 rate if has_rate else None,
             )
             span = progress.next_epoch(epochs), epochs
@@ -224,9 +224,9 @@ def train(
         raise
     finally:
         n_good = good.n_epochs if good.stopped_short else None
-        history = _history(recorded.history, n_good)
+        history = _to_history(recorded.history, n_good)
         if len(network.outputs) == 1:
-            _name_the_only_output(history, recipe["box_loss_weight"])
+            _name_single_output(history, recipe["box_loss_weight"])
         histories.append(history)
 
 
@@ -266,7 +266,7 @@ def _fit(model, datasets, batches, validation, span, callbacks):
     training = ModelBatches(batches, n_boxes, endless=True, first=first * len(batches))
     validating = None if validation is None else ModelBatches(validation, n_boxes, endless=False)
     try:
-        with preserved_random_state():
+        with preserve_random_state():
             model.fit(
                 training.for_backend(datasets),
                 steps_per_epoch=len(batches),
@@ -421,7 +421,7 @@ class _Progress(keras.callbacks.Callback):
                 "n_epochs": epoch + 1,
                 "has_stopped": self.model.stop_training,
                 "variables": values,
-                "callbacks": [plain_state(callback) for callback in self.callbacks],
+                "callbacks": [get_plain_state(callback) for callback in self.callbacks],
             }
         )
 
@@ -429,7 +429,7 @@ class _Progress(keras.callbacks.Callback):
         return None if self.checkpoint is None else self.checkpoint.training
 
     def _variables(self):
-        return [*variables_of(self.model), *self.model.optimizer.variables]
+        return [*get_variables(self.model), *self.model.optimizer.variables]
 
 
 class EpochTable(keras.callbacks.Callback):
@@ -452,7 +452,11 @@ class EpochTable(keras.callbacks.Callback):
         cells = {title: self._cell(logs, names) for title, names in COLUMNS.items()}
         cells = {title: cell for title, cell in cells.items() if cell}
         if epoch == self.first:
-            print("   ".join([f"{'epoch':>9}", *map(_aligned, cells, cells.values()), "time left"]))
+            print(
+                "   ".join(
+                    [f"{'epoch':>9}", *map(_align_title, cells, cells.values()), "time left"]
+                )
+            )
         number = f"{epoch + 1}/{self.epochs}"
         print("   ".join([f"{number:>9}", *cells.values(), f"{self._time_left(epoch + 1):>9}"]))
 
@@ -471,15 +475,15 @@ class EpochTable(keras.callbacks.Callback):
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def _aligned(title, cell):
+def _align_title(title, cell):
     return f"{title:>{len(cell)}}"
 
 
-def _history(recorded, epochs):
+def _to_history(recorded, epochs):
     return {key: [float(value) for value in values[:epochs]] for key, values in recorded.items()}
 
 
-def _name_the_only_output(history, box_loss_weight):
+def _name_single_output(history, box_loss_weight):
     """Name the curves of the box, as Keras names no output where there is only one."""
     for prefix in ("", "val_"):
         if prefix + "loss" in history:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skbbox.augmentation import get_augmentation, mirrored, standard, views
+from skbbox.augmentation import get_augmentation, make_views, mirror, standard
 
 SIDE = 120
 BLUE, RED = (40, 60, 200), (200, 30, 30)
@@ -71,19 +71,19 @@ def test_what_is_given_is_left_as_it_was():
 
 def test_mirrored_twice_is_the_image_itself():
     image, box = picture_of([10, 50, 20, 60])
-    again, box_again = mirrored(*mirrored(image, box))
+    again, box_again = mirror(*mirror(image, box))
     assert (again == image).all()
     assert np.allclose(box_again, box)
 
 
 @pytest.mark.parametrize(("augment", "expected"), [(None, 1), ("flip", 2), ("standard", 6)])
 def test_number_of_views(augment, expected):
-    assert len(views(augment, 6)) == expected
+    assert len(make_views(augment, 6)) == expected
 
 
 def test_an_image_has_the_same_views_each_time_and_others_than_another():
     image, box = picture_of([10, 50, 20, 60])
-    view = views("standard", 4)[3]
+    view = make_views("standard", 4)[3]
     first, first_box = view(image, box)
     second, second_box = view(image, box)
     other, _ = view(*picture_of([11, 50, 20, 60]))

@@ -15,7 +15,7 @@ from conftest import small_localizer
 
 from skbbox.boxes import COORDINATES
 from skbbox.features import forget_features
-from skbbox.generator import last_training_batch
+from skbbox.generator import choose_last_batch
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
@@ -103,8 +103,8 @@ def test_jax_compiles_a_stage_once_for_folds_of_several_sizes(
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone fills the last batch")
 def test_an_epoch_of_fewer_images_than_a_batch_is_not_filled_up_on_jax():
-    assert last_training_batch(16, batch_size=16) == "keep"
-    assert last_training_batch(17, batch_size=16) == "pad"
+    assert choose_last_batch(16, batch_size=16) == "keep"
+    assert choose_last_batch(17, batch_size=16) == "pad"
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch alone keeps gradients")

@@ -15,7 +15,7 @@ from openvino import opset13 as ops  # noqa: E402
 
 from skbbox import bfloat16  # noqa: E402
 from skbbox.bfloat16 import TOGETHER  # noqa: E402
-from skbbox.engines import prepared  # noqa: E402
+from skbbox.engines import get_runner  # noqa: E402
 
 
 def flags():
@@ -172,7 +172,7 @@ def test_two_stages_give_the_same_in_several_threads(monkeypatch):
     x = layers.Conv2D(256, 3, activation="relu")(image)
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(256, 3)(x))
     network = keras.Model(image, [layers.Dense(4)(x), layers.Dense(2)(x)])
-    run = prepared(network, "two stages", "openvino")
+    run = get_runner(network, "two stages", "openvino")
     images = RNG.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
     alone = run(images, 24)
     with ThreadPoolExecutor(3) as pool:

@@ -21,7 +21,7 @@ from skbbox import (
     TrainingDisplay,
 )
 from skbbox.datasets import make_shapes
-from skbbox.displays.box_grid import suspicion
+from skbbox.displays.box_grid import compute_suspicion
 from skbbox.exceptions import BoxError, ImageError, SkbboxError
 
 # Pixels of text differ a little between builds of FreeType.
@@ -99,12 +99,12 @@ def test_grid_is_in_the_order_that_is_asked_for(order, rows):
 
 
 def test_suspicion_is_confidence_in_something_else():
-    assert suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.6, 0.8, 0.15])
+    assert compute_suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.6, 0.8, 0.15])
 
 
 def test_suspicion_of_boxes_alone_is_the_distance_of_the_box():
     boxes = Y_TRUE[NAMES[1:]], Y_PRED[NAMES[1:]]
-    assert suspicion(*boxes) == pytest.approx([0.0, 0.5, 1.0, 0.5])
+    assert compute_suspicion(*boxes) == pytest.approx([0.0, 0.5, 1.0, 0.5])
 
 
 def test_random_order_is_that_of_the_seed_and_each_row_comes_once():

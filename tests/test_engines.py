@@ -14,10 +14,10 @@ from sklearn.base import clone
 from skbbox import SingleBoxLocalizer, iou, one_box_per_image
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import load_annotated_folder
-from skbbox.engines import ENGINES, folded, get_engine, prepared
+from skbbox.engines import ENGINES, fold_batch_norm, get_engine, get_runner
 from skbbox.exceptions import EngineError, SkbboxWarning
 from skbbox.features import forget_features
-from skbbox.network import build_network, feature_extractor
+from skbbox.network import build_network, get_feature_extractor
 
 
 def settled(model):
@@ -42,7 +42,7 @@ def pixels(n, size):
 
 
 def extractor(backbone, size):
-    return feature_extractor(
+    return get_feature_extractor(
         build_network(
             backbone=backbone,
             weights=None,
@@ -64,13 +64,13 @@ def test_a_folded_extractor_gives_the_features_of_the_extractor(backbone):
     model = settled(extractor(backbone, 64))
     images = pixels(2, 64)
     for expected, received in zip(
-        model.predict_on_batch(images), folded(model).predict_on_batch(images), strict=True
+        model.predict_on_batch(images), fold_batch_norm(model).predict_on_batch(images), strict=True
     ):
         assert np.abs(received - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_no_batch_norm_of_a_mobilenet_is_left():
-    assert norms(folded(extractor("mobilenet", 64))) == []
+    assert norms(fold_batch_norm(extractor("mobilenet", 64))) == []
 
 
 def test_scale_and_shift_enter_the_convolution_as_worked_out_by_hand():
@@ -80,7 +80,7 @@ def test_scale_and_shift_enter_the_convolution_as_worked_out_by_hand():
     model = keras.Model(image, norm(convolution(image)))
     # gamma 3, beta 5, mean 2, variance 4: (x + 1 - 2) / 2 * 3 + 5 = 1.5 x + 3.5.
     norm.set_weights([np.array([value]) for value in (3.0, 5.0, 2.0, 4.0)])
-    kernel, bias = folded(model).get_weights()
+    kernel, bias = fold_batch_norm(model).get_weights()
     assert kernel.item() == 1.5
     assert bias.item() == 3.5
 
@@ -89,7 +89,7 @@ def test_a_convolution_that_something_else_sees_too_keeps_its_batch_norm():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(3, 1)(image)
     model = settled(keras.Model(image, layers.Add()([x, layers.BatchNormalization()(x)])))
-    copy = folded(model)
+    copy = fold_batch_norm(model)
     assert len(norms(copy)) == 1
     images = pixels(2, 4)
     assert np.array_equal(copy.predict_on_batch(images), model.predict_on_batch(images))
@@ -99,7 +99,7 @@ def test_a_convolution_whose_output_is_one_of_the_model_keeps_its_batch_norm():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(3, 1)(image)
     model = settled(keras.Model(image, [x, layers.BatchNormalization()(x)]))
-    assert len(norms(folded(model))) == 1
+    assert len(norms(fold_batch_norm(model))) == 1
 
 
 def adapted(*more):
@@ -124,7 +124,7 @@ def adapted(*more):
 )
 def test_models_within_a_model_are_folded(model):
     model, images = model(), pixels(2, 8)
-    copy = folded(model)
+    copy = fold_batch_norm(model)
     assert norms(copy) == []
     expected = model.predict_on_batch(images)
     assert np.abs(copy.predict_on_batch(images) - expected).max() < 1e-4 * np.abs(expected).max()
@@ -133,7 +133,7 @@ def test_models_within_a_model_are_folded(model):
 def test_folding_leaves_the_global_random_state_alone():
     model = extractor("mobilenet", 32)
     before = random.getstate()
-    folded(model)
+    fold_batch_norm(model)
     assert random.getstate() == before
 
 
@@ -141,27 +141,27 @@ def test_an_activation_between_convolution_and_batch_norm_keeps_both():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(3, 1, activation="relu")(image)
     model = settled(keras.Model(image, layers.BatchNormalization()(x)))
-    assert len(norms(folded(model))) == 1
+    assert len(norms(fold_batch_norm(model))) == 1
 
 
 def test_the_model_that_was_folded_stays_as_it_was():
     model = settled(extractor("mobilenet", 32))
     before = model.get_weights()
-    folded(model)
+    fold_batch_norm(model)
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
 def test_a_network_is_made_ready_once():
     model = settled(extractor("mobilenet", 32))
-    assert prepared(model, "identity", "keras") is prepared(model, "identity", "keras")
+    assert get_runner(model, "identity", "keras") is get_runner(model, "identity", "keras")
 
 
 def test_the_networks_that_were_used_last_are_kept(monkeypatch):
     monkeypatch.setattr("skbbox.engines.N_PREPARED", 2)
     model = settled(extractor("mobilenet", 32))
-    first, _, again, _ = (prepared(model, identity, "keras") for identity in "abac")
+    first, _, again, _ = (get_runner(model, identity, "keras") for identity in "abac")
     assert first is again
-    assert prepared(model, "a", "keras") is first
+    assert get_runner(model, "a", "keras") is first
 
 
 def installed(engine):
@@ -180,7 +180,7 @@ CONVERTING = pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 @CONVERTING
 def test_an_engine_gives_the_features_that_keras_gives(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
-    run = prepared(model, "features", installed(engine))
+    run = get_runner(model, "features", installed(engine))
     for expected, received in zip(
         model.predict_on_batch(images), run(images.astype(np.uint8), 5), strict=True
     ):
@@ -195,7 +195,7 @@ def test_constants_of_a_network_are_in_what_an_engine_runs(engine):
     x = image - keras.ops.convert_to_tensor(np.array([100, 120, 140], np.float32))
     x = layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])(x)
     model, images = keras.Model(image, layers.Conv2D(4, 3)(x)), pixels(2, 8)
-    (received,) = prepared(model, "constants", installed(engine))(images.astype(np.uint8), 2)
+    (received,) = get_runner(model, "constants", installed(engine))(images.astype(np.uint8), 2)
     assert np.allclose(received, model.predict_on_batch(images), rtol=1e-4, atol=1e-3)
 
 
@@ -204,7 +204,7 @@ def test_an_engine_does_not_augment_images(engine):
     image = keras.Input((8, 8, 3))
     x = layers.RandomFlip("horizontal", seed=0)(image)
     model = keras.Model(image, layers.Conv2D(4, 3)(layers.GaussianNoise(1.0, seed=0)(x)))
-    run, images = prepared(model, "augments", installed(engine)), pixels(8, 8)
+    run, images = get_runner(model, "augments", installed(engine)), pixels(8, 8)
     (received,) = run(images.astype(np.uint8), 8)
     assert np.allclose(received, model.predict_on_batch(images), rtol=1e-4, atol=1e-3)
 
@@ -212,7 +212,7 @@ def test_an_engine_does_not_augment_images(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
-    run = prepared(model, "alone", installed(engine))
+    run = get_runner(model, "alone", installed(engine))
     together, alone = (run(some.astype(np.uint8), 8) for some in (images, images[3:4]))
     for several, one in zip(together, alone, strict=True):
         assert np.array_equal(several[3], one[0])
@@ -221,7 +221,7 @@ def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_an_engine_gave_stays_as_it_was_while_it_goes_on(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(24, 64).astype(np.uint8)
-    run = prepared(model, "goes on", installed(engine))
+    run = get_runner(model, "goes on", installed(engine))
     alone = [run(images[row : row + 1], 1) for row in range(24)]
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda first: run(images[first : first + 3], 3), range(0, 24, 3)))
@@ -310,7 +310,7 @@ def test_a_network_that_an_engine_cannot_run_is_named(engine, no_conversion):
     installed(engine)
     model = extractor("mobilenet", 32)
     with pytest.raises(EngineError, match=f"{engine} cannot run this network: no such layer"):
-        prepared(model, "refused", engine)
+        get_runner(model, "refused", engine)
 
 
 def test_auto_says_when_keras_runs_what_an_engine_cannot(no_conversion):
@@ -318,6 +318,6 @@ def test_auto_says_when_keras_runs_what_an_engine_cannot(no_conversion):
         pytest.skip("no other engine is installed")
     model, images = settled(extractor("mobilenet", 32)), pixels(2, 32)
     with pytest.warns(SkbboxWarning, match="no such layer. Keras runs it"):
-        run = prepared(model, "not for auto", "auto")
-    expected = folded(model).predict_on_batch(images)
+        run = get_runner(model, "not for auto", "auto")
+    expected = fold_batch_norm(model).predict_on_batch(images)
     assert all(map(np.array_equal, run(images.astype(np.uint8), 2), expected))

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.model_selection import GridSearchCV
 
 from skbbox import features as room
-from skbbox.augmentation import views
+from skbbox.augmentation import make_views
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import FeatureStoreError, ImageError
 from skbbox.features import FrozenBackbone, forget_features, predict_features
@@ -40,7 +40,7 @@ def extractor():
 
 def compute(extractor, items, *, memory=None, boxes=BOXES, n_views=2, batch_size=4):
     backbone = FrozenBackbone(extractor, batch_size, memory)
-    return backbone.features(items, boxes[: len(items)], views("standard", n_views))
+    return backbone.features(items, boxes[: len(items)], make_views("standard", n_views))
 
 
 def values(features):

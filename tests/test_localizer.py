@@ -35,7 +35,7 @@ from skbbox.exceptions import (
     TrainingDivergedError,
 )
 from skbbox.features import forget_features
-from skbbox.model_selection import train_validation_rows
+from skbbox.model_selection import split_train_validation
 from skbbox.network import small_convnet
 from skbbox.training import MINIMUM_STEPS
 
@@ -529,7 +529,7 @@ def test_early_stopping_restores_the_best_weights(shapes):
     assert np.argmin(losses) == len(losses) - 2
     # The rows set aside are those of the same seed; their loss is the best one again.
     rng = np.random.default_rng(localizer._seed())
-    _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
+    _, rows = split_train_validation(y["class_name"], range(48), 0.3, rng)
     codes = np.searchsorted(localizer.classes_, y["class_name"].to_numpy(object)[rows])
     boxes = y[list(COORDINATES)].to_numpy("float32")[rows]
     loss = localizer.model_.evaluate(
@@ -725,7 +725,7 @@ def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_
     X, y = shapes
     localizer = small_localizer(validation_fraction=0.3)
     rng = np.random.default_rng(localizer._seed())
-    _, rows = train_validation_rows(y["class_name"], range(48), 0.3, rng)
+    _, rows = split_train_validation(y["class_name"], range(48), 0.3, rng)
     X = [tmp_path / "gone.jpg" if row == rows[0] else image for row, image in enumerate(X)]
     with pytest.raises(ImageError, match=rf"Row {rows[0]}: .*gone\.jpg"):
         localizer.fit(X, y)

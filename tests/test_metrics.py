@@ -22,7 +22,7 @@ from skbbox import (
 )
 from skbbox.boxes import localization_accuracy
 from skbbox.exceptions import BoxError
-from skbbox.metrics import _scorer, predicted_rows
+from skbbox.metrics import _scorer, drop_unreadable_rows
 
 # A localizer that answers "the whole image, cat" has IoU 1, 0.5, 0.25 and 0.65 here, and the
 # class right in the first two rows.
@@ -222,7 +222,7 @@ def predictions(errors):
 
 def test_rows_that_could_not_be_read_are_left_out_of_boxes_and_weights():
     predicted = predictions([None, "b.jpg is empty", None, "d.jpg is gone"])
-    y_true, y_pred, weights = predicted_rows(Y, predicted, [1, 2, 3, 4])
+    y_true, y_pred, weights = drop_unreadable_rows(Y, predicted, [1, 2, 3, 4])
     pd.testing.assert_frame_equal(y_true, Y.iloc[[0, 2]])
     pd.testing.assert_frame_equal(y_pred, predicted.iloc[[0, 2]])
     assert isinstance(weights, np.ndarray)
@@ -231,7 +231,7 @@ def test_rows_that_could_not_be_read_are_left_out_of_boxes_and_weights():
 
 def test_rows_without_weights_have_none_and_true_boxes_may_be_an_array():
     predicted = predictions([None, "b.jpg is empty", None, None])
-    y_true, _, weights = predicted_rows(Y.to_records(index=False), predicted)
+    y_true, _, weights = drop_unreadable_rows(Y.to_records(index=False), predicted)
     assert y_true["x_max"].tolist() == Y["x_max"].iloc[[0, 2, 3]].tolist()
     assert weights is None
 
@@ -240,7 +240,7 @@ def test_rows_without_weights_have_none_and_true_boxes_may_be_an_array():
 def test_predictions_without_a_column_of_errors_are_taken_as_they_are(predicted):
     weights = [1, 2, 3, 4]
     for given, taken in zip(
-        (Y, predicted, weights), predicted_rows(Y, predicted, weights), strict=True
+        (Y, predicted, weights), drop_unreadable_rows(Y, predicted, weights), strict=True
     ):
         assert taken is given
 
@@ -248,7 +248,7 @@ def test_predictions_without_a_column_of_errors_are_taken_as_they_are(predicted)
 def test_no_row_that_could_be_read_is_an_error_with_the_first_reason():
     predicted = predictions(["a.jpg is gone", "b.jpg is empty", "c.jpg", "d.jpg"])
     with pytest.raises(BoxError) as caught:
-        predicted_rows(Y, predicted)
+        drop_unreadable_rows(Y, predicted)
     assert str(caught.value) == (
         "There is no box to measure: none of the 4 images can be read. Row 0: a.jpg is gone"
     )

@@ -13,7 +13,7 @@ from skbbox import (
     box_scorer,
 )
 from skbbox.exceptions import BoxError
-from skbbox.model_selection import train_validation_rows
+from skbbox.model_selection import split_train_validation
 
 # 12 cats, 6 dogs and 3 owls, in this order.
 CLASSES = ["cat"] * 12 + ["dog"] * 6 + ["owl"] * 3
@@ -163,7 +163,7 @@ def test_cross_validate_keeps_groups_on_one_side(groups, labels, routing):
 
 
 def split(strata, groups, fraction=0.25, seed=0):
-    return train_validation_rows(strata, groups, fraction, np.random.default_rng(seed))
+    return split_train_validation(strata, groups, fraction, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("seed", range(5))

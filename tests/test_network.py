@@ -15,10 +15,10 @@ from skbbox.datasets import make_shapes
 from skbbox.exceptions import WeightsError
 from skbbox.network import (
     KERAS_MODELS,
-    architecture,
     build_network,
-    feature_extractor,
-    heads,
+    describe_architecture,
+    get_feature_extractor,
+    get_heads,
     small_convnet,
 )
 from skbbox.training import compile_model
@@ -67,7 +67,7 @@ def test_a_backbone_gets_the_preprocessing_of_its_own_module(name):
 
 
 def test_chapters_model_has_its_layers_in_its_order():
-    model = heads(build(backbone="mobilenet", n_classes=20))
+    model = get_heads(build(backbone="mobilenet", n_classes=20))
     kinds = {layer.name: type(layer).__name__ for layer in model.layers}
     assert {name: kind for name, kind in kinds.items() if kind != "InputLayer"} == {
         "class_pool": "GlobalAveragePooling2D",
@@ -134,7 +134,7 @@ def test_box_heads_give_edges_within_the_image(box_head):
 
 
 def test_spatial_head_with_equal_probabilities_everywhere_reads_the_middle():
-    model = heads(build(box_head="spatial", image_size=(32, 32)))
+    model = get_heads(build(box_head="spatial", image_size=(32, 32)))
     model.get_layer("bbox_x_edges").set_weights([np.zeros((5, 64, 2)), np.zeros(2)])
     boxes = model.predict_on_batch(np.random.default_rng(0).random((1, 4, 4, 96)))[1]
     # All positions equally likely: the mean of 0, 1/3, 2/3 and 1.
@@ -146,7 +146,7 @@ def test_spatial_head_with_equal_probabilities_everywhere_reads_the_middle():
 )
 def test_spatial_features_are_two_maps_and_the_profiles_of_a_finer_one(side, sizes):
     # MobileNet's strides 8, 16 and 32, with 0.75 of its 256, 512 and 1024 channels.
-    features = feature_extractor(
+    features = get_feature_extractor(
         build(backbone="mobilenet", image_size=(side, side), box_head="spatial")
     )
     eight, sixteen, thirty_two = sizes
@@ -169,7 +169,9 @@ def test_no_map_is_finer_than_stride_8():
         x = keras.layers.Rescaling(1 / 255)(image)
         return keras.Model(image, keras.layers.Conv2D(8, 16, 16)(x))
 
-    features = feature_extractor(build(backbone=patches, box_head="spatial", image_size=(64, 64)))
+    features = get_feature_extractor(
+        build(backbone=patches, box_head="spatial", image_size=(64, 64))
+    )
     assert features.output_shape == (None, 4, 4, 8)
 
 
@@ -276,9 +278,9 @@ def test_building_leaves_pythons_random_state_alone():
 def test_feature_extractor_and_heads_compose_to_the_model(backbone):
     model = build(backbone=backbone, box_head="spatial")
     images = pixels(3, (32, 32))
-    features = feature_extractor(model).predict_on_batch(images)
+    features = get_feature_extractor(model).predict_on_batch(images)
     for whole, part in zip(
-        model.predict_on_batch(images), heads(model).predict_on_batch(features), strict=True
+        model.predict_on_batch(images), get_heads(model).predict_on_batch(features), strict=True
     ):
         assert np.allclose(whole, part, atol=1e-6)
 
@@ -396,18 +398,18 @@ def test_what_a_backbone_measured_of_its_images_stays_with_it(weights):
     backbone = keras.Sequential([keras.Input((32, 32, 3)), normalization])
     model = build(backbone=backbone, weights=weights)
     images = pixels(2, (32, 32))
-    features = feature_extractor(model).predict_on_batch(images)
+    features = get_feature_extractor(model).predict_on_batch(images)
     assert np.allclose(features, backbone.predict_on_batch(images), atol=1e-5)
 
 
 def test_threads_read_a_network_in_turn(fitted):
-    network = heads(fitted.model_)
+    network = get_heads(fitted.model_)
     interval = sys.getswitchinterval()
     # So that they are interrupted in the midst of it.
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(4) as threads:
-            texts = list(threads.map(lambda _: architecture(network), range(200)))
+            texts = list(threads.map(lambda _: describe_architecture(network), range(200)))
     finally:
         sys.setswitchinterval(interval)
-    assert set(texts) == {architecture(network)}
+    assert set(texts) == {describe_architecture(network)}

@@ -13,7 +13,7 @@ from conftest import small_localizer
 from keras import layers
 
 from skbbox import pool
-from skbbox.pool import borrowed
+from skbbox.pool import borrow_model
 
 
 def network(units=3, name=None, seed=None):
@@ -28,7 +28,7 @@ def empty_pool(monkeypatch):
 
 
 def lent(given, settings="test", **options):
-    with borrowed(given, settings, **options) as (model, _):
+    with borrow_model(given, settings, **options) as (model, _):
         return model
 
 
@@ -57,7 +57,7 @@ def test_a_lent_network_gives_what_the_one_that_asked_gives():
     for seed in (0, 1):
         asking = network(seed=seed)
         ones = np.ones((4, 2), np.float32)
-        with borrowed(asking, "test") as (model, _):
+        with borrow_model(asking, "test") as (model, _):
             # With dropout, so that its seeds count too.
             outputs = keras.ops.convert_to_numpy(model(ones, training=True))
         expected = keras.ops.convert_to_numpy(asking(ones, training=True))
@@ -67,20 +67,23 @@ def test_a_lent_network_gives_what_the_one_that_asked_gives():
 @pytest.mark.usefixtures("empty_pool")
 def test_what_a_lent_network_computes_leaves_the_one_that_asked_as_it_was():
     asking, ones = network(), np.ones((4, 2), np.float32)
-    with borrowed(asking, "test") as (model, _):
+    with borrow_model(asking, "test") as (model, _):
         expected = model.predict_on_batch(ones)
     assert np.array_equal(asking.predict_on_batch(ones), expected)
 
 
 @pytest.mark.usefixtures("empty_pool")
 def test_two_at_a_time_have_a_network_each():
-    with borrowed(network(), "test") as (first, _), borrowed(network(), "test") as (second, _):
+    with (
+        borrow_model(network(), "test") as (first, _),
+        borrow_model(network(), "test") as (second, _),
+    ):
         assert first is not second
 
 
 @pytest.mark.usefixtures("empty_pool")
 def test_a_network_is_not_lent_again_after_an_error():
-    with pytest.raises(KeyError), borrowed(network(), "test") as (failed, _):
+    with pytest.raises(KeyError), borrow_model(network(), "test") as (failed, _):
         raise KeyError
     assert lent(network()) is not failed
 
@@ -96,7 +99,7 @@ def test_the_number_of_waiting_networks_is_bounded():
 def test_a_network_that_is_out_does_not_count_as_waiting():
     # The oldest kind is the one that nothing waits of when there are too many of the others.
     lent(network(units=100))
-    with borrowed(network(units=100), "test"):
+    with borrow_model(network(units=100), "test"):
         for units in range(1, pool.N_IDLE + 3):
             lent(network(units))
     assert sum(map(len, pool._idle.values())) == pool.N_IDLE

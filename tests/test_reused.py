@@ -6,7 +6,7 @@ import pytest
 
 from skbbox.features import Features
 from skbbox.generator import FeatureBatches, ModelBatches
-from skbbox.reused import ALIGNMENT, ReusedMemory
+from skbbox.reused import ALIGNMENT, BufferPool
 from skbbox.store import Record
 
 
@@ -15,7 +15,7 @@ def places(arrays):
 
 
 def test_arrays_that_are_held_have_memory_of_their_own():
-    memory = ReusedMemory()
+    memory = BufferPool()
     arrays = [memory.empty((5, 3), "float32") for _ in range(4)]
     for number, array in enumerate(arrays):
         array[...] = number
@@ -23,14 +23,14 @@ def test_arrays_that_are_held_have_memory_of_their_own():
 
 
 def test_memory_is_used_again_by_arrays_of_as_many_bytes():
-    memory = ReusedMemory()
+    memory = BufferPool()
     first = places([memory.empty((4, 6), "float32")])
     assert places([memory.empty((8, 6), "float16")]) == first
     assert places([memory.empty((8, 7), "float16")]) != first
 
 
 def test_a_part_of_an_array_keeps_its_memory():
-    memory = ReusedMemory()
+    memory = BufferPool()
     part = memory.empty((4, 6), "float32").reshape(2, 12)[1:, ::2]
     part[...] = 7
     memory.empty((4, 6), "float32")[...] = 8
@@ -39,7 +39,7 @@ def test_a_part_of_an_array_keeps_its_memory():
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
 def test_arrays_begin_where_they_need_no_copy(dtype):
-    memory = ReusedMemory()
+    memory = BufferPool()
     arrays = [memory.empty((3, 5), dtype) for _ in range(5)]
     assert {place % ALIGNMENT for place in places(arrays)} == {0}
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
@@ -60,7 +60,7 @@ def test_batches_that_a_backend_holds_stay_as_they_are():
 
 
 def test_it_outlives_the_one_that_gave_it():
-    array = ReusedMemory().empty(3, "float64")
+    array = BufferPool().empty(3, "float64")
     array[...] = 1, 2, 3
     assert array.tolist() == [1, 2, 3]
     assert keras.ops.convert_to_numpy(keras.ops.sum(array)) == 6

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..boxes import as_boxes, check_boxes
 from ..exceptions import AnnotationError
-from ..files import refuse_to_replace, written_whole
+from ..files import atomic_write, check_overwrite
 from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
@@ -115,10 +115,10 @@ def write_annotations(
                 "folder is read. Rename the image."
             )
     files = {path / name if in_folder else path: text for name, text in texts.items()}
-    refuse_to_replace(files, overwrite)
+    check_overwrite(files, overwrite)
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(file) as unfinished:
+        with atomic_write(file) as unfinished:
             unfinished.write(text.encode())
 
 

@@ -14,9 +14,9 @@ from ..drawing import (
     PREDICTED_COLOR,
     PREDICTED_STYLE,
     TRUE_COLOR,
-    divided,
     draw_box,
-    said,
+    format_label,
+    make_axes,
     show_image,
 )
 from ..exceptions import BoxError
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         RandomStateLike,
     )
 
-__all__ = ["BoxGridDisplay", "suspicion"]
+__all__ = ["BoxGridDisplay", "compute_suspicion"]
 
 ORDERS = ("worst", "best", "random", "suspicious")
 
@@ -211,7 +211,7 @@ class BoxGridDisplay:
         """
         n_columns = max(min(n_columns, len(self.images)), 1)
         n_rows = max(math.ceil(len(self.images) / n_columns), 1)
-        axes = divided(ax, n_rows, n_columns, PANEL)
+        axes = make_axes(ax, n_rows, n_columns, PANEL)
         for spare in axes[len(self.images) :]:
             spare.set_axis_off()
         self.axes_ = axes[: len(self.images)]
@@ -223,18 +223,20 @@ class BoxGridDisplay:
             labels = []
             if true is not None:
                 draw_box(panel, true[0][i], None, TRUE_COLOR)
-                labels.append((said("true", _name(true[1], i)), TRUE_COLOR))
+                labels.append((format_label("true", _name(true[1], i)), TRUE_COLOR))
             if predicted is not None:
                 draw_box(panel, predicted[0][i], None, PREDICTED_COLOR, linestyle=PREDICTED_STYLE)
                 sure = None if confidence is None else float(confidence[i])
-                labels.append((said("predicted", _name(predicted[1], i), sure), PREDICTED_COLOR))
+                labels.append(
+                    (format_label("predicted", _name(predicted[1], i), sure), PREDICTED_COLOR)
+                )
             measured = "" if self.iou is None else f"   IoU {self.iou[i]:.2f}"
             panel.set_title(f"row {self.rows[i]}{measured}", fontsize="medium")
             _write_below(panel, labels)
         return self
 
 
-def suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
+def compute_suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
     """How sure predictions are of something else than the given boxes and classes.
 
     The confidence of a prediction, times 1 - IoU where the class is the given one, in 0..1.
@@ -285,7 +287,7 @@ def _rows(
         raise BoxError(f"order={order!r} needs {missing} boxes; pass them, or order='random'.")
     y_true, y_pred = _safe_indexing(y_true, readable), _safe_indexing(y_pred, readable)
     if order == "suspicious":
-        first = -suspicion(y_true, y_pred)
+        first = -compute_suspicion(y_true, y_pred)
     else:
         first = np.asarray(iou(y_true, y_pred)) * (1 if order == "worst" else -1)
     return readable[np.argsort(first, kind="stable")]

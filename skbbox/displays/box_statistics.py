@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import as_boxes, as_class_names
-from ..drawing import PREDICTED_COLOR, TRUE_COLOR, count_axis, divided
+from ..drawing import PREDICTED_COLOR, TRUE_COLOR, format_count_axis, make_axes
 from ..exceptions import BoxError
-from ..metrics import predicted_rows
+from ..metrics import drop_unreadable_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +107,7 @@ class BoxStatisticsDisplay:
         -------
         BoxStatisticsDisplay
         """
-        y_true, y_pred, _ = predicted_rows(y_true, y_pred)
+        y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
         return cls({"true": y_true, "predicted": y_pred}).plot(ax=ax)
 
     @classmethod
@@ -148,7 +148,7 @@ class BoxStatisticsDisplay:
         BoxStatisticsDisplay
         """
         sides = {name: _sides(name, boxes) for name, boxes in self.boxes.items()}
-        panels = divided(ax, 2, 2, PANEL)
+        panels = make_axes(ax, 2, 2, PANEL)
         self.axes_, self.figure_ = panels[:4], panels[0].figure
         area, ratio, centre, last = self.axes_
         # At least from 1:2 to 2:1, so that a narrow peak looks narrow.
@@ -198,7 +198,7 @@ class BoxStatisticsDisplay:
         ax.set_yticks(places + (len(names) - 1) * height / 2, labels, fontsize=size)
         ax.invert_yaxis()
         ax.set(xlabel="boxes of each class")
-        count_axis(ax.xaxis)
+        format_count_axis(ax.xaxis)
 
 
 def _sides(name: str, boxes: BoxesLike) -> FloatArray:
@@ -229,7 +229,7 @@ def _histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color
         ax.hist(values, bins, histtype="step", color=color, linewidth=2, label=name)
     else:
         ax.hist(values, bins, color=color, edgecolor="white", linewidth=0.5, label=name)
-    count_axis(ax.yaxis)
+    format_count_axis(ax.yaxis)
 
 
 def _points(ax: Axes, x: FloatArray, y: FloatArray, color: str) -> None:

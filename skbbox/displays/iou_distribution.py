@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ..boxes import as_class_names, iou
-from ..drawing import MEASURE_COLOR, count_axis, new_axes
-from ..metrics import predicted_rows
+from ..drawing import MEASURE_COLOR, format_count_axis, new_axes
+from ..metrics import drop_unreadable_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +132,7 @@ class IoUDistributionDisplay:
         ValueError
             If there is no class to draw by.
         """
-        y_true, y_pred, _ = predicted_rows(y_true, y_pred)
+        y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
         display = cls(np.atleast_1d(iou(y_true, y_pred)), as_class_names(y_true), name=name)
         return display.plot(by_class=by_class, bins=bins, ax=ax)
 
@@ -169,7 +169,7 @@ class IoUDistributionDisplay:
         label = f"0.5, reached by {share:.0%}"
         self.ax_.axvline(0.5, color="dimgray", linestyle="--", label=label)
         self.ax_.set_ylabel("images")
-        count_axis(self.ax_.yaxis)
+        format_count_axis(self.ax_.yaxis)
         self.ax_.legend()
 
     def _draw_classes(self, edges: list[float], ax: Axes | None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..boxes import iou
 from ..drawing import new_axes
-from ..metrics import predicted_rows
+from ..metrics import drop_unreadable_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +129,7 @@ class IoUThresholdDisplay:
         -------
         IoUThresholdDisplay
         """
-        y_true, y_pred, _ = predicted_rows(y_true, y_pred)
+        y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
         overlap = np.sort(np.atleast_1d(iou(y_true, y_pred)))
         thresholds = np.unique(np.concatenate([[0.0], overlap, [1.0]]))
         shares = 1 - np.searchsorted(overlap, thresholds, side="left") / len(overlap)

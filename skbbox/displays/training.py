@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from ..drawing import divided
+from ..drawing import make_axes
 from ..exceptions import SkbboxError
 from ..history import as_history
-from ..plotting import plot_curve, share_axis
+from ..plotting import format_share_axis, plot_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,13 +129,13 @@ class TrainingDisplay:
                 f"The history has none of the curves {list(LOSSES | SHARES)}. "
                 f"Its keys: {list(self.history)}."
             )
-        panels = divided(ax, -(-len(curves) // 2), min(len(curves), 2), PANEL)
+        panels = make_axes(ax, -(-len(curves) // 2), min(len(curves), 2), PANEL)
         self.axes_, self.figure_ = panels[: len(curves)], panels[0].figure
         for panel, (name, title) in zip(self.axes_, curves.items(), strict=True):
             plot_curve(self.history, name, panel)
             panel.set_ylabel(title)
             if name in SHARES:
-                share_axis(panel, title)
+                format_share_axis(panel, title)
             self._mark_stages(panel)
         return self
 

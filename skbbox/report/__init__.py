@@ -18,7 +18,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import SkbboxError
-from ..files import refuse_to_replace, written_whole
+from ..files import atomic_write, check_overwrite
 from ..markup import Markup, escaped
 from . import sections
 from .results import collect
@@ -65,7 +65,7 @@ def write_report(
     page = report_page(
         X, y, estimator.predict(X), estimator=estimator, title=title, max_images=max_images
     )
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(page.encode())
     return path
 
@@ -132,7 +132,7 @@ def _check_place(path: Path, overwrite: bool) -> None:
         raise SkbboxError(
             f"{path} is a folder; give the path of a file, as {path / 'report.html'}."
         )
-    refuse_to_replace([path], overwrite)
+    check_overwrite([path], overwrite)
     if not path.parent.is_dir():
         raise SkbboxError(
             f"{path} cannot be written: there is no folder {path.parent}. Create it, or give "

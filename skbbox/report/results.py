@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import COORDINATES, as_boxes, as_class_names, iou
-from ..displays.box_grid import suspicion
+from ..displays.box_grid import compute_suspicion
 from ..exceptions import BoxError
 from ..inputs import check_images, check_targets
 from ..markup import shown
-from ..metrics import predicted_rows
+from ..metrics import drop_unreadable_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Results:
     @cached_property
     def suspicion(self) -> FloatArray | None:
         """That of :func:`skbbox.displays.box_grid.suspicion`; None without confidence."""
-        return None if self.confidence is None else suspicion(*self.tables())
+        return None if self.confidence is None else compute_suspicion(*self.tables())
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """True and predicted boxes, with their classes, as displays and measures take them."""
@@ -128,7 +128,7 @@ def collect(X: ImagesLike, y: TargetsLike, predicted: pd.DataFrame) -> Results:
     errors = {}
     if "error" in predicted:
         errors = {row: text for row, text in enumerate(predicted["error"]) if not pd.isna(text)}
-    rows, predicted, _ = predicted_rows(np.arange(len(images)), predicted)
+    rows, predicted, _ = drop_unreadable_rows(np.arange(len(images)), predicted)
     targets = targets.take(rows)
     boxes = as_boxes(predicted)
     classes, codes = _coded(targets.class_names, as_class_names(predicted))
