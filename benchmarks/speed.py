@@ -49,7 +49,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 import skbbox
 from skbbox import SingleBoxLocalizer, StratifiedBoxKFold, features, mean_iou, one_box_per_image
 from skbbox.datasets import load_annotated_folder
-from skbbox.engines import ENGINES, missing_packages
+from skbbox.engines.registry import ENGINES, missing_packages
 
 #: Class and box loss weights of the search, the chapter's first.
 GRID = sorted(itertools.product((0.5, 1.0, 2.0), (1.0, 5.0, 10.0)), key=lambda x: x != (1.0, 10.0))

@@ -1,21 +1,12 @@
-"""What type checkers see of the package, whose names are imported when first used."""
+"""The public names of skbbox; ``__init__.py`` imports each on first use."""
 
-from . import annotations as annotations
-from . import boxes as boxes
+from . import augmentation as augmentation
 from . import datasets as datasets
-from . import displays as displays
-from . import dummy as dummy
 from . import exceptions as exceptions
 from . import features as features
-from . import generator as generator
-from . import history as history
-from . import label_issues as label_issues
-from . import localizer as localizer
-from . import losses as losses
-from . import metrics as metrics
-from . import model_selection as model_selection
+from . import images as images
 from . import network as network
-from . import plotting as plotting
+from . import typing as typing
 from .annotations import check_annotations as check_annotations
 from .annotations import clean_annotations as clean_annotations
 from .annotations import one_box_per_image as one_box_per_image
@@ -35,7 +26,6 @@ from .displays import IoUThresholdDisplay as IoUThresholdDisplay
 from .displays import SearchDisplay as SearchDisplay
 from .displays import TrainingDisplay as TrainingDisplay
 from .dummy import DummyLocalizer as DummyLocalizer
-from .generator import BoundingBoxGenerator as BoundingBoxGenerator
 from .history import combine_histories as combine_histories
 from .label_issues import rank_label_issues as rank_label_issues
 from .localizer import TUTORIAL_PARAMS as TUTORIAL_PARAMS
@@ -54,5 +44,6 @@ from .plotting import plot_image as plot_image
 from .plotting import plot_iou as plot_iou
 from .plotting import plot_loss as plot_loss
 from .plotting import plot_prediction as plot_prediction
+from .training.batches import BoundingBoxGenerator as BoundingBoxGenerator
 
 __version__: str

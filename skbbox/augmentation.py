@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .typing import Augment, FloatArray, Pixels
 
-__all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "mirror", "standard", "make_views"]
+__all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "make_views", "mirror", "standard"]
 
 #: Ranges of :func:`standard`.
 ZOOM = (0.6, 1.25)

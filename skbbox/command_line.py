@@ -18,10 +18,10 @@ from .annotations import (
 )
 from .annotations.image_files import ENDINGS, ImageFiles
 from .annotations.reading import FORMATS
-from .annotations.record import as_column
 from .annotations.writing import WRITTEN_FORMATS
 from .boxes import TARGET_COLUMNS
 from .exceptions import SkbboxWarning
+from .files import names_to_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -296,7 +296,7 @@ def _predict(parsed: argparse.Namespace) -> int:
     localizer = SingleBoxLocalizer.load(parsed.model)
     localizer.set_params(verbose=0 if parsed.quiet else 1, on_bad_image=parsed.bad_images)
     boxes = localizer.predict(images).drop(columns="error", errors="ignore")
-    boxes.insert(0, "image", as_column(images))
+    boxes.insert(0, "image", names_to_series(images))
     if "class_name" not in boxes:
         boxes.insert(1, "class_name", "object")
     empty = (boxes["x_max"] <= boxes["x_min"]) | (boxes["y_max"] <= boxes["y_min"])

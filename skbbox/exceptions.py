@@ -1,15 +1,17 @@
-"""The errors and warnings of skbbox, so that a caller can tell them apart."""
+"""The errors and warnings of skbbox."""
 
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
     "AnnotationError",
     "BoxError",
+    "DataError",
     "DivergenceWarning",
     "EngineError",
     "FeatureStoreError",
     "ImageError",
     "InterruptionWarning",
+    "MissingPackageError",
     "ModelFileError",
     "SkbboxError",
     "SkbboxWarning",
@@ -18,10 +20,10 @@ __all__ = [
 ]
 
 
-class SkbboxError(ValueError):
-    """Base of the errors that skbbox raises about the data it was given.
+class SkbboxError(Exception):
+    """Base of all errors that skbbox defines.
 
-    Names in a message may hold what cannot be printed, such as bytes that are not UTF-8; that is
+    Unprintable characters in a message, such as bytes of a file name that are not UTF-8, are
     escaped.
     """
 
@@ -29,36 +31,44 @@ class SkbboxError(ValueError):
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().__str__())
 
 
-class AnnotationError(SkbboxError):
+class DataError(SkbboxError, ValueError):
+    """Base of the errors about data, files and engines that skbbox was given."""
+
+
+class AnnotationError(DataError):
     """An annotation file cannot be read; names the file, the record and the field."""
 
 
-class BoxError(SkbboxError):
+class BoxError(DataError):
     """A box is missing, inverted, empty, outside the image or in pixels."""
 
 
-class EngineError(SkbboxError):
-    """An engine or converter is not installed, or cannot take a network."""
+class EngineError(DataError):
+    """An engine or converter is not installed, or cannot run a network."""
 
 
-class FeatureStoreError(SkbboxError):
-    """Features cannot be kept in the folder given as ``memory``."""
+class MissingPackageError(EngineError, ImportError):
+    """An optional package is not installed; names the extra that brings it."""
 
 
-class ImageError(SkbboxError):
-    """An image is missing, unreadable or of a kind that cannot be used."""
+class FeatureStoreError(DataError):
+    """Features cannot be stored in the folder given as ``memory``."""
 
 
-class ModelFileError(SkbboxError):
+class ImageError(DataError):
+    """An image is missing, unreadable or of an unsupported kind."""
+
+
+class ModelFileError(DataError):
     """A file of a fitted estimator cannot be written or read."""
 
 
-class WeightsError(SkbboxError):
-    """The weights of a backbone cannot be had."""
+class WeightsError(DataError):
+    """The weights of a backbone could not be loaded or downloaded."""
 
 
-class TrainingDivergedError(SkbboxError):
-    """The loss became NaN or infinite before one epoch had been finished."""
+class TrainingDivergedError(SkbboxError, RuntimeError):
+    """The loss became NaN or infinite before the first epoch was complete."""
 
 
 class SkbboxWarning(UserWarning):
@@ -66,7 +76,7 @@ class SkbboxWarning(UserWarning):
 
 
 class InterruptionWarning(ConvergenceWarning):
-    """The user ended the training; what was learnt before was kept."""
+    """The user stopped the training; the weights of the last complete epoch were kept."""
 
 
 class DivergenceWarning(ConvergenceWarning):

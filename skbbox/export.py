@@ -11,11 +11,13 @@ from pathlib import Path
 import keras
 from keras import ops
 
-from .box_heads import IOU_ESTIMATE, OrderedBox
-from .engines import convert_to_openvino, export_network, fold_batch_norm, missing_packages
+from .engines.conversion import convert_to_openvino, export_network
+from .engines.folding import fold_batch_norm
+from .engines.registry import missing_packages
 from .exceptions import EngineError, ModelFileError
 from .files import atomic_path, check_overwrite
-from .network import add_outputs
+from .network.box_heads import IOU_ESTIMATE, OrderedBox
+from .network.graph import add_outputs
 
 __all__ = ["FORMATS", "export_model"]
 

@@ -1,14 +1,36 @@
-"""Files that are there whole or not at all."""
+"""Paths, file names, and files that are written completely or not at all."""
+
+from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
-__all__ = ["check_overwrite", "atomic_path", "atomic_write"]
+import pandas as pd
+
+if TYPE_CHECKING:
+    from .typing import PathLikeStr
+
+__all__ = ["as_path", "atomic_path", "atomic_write", "check_overwrite", "names_to_series"]
 
 
-def check_overwrite(paths, overwrite):
-    """Raise FileExistsError if one of the paths exists, unless it is to be overwritten."""
+def as_path(path: PathLikeStr) -> Path:
+    """A path with ``~`` expanded to the home folder."""
+    return Path(path).expanduser()
+
+
+def names_to_series(names: Any) -> pd.Series:
+    """A Series of file names; of dtype object where pandas' own text type cannot hold them."""
+    try:
+        return pd.Series(names)
+    except UnicodeEncodeError:  # Names that are not UTF-8.
+        return pd.Series(names, dtype=object)
+
+
+def check_overwrite(paths: Iterable[Path], overwrite: bool) -> None:
+    """Raise FileExistsError if a path exists and `overwrite` is False."""
     existing = [str(path) for path in paths if path.exists()]
     if existing and not overwrite:
         raise FileExistsError(
@@ -18,19 +40,19 @@ def check_overwrite(paths, overwrite):
 
 
 @contextmanager
-def atomic_path(path):
-    """A path to write a file or folder to, which gets its name when it is whole.
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path to write a file or folder to, renamed to `path` on success.
 
     Parameters
     ----------
     path : Path
-        What is there is replaced.
+        An existing file or folder is replaced.
 
     Yields
     ------
     Path
-        Of the same name, in a folder that goes on an error. What else is written into that
-        folder gets its place beside `path`, and before it.
+        Of the same name, in a temporary folder that is deleted on an error. Other files written
+        to that folder are moved next to `path`, before it.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".writing") as folder:
         unfinished = Path(folder) / path.name
@@ -38,19 +60,13 @@ def atomic_path(path):
         for part in sorted(Path(folder).iterdir(), key=lambda part: part == unfinished):
             target = path.parent / part.name
             if part.is_dir() and target.is_dir():
-                # A folder is not replaced in one step.
+                # A folder cannot be replaced in one step.
                 target.replace(Path(folder) / ".replaced")
             part.replace(target)
 
 
 @contextmanager
-def atomic_write(path):
-    """A binary file to write to, which gets its name when it is whole, and goes on an error.
-
-    Parameters
-    ----------
-    path : Path
-        What is there is replaced.
-    """
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears at `path` when it is complete, and is deleted on an error."""
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         yield file

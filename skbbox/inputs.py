@@ -28,8 +28,8 @@ __all__ = [
     "check_sample_weight",
     "check_targets",
     "encode_classes",
-    "set_image_tags",
     "make_table",
+    "set_image_tags",
 ]
 
 PIXELS = (np.ndarray, Image.Image)

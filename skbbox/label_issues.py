@@ -13,8 +13,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.utils import _safe_indexing
 
-from .annotations.record import as_column
 from .boxes import TARGET_COLUMNS, as_class_names, iou
+from .files import names_to_series
 from .inputs import check_images, check_targets
 from .model_selection import StratifiedGroupBoxKFold
 
@@ -90,7 +90,7 @@ def rank_label_issues(
     boxes = boxes.reset_index(drop=True)
     issues = pd.DataFrame({"row": np.arange(len(boxes))})
     if all(isinstance(item, (str, os.PathLike)) for item in images.items):
-        issues["image"] = as_column([os.fspath(item) for item in images.items])
+        issues["image"] = names_to_series([os.fspath(item) for item in images.items])
     issues["issue"] = 0.0
     sides = list(TARGET_COLUMNS[1:])
     overlap = iou(targets.boxes, boxes[sides])

@@ -429,9 +429,11 @@ default="giou_l1"
         InterruptionWarning
             If Ctrl-C ended the training after an epoch or more; what was learnt is kept.
         """
-        from .box_heads import EDGES, IOU_ESTIMATE
-        from .network import add_outputs, get_heads, unfreeze
-        from .training import auto_epochs, compile_model, copy_callbacks
+        from .network.box_heads import EDGES, IOU_ESTIMATE
+        from .network.graph import add_outputs, get_heads, unfreeze
+        from .training.callbacks import copy_callbacks
+        from .training.compilation import compile_model
+        from .training.plan import auto_epochs
 
         self._check_parameters()
         images = check_images(X)
@@ -543,7 +545,7 @@ default="giou_l1"
         NotFittedError
             Before ``fit``.
         """
-        from .box_heads import IOU_ESTIMATE
+        from .network.box_heads import IOU_ESTIMATE
 
         check_is_fitted(self)
         images = check_images(X)
@@ -710,7 +712,7 @@ default="giou_l1"
             names what was found.
         """
         from .persistence import read_archive
-        from .training import compile_model
+        from .training.compilation import compile_model
 
         def build(parameters, fitted):
             # Folders of the computer that the file comes from are no place to write to.
@@ -857,7 +859,7 @@ default="giou_l1"
         )
 
     def _check_parameters(self):
-        from .engines import get_engine
+        from .engines.registry import get_engine
         from .losses import get_box_loss
 
         for name, kind, lowest, highest in PARAMETER_RANGES:
@@ -914,7 +916,7 @@ default="giou_l1"
 
     def _readable(self, images, targets, sample_weight):
         """What can be learnt from, and why the rest cannot, by row."""
-        from .features import find_unreadable_images
+        from .features.prefetch import find_unreadable_images
 
         if self.on_bad_image == "raise":
             return images, targets, sample_weight, {}
@@ -938,8 +940,8 @@ default="giou_l1"
 
     def _checkpoint(self, images, targets, sample_weight):
         """Where the fit stands, if that is kept."""
-        from .checkpoints import Checkpoint
-        from .features import digest_images
+        from .features.digests import digest_images
+        from .training.checkpoints import Checkpoint
 
         if self.checkpoint is None:
             return None
@@ -991,8 +993,9 @@ default="giou_l1"
         return self.warm_start and hasattr(self, "model_")
 
     def _build(self, classes, rng):
-        from .classifier import split_classifier
-        from .network import build_network, set_weights
+        from .network.building import build_network
+        from .network.classifier import split_classifier
+        from .network.graph import set_weights
 
         backbone, last_layer = self.backbone, None
         if self.classifier is not None:
@@ -1038,7 +1041,7 @@ default="giou_l1"
         return kernel[:, order], bias[order]
 
     def _feature_batches(self, model, images, targets, codes, weights):
-        from .generator import FeatureBatches
+        from .training.batches import FeatureBatches
 
         n_views = int(np.clip(VIEWS_IN_ALL // len(images), *VIEWS_OF_AN_IMAGE))
         features = self._frozen_backbone(model).features(
@@ -1060,8 +1063,8 @@ default="giou_l1"
         return batches
 
     def _image_batches(self, images, targets, classes, weights):
-        from .features import decode_images
-        from .generator import BoundingBoxGenerator
+        from .features.prefetch import decode_images
+        from .training.batches import BoundingBoxGenerator
 
         size, items = self._height_and_width(), images.items
         if len(items) * size[0] * size[1] * 3 <= DECODED_BYTES:
@@ -1098,8 +1101,8 @@ default="giou_l1"
         learning_rate=None,
     ):
         """Train a network and append its history to those of the stages before it."""
-        from .generator import choose_last_batch
-        from .training import train
+        from .training.batches import choose_last_batch
+        from .training.trainer import train
 
         n_stages = len(histories) - self._goes_on()
         if checkpoint and n_stages < len(checkpoint.histories):
@@ -1153,8 +1156,8 @@ default="giou_l1"
         }
 
     def _frozen_backbone(self, model):
-        from .features import FrozenBackbone
-        from .network import get_feature_extractor
+        from .features.frozen_backbone import FrozenBackbone
+        from .network.graph import get_feature_extractor
 
         return FrozenBackbone(
             get_feature_extractor(model), self.batch_size, self.memory, self.engine
@@ -1162,8 +1165,8 @@ default="giou_l1"
 
     def _set_model(self, model, is_frozen):
         """Keep a model and what runs it: on pixels, and on features that may be kept."""
-        from .box_heads import IOU_ESTIMATE
-        from .network import add_outputs, get_heads
+        from .network.box_heads import IOU_ESTIMATE
+        from .network.graph import add_outputs, get_heads
 
         self.model_, self._is_frozen = model, is_frozen
         self._network = add_outputs(model, (IOU_ESTIMATE,))
@@ -1171,7 +1174,7 @@ default="giou_l1"
 
     def _outputs(self, images, model=None):
         """Outputs by name of the network, or of a model of pixels; and bad images, by row."""
-        from .features import predict_features, predict_images
+        from .features.predict import predict_features, predict_images
 
         bad = None if self.on_bad_image == "raise" else {}
         frozen = model is None and self._is_frozen
@@ -1219,7 +1222,7 @@ default="giou_l1"
         super().__setstate__(state)
         if "model_" in state:
             from .persistence import unpack_model
-            from .training import compile_model
+            from .training.compilation import compile_model
 
             self._set_model(unpack_model(state["model_"]), state["_is_frozen"])
             compile_model(self.model_, **self._recipe())
@@ -1228,7 +1231,7 @@ default="giou_l1"
         """What Dask tells this estimator by: a pickled network holds the time of its pickling."""
         import keras
 
-        from .network import digest_model
+        from .network.graph import digest_model
 
         return type(self).__name__, [
             (name, digest_model(value) if isinstance(value, keras.Model) else value)

@@ -15,8 +15,8 @@ __all__ = [
     "BOX_LOSSES",
     "MeanIoU",
     "get_box_loss",
-    "order_edges",
     "iou_estimate_loss",
+    "order_edges",
     "x_edges_loss",
     "y_edges_loss",
 ]

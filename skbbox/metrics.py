@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __all__ = [
     "IoUScore",
     "box_scorer",
+    "drop_unreadable_rows",
     "iou_50_scorer",
     "localization_scorer",
     "mean_iou_scorer",
-    "drop_unreadable_rows",
 ]
 
 

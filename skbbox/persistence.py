@@ -16,8 +16,9 @@ import numpy as np
 
 from .exceptions import ModelFileError
 from .files import atomic_write
-from .network import set_weights, small_convnet
-from .seeds import preserve_random_state
+from .network.backbones import small_convnet
+from .network.graph import set_weights
+from .network.seeds import preserve_random_state
 
 __all__ = ["encode", "pack_model", "read_archive", "unpack_model", "write_archive"]
 

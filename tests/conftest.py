@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from helpers import small_localizer
 
 
 def pytest_configure(config):
@@ -34,22 +35,6 @@ def tensorflow_only():
 
     if keras.backend.backend() != "tensorflow":
         pytest.skip(f"tests what is TensorFlow's own; KERAS_BACKEND is {keras.backend.backend()}")
-
-
-def small_localizer(**changes):
-    """An estimator that fits in about two seconds: a small network, trained from the start."""
-    from skbbox import SingleBoxLocalizer
-    from skbbox.network import small_convnet
-
-    parameters = {
-        "backbone": small_convnet,
-        "weights": None,
-        "image_size": 32,
-        "epochs": 2,
-        "batch_size": 16,
-        "random_state": 0,
-    }
-    return SingleBoxLocalizer(**(parameters | changes))
 
 
 @pytest.fixture(scope="session")

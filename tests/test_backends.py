@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 
 from skbbox.boxes import COORDINATES
 from skbbox.features import forget_features
-from skbbox.generator import choose_last_batch
+from skbbox.training.batches import choose_last_batch
 
 BACKENDS = ("jax", "tensorflow", "torch")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import Image
 from sklearn.model_selection import cross_val_predict, cross_validate
 

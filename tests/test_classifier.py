@@ -6,9 +6,9 @@ import pytest
 from keras import layers
 
 from skbbox import SingleBoxLocalizer
-from skbbox.classifier import split_classifier
 from skbbox.exceptions import WeightsError
 from skbbox.network import small_convnet
+from skbbox.network.classifier import split_classifier
 
 
 def sequential():

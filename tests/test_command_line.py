@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import Image
 
 from skbbox import SingleBoxLocalizer, read_annotations

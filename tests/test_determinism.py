@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 
 from skbbox import SingleBoxLocalizer
 from skbbox.features import forget_features

@@ -7,17 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from keras import layers
 from sklearn.base import clone
 
 from skbbox import SingleBoxLocalizer, iou, one_box_per_image
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import load_annotated_folder
-from skbbox.engines import ENGINES, fold_batch_norm, get_engine, get_runner
+from skbbox.engines.folding import fold_batch_norm
+from skbbox.engines.registry import ENGINES, get_engine
+from skbbox.engines.runners import get_runner
 from skbbox.exceptions import EngineError, SkbboxWarning
 from skbbox.features import forget_features
-from skbbox.network import build_network, get_feature_extractor
+from skbbox.network.building import build_network
+from skbbox.network.graph import get_feature_extractor
 
 
 def settled(model):
@@ -157,7 +160,7 @@ def test_a_network_is_made_ready_once():
 
 
 def test_the_networks_that_were_used_last_are_kept(monkeypatch):
-    monkeypatch.setattr("skbbox.engines.N_PREPARED", 2)
+    monkeypatch.setattr("skbbox.engines.runners.N_PREPARED", 2)
     model = settled(extractor("mobilenet", 32))
     first, _, again, _ = (get_runner(model, identity, "keras") for identity in "abac")
     assert first is again
@@ -253,7 +256,7 @@ def test_a_whole_network_predicts_the_same_on_every_engine(shapes, engine, box_h
 @CONVERTING
 @pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "whole network"])
 def test_engines_agree_on_real_images(shared, engine, without_features, monkeypatch):
-    monkeypatch.setattr("skbbox.features.WITHOUT_FEATURES", without_features)
+    monkeypatch.setattr("skbbox.features.frozen_backbone.WITHOUT_FEATURES", without_features)
     X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "asl_letters"))
     rows = np.random.default_rng(0).permutation(len(X))[:500]
     X, y = X.iloc[rows], y.iloc[rows]

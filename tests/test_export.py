@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from sklearn.exceptions import NotFittedError
 
 from skbbox import SingleBoxLocalizer, iou, one_box_per_image

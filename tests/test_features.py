@@ -7,15 +7,16 @@ import joblib
 import keras
 import numpy as np
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
 
-from skbbox import features as room
 from skbbox.augmentation import make_views
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import FeatureStoreError, ImageError
-from skbbox.features import FrozenBackbone, forget_features, predict_features
+from skbbox.features import frozen_backbone as module
+from skbbox.features.frozen_backbone import FrozenBackbone, forget_features
+from skbbox.features.predict import predict_features
 from skbbox.network import small_convnet
 
 BOXES = make_shapes(12, image_size=32, random_state=0)[1][
@@ -153,8 +154,8 @@ class LetGo:
 
 
 def test_predict_holds_one_block_of_features_at_a_time(extractor, images, monkeypatch):
-    monkeypatch.setattr(room, "BLOCK", 5)
-    monkeypatch.setattr(room, "PREDICTED_BYTES", 0)
+    monkeypatch.setattr(module, "BLOCK", 5)
+    monkeypatch.setattr(module, "PREDICTED_BYTES", 0)
     features = keras.Input(extractor.output_shape[1:])
     heads = keras.Model(features, keras.layers.GlobalAveragePooling2D()(features))
     blocks = LetGo(FrozenBackbone(extractor, 4).feature_blocks(images))
@@ -164,7 +165,7 @@ def test_predict_holds_one_block_of_features_at_a_time(extractor, images, monkey
 
 
 def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
-    monkeypatch.setattr(room, "BLOCK", 5)
+    monkeypatch.setattr(module, "BLOCK", 5)
     blocks = list(FrozenBackbone(extractor, 4).feature_blocks(images))
     assert [len(block) for block in blocks] == [5, 5, 2]
     forget_features()
@@ -203,7 +204,7 @@ def test_a_fit_beyond_the_bound_keeps_its_features_in_files_until_it_ends(
 ):
     expected = values(compute(extractor, images))
     forget_features()
-    monkeypatch.setattr(room, "KEPT_BYTES", 1000)
+    monkeypatch.setattr(module, "KEPT_BYTES", 1000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     features = compute(extractor, images)
     assert isinstance(features.records[0][0].values, np.memmap)
@@ -211,18 +212,18 @@ def test_a_fit_beyond_the_bound_keeps_its_features_in_files_until_it_ends(
     assert len(list(tmp_path.iterdir())) == 1
     del features
     assert not list(tmp_path.iterdir())
-    assert room._kept.used_bytes == 0
+    assert module._kept.used_bytes == 0
 
 
 def test_predict_keeps_nothing_of_many_images_but_finds_what_is_kept(
     extractor, images, monkeypatch
 ):
     features = compute(extractor, images[:6], n_views=1)
-    used = room._kept.used_bytes
-    monkeypatch.setattr(room, "PREDICTED_BYTES", 1000)
+    used = module._kept.used_bytes
+    monkeypatch.setattr(module, "PREDICTED_BYTES", 1000)
     (block,) = FrozenBackbone(extractor, 4).feature_blocks(images)
     assert block.records[5][0].values is features.records[5][0].values
-    assert room._kept.used_bytes == used
+    assert module._kept.used_bytes == used
 
 
 def test_a_damaged_file_is_computed_again(extractor, images, tmp_path):
@@ -231,7 +232,7 @@ def test_a_damaged_file_is_computed_again(extractor, images, tmp_path):
     content = bytearray(path.read_bytes())
     content[-5] ^= 255
     path.write_bytes(content)
-    room._file_store.cache_clear()
+    module._open_file_store.cache_clear()
     again = values(compute(extractor, images, memory=tmp_path))
     assert equal_but_for_rounding(again, expected)
     # The last record alone was written anew.

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import BmpImagePlugin, EpsImagePlugin, Image, features
 
 from skbbox.exceptions import ImageError

@@ -11,16 +11,16 @@ import time
 import keras
 import numpy as np
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from skbbox import SingleBoxLocalizer, StratifiedBoxKFold
-from skbbox.checkpoints import Checkpoint
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import InterruptionWarning, ModelFileError
 from skbbox.metrics import mean_iou_scorer
+from skbbox.training.checkpoints import Checkpoint
 
 
 class InEpoch(keras.callbacks.Callback):
@@ -125,7 +125,7 @@ def test_interrupted_heads_are_not_fine_tuned(shapes, frozen_backbone):
 CHILD = """
 import signal
 import sys
-from conftest import small_localizer
+from helpers import small_localizer
 from skbbox.datasets import make_shapes
 
 signal.signal(signal.SIGINT, signal.default_int_handler)

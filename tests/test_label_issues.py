@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from sklearn.model_selection import KFold, ShuffleSplit
 
 from skbbox import iou, rank_label_issues

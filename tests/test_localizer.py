@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import Image
 from scipy.stats import spearmanr
 from sklearn.base import clone
@@ -26,7 +26,7 @@ from skbbox import (
 )
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
-from skbbox.engines import get_engine
+from skbbox.engines.registry import get_engine
 from skbbox.exceptions import (
     BoxError,
     DivergenceWarning,
@@ -37,7 +37,7 @@ from skbbox.exceptions import (
 from skbbox.features import forget_features
 from skbbox.model_selection import split_train_validation
 from skbbox.network import small_convnet
-from skbbox.training import MINIMUM_STEPS
+from skbbox.training.plan import MINIMUM_STEPS
 
 HISTORY_KEYS = {
     "loss",
@@ -348,7 +348,7 @@ def test_kept_features_train_the_same_heads_as_the_whole_network(
 ):
     forget_features()
     # All that was computed is kept.
-    monkeypatch.setattr("skbbox.features.PRECISION", 0)
+    monkeypatch.setattr("skbbox.features.frozen_backbone.PRECISION", 0)
     # Where a gradient is next to nothing, Adam makes whole steps of how another engine rounds.
     on_features, on_images = on_features_and_on_images(frozen_backbone, shapes, engine="keras")
     forget_features()
@@ -371,7 +371,7 @@ def of_many(frozen_backbone, shapes, tmp_path, monkeypatch):
     localizer = small_localizer(backbone=frozen_backbone, weights="imagenet")
     localizer.fit(shapes[0][:40], shapes[1][:40])
     predicted = localizer.predict(shapes[0])
-    monkeypatch.setattr("skbbox.features.WITHOUT_FEATURES", 0)
+    monkeypatch.setattr("skbbox.features.frozen_backbone.WITHOUT_FEATURES", 0)
     return predicted, localizer.set_params(memory=tmp_path / "kept")
 
 
@@ -577,7 +577,7 @@ def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
 @pytest.mark.parametrize(("many", "stops"), [(48, True), (49, False)])
 def test_early_stopping_begins_where_images_are_many(shapes, monkeypatch, many, stops):
     monkeypatch.setattr("skbbox.localizer.MANY_IMAGES", many)
-    monkeypatch.setattr("skbbox.training.MINIMUM_STEPS", 1)
+    monkeypatch.setattr("skbbox.training.plan.MINIMUM_STEPS", 1)
     localizer = small_localizer(epochs="auto").fit(*shapes)
     assert ("val_loss" in localizer.history_) == stops
 

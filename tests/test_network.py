@@ -10,18 +10,14 @@ import numpy as np
 import pytest
 
 from skbbox import TUTORIAL_PARAMS, SingleBoxLocalizer
-from skbbox.box_heads import ChannelDropout, ProfileConvolution
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import WeightsError
-from skbbox.network import (
-    KERAS_MODELS,
-    build_network,
-    describe_architecture,
-    get_feature_extractor,
-    get_heads,
-    small_convnet,
-)
-from skbbox.training import compile_model
+from skbbox.network import small_convnet
+from skbbox.network.applications import KERAS_MODELS
+from skbbox.network.box_heads import ChannelDropout, ProfileConvolution
+from skbbox.network.building import build_network
+from skbbox.network.graph import describe_architecture, get_feature_extractor, get_heads
+from skbbox.training.compilation import compile_model
 
 
 def build(**changes):

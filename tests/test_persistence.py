@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
 from data.make_model import pictures
+from helpers import small_localizer
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -379,7 +379,10 @@ def test_skops_trusts_two_types(fitted, shapes):
     content = skops_io.dumps(fitted)
     types = skops_io.get_untrusted_types(data=content)
     # The second is the backbone that was given.
-    assert types == ["skbbox.localizer.SingleBoxLocalizer", "skbbox.network.small_convnet"]
+    assert types == [
+        "skbbox.localizer.SingleBoxLocalizer",
+        "skbbox.network.backbones.small_convnet",
+    ]
     loaded = skops_io.loads(content, trusted=types)
     pd.testing.assert_frame_equal(loaded.predict(shapes[0]), fitted.predict(shapes[0]))
 

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from keras import layers
 
-from skbbox import pool
-from skbbox.pool import borrow_model
+from skbbox.network import pool
+from skbbox.network.pool import borrow_model
 
 
 def network(units=3, name=None, seed=None):
@@ -225,7 +225,7 @@ def test_fits_in_threads_equal_those_after_one_another(shapes):
 FIFTY_FITS = """
     import gc
     import psutil
-    from conftest import small_localizer
+    from helpers import small_localizer
     from skbbox.datasets import make_shapes
     from skbbox.network import small_convnet
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from skbbox.progress import progress_bar
-from skbbox.training import EpochTable
+from skbbox.training.callbacks import EpochTable
 
 LOGS = {
     "loss": 9.0,

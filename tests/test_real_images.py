@@ -20,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture
 def imagenet_weights(shared):
-    from skbbox.network import KERAS_MODELS
+    from skbbox.network.applications import KERAS_MODELS
 
     return KERAS_MODELS / "mobilenet_7_5_224_tf_no_top.h5"
 
@@ -55,7 +55,7 @@ def test_imagenet_features_beat_the_median_box_on_few_photographs(
 def test_one_weight_file_serves_128_and_160_pixels(imagenet_weights):
     import keras
 
-    from skbbox.network import build_network
+    from skbbox.network.building import build_network
 
     kernels = []
     for side in (128, 160):

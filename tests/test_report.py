@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import Image
 from sklearn.exceptions import NotFittedError
 
@@ -588,7 +588,7 @@ def test_no_training_is_said_in_words(history):
 def test_parameters_that_are_not_the_default_are_told(fitted, shapes):
     text = report_page(*shapes, fitted.predict(shapes[0]), estimator=fitted)
     assert dict(cells(table_named(parsed(text), "Parameters"))) == {
-        "backbone": "skbbox.network.small_convnet",
+        "backbone": "skbbox.network.backbones.small_convnet",
         "weights": "None",
         "image_size": "32",
         "epochs": "2",

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_localizer
+from helpers import small_localizer
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
 
@@ -94,7 +94,7 @@ TWO_DEVICES = """
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-    from conftest import small_localizer
+    from helpers import small_localizer
     from skbbox.datasets import make_shapes
     from skbbox.network import small_convnet
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skbbox.exceptions import FeatureStoreError
-from skbbox.store import FileStore, MemoryStore, Record
+from skbbox.features.store import FileStore, MemoryStore, Record
 
 
 def key(number):

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from skbbox.features import Features
-from skbbox.generator import FeatureBatches, ModelBatches
-from skbbox.store import Record
-from skbbox.training import train
+from skbbox.features.frozen_backbone import Features
+from skbbox.features.store import Record
+from skbbox.training.batches import FeatureBatches, ModelBatches
+from skbbox.training.trainer import train
 
 
 def two_batches():

@@ -13,9 +13,10 @@ import pandas as pd
 
 from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, as_boxes, iou
 from ..exceptions import AnnotationError, ImageError, SkbboxWarning
+from ..files import names_to_series
 from ..images import load_image, upright_size
 from ..markup import Markup, joined, tag
-from .record import as_column, check_columns
+from .record import check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -201,7 +202,7 @@ def check_annotations(
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> dict[str, pd.Series]:
-    return {name: as_column([row[i] for row in rows]) for i, name in enumerate(names)}
+    return {name: names_to_series([row[i] for row in rows]) for i, name in enumerate(names)}
 
 
 class _Table:

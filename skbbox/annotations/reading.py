@@ -11,7 +11,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..exceptions import AnnotationError, SkbboxWarning
-from . import (
+from .class_names import read_class_names
+from .documents import Document
+from .formats import (
     coco,
     createml,
     cvat,
@@ -27,8 +29,6 @@ from . import (
     via,
     yolo,
 )
-from .class_names import read_class_names
-from .documents import Document
 from .image_files import ImageFiles
 from .options import CORNERS, SHAPES, Y_ORIGINS, Options, check_choice
 from .record import to_frame

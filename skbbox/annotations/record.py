@@ -13,13 +13,13 @@ import pandas as pd
 
 from ..boxes import COORDINATES, TARGET_COLUMNS
 from ..exceptions import AnnotationError
+from ..files import names_to_series
 
 __all__ = [
     "UNWRITABLE",
     "AnyEnding",
     "BoxRecord",
     "ImageWithBoxes",
-    "as_column",
     "check_columns",
     "of_image",
     "to_frame",
@@ -170,12 +170,4 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     columns |= dict(zip(COORDINATES, boxes.T.copy(), strict=True))
     for name, column in extra_columns.items():
         columns[name] = column + [None] * (n - len(column))
-    return pd.DataFrame({name: as_column(column) for name, column in columns.items()})
-
-
-def as_column(values: Any) -> pd.Series:
-    """Series of values; of objects where pandas' own text, which is UTF-8, cannot hold them."""
-    try:
-        return pd.Series(values)
-    except UnicodeEncodeError:  # Names of files may be in another encoding.
-        return pd.Series(values, dtype=object)
+    return pd.DataFrame({name: names_to_series(column) for name, column in columns.items()})

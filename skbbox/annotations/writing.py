@@ -11,7 +11,7 @@ import numpy as np
 from ..boxes import as_boxes, check_boxes
 from ..exceptions import AnnotationError
 from ..files import atomic_write, check_overwrite
-from . import coco, cvat, labelbox, pascal_voc, snacks, yolo
+from .formats import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
 from .reading import is_passed_over

@@ -10,7 +10,11 @@ import pandas as pd
 from sklearn.utils import _safe_indexing, check_random_state
 
 from ..boxes import as_boxes, as_class_names, iou
-from ..drawing import (
+from ..exceptions import BoxError
+from ..images import load_image
+from ..inputs import check_images
+from ..markup import shown
+from .drawing import (
     PREDICTED_COLOR,
     PREDICTED_STYLE,
     TRUE_COLOR,
@@ -19,10 +23,6 @@ from ..drawing import (
     make_axes,
     show_image,
 )
-from ..exceptions import BoxError
-from ..images import load_image
-from ..inputs import check_images
-from ..markup import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import as_boxes, as_class_names
-from ..drawing import PREDICTED_COLOR, TRUE_COLOR, format_count_axis, make_axes
 from ..exceptions import BoxError
 from ..metrics import drop_unreadable_rows
+from .drawing import PREDICTED_COLOR, TRUE_COLOR, format_count_axis, make_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

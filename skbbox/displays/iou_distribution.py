@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ..boxes import as_class_names, iou
-from ..drawing import MEASURE_COLOR, format_count_axis, new_axes
 from ..metrics import drop_unreadable_rows
+from .drawing import MEASURE_COLOR, format_count_axis, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

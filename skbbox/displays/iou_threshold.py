@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..boxes import iou
-from ..drawing import new_axes
 from ..metrics import drop_unreadable_rows
+from .drawing import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ..drawing import MEASURE_COLOR, new_axes
+from .drawing import MEASURE_COLOR, new_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

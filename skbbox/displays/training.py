@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from ..drawing import make_axes
 from ..exceptions import SkbboxError
 from ..history import as_history
-from ..plotting import format_share_axis, plot_curve
+from .curves import format_share_axis, plot_curve
+from .drawing import make_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,105 @@
+"""The network: a backbone with a class head and a box head."""
+
+import keras
+from keras import layers
+
+from .backbones import add_finer_maps, build_backbone
+from .box_heads import BOX_HEADS
+from .preprocessing import get_preprocessing, make_preprocessing_layer
+from .seeds import draw_seed, get_full_precision_dtype, make_initializer, preserve_random_state
+
+__all__ = ["build_network"]
+
+
+def build_network(
+    *,
+    backbone,
+    weights,
+    alpha,
+    preprocessing,
+    image_size,
+    box_head,
+    n_classes,
+    dropout,
+    l2,
+    rng,
+):
+    """Build the two-head model.
+
+    Parameters
+    ----------
+    backbone, weights, alpha, preprocessing, image_size, box_head, dropout, l2
+        As for :class:`SingleBoxLocalizer`; `image_size` as (height, width).
+    n_classes : int or None
+        None leaves out the class head.
+    rng : numpy Generator
+        Source of every layer's seed.
+
+    Returns
+    -------
+    keras.Model
+        From pixels in 0..255 to ``[class_prediction, bbox_prediction]``. Its
+        backbone is frozen unless `weights` is None.
+    """
+    if box_head not in BOX_HEADS:
+        raise ValueError(f"box_head must be one of {list(BOX_HEADS)}. Received: {box_head!r}.")
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "Images are (height, width, channels) here, but Keras is set to build networks for "
+            "(channels, height, width); call keras.config.set_image_data_format('channels_last') "
+            f"before fit. Received: {keras.config.image_data_format()!r}."
+        )
+    with preserve_random_state():
+        extractor, preprocess = build_backbone(backbone, weights, alpha, image_size, rng)
+        _check_feature_map(extractor, image_size)
+        if box_head == "spatial":
+            extractor = add_finer_maps(extractor, image_size)
+        pixels = keras.Input((*image_size, 3), name="image")
+        if preprocessing != "auto":
+            preprocess = get_preprocessing(preprocessing)
+        prepared = make_preprocessing_layer(preprocess, image_size)(pixels)
+        extractor.trainable = weights is None
+        # A frozen backbone must not update its BatchNorm statistics (keras#9965).
+        maps = extractor(prepared) if weights is None else extractor(prepared, training=False)
+        maps = _named(maps if isinstance(maps, list) else [maps])
+        outputs = []
+        if n_classes is not None:
+            outputs.append(_class_head(maps[-1], n_classes, dropout, l2, rng))
+        outputs.append(BOX_HEADS[box_head](maps, rng))
+        return keras.Model(pixels, outputs, name="single_box_localizer")
+
+
+def _named(maps):
+    """The feature maps, the last two named as features; of one before them the profiles are."""
+    names = ("features_fine", "features")[-len(maps) :]
+    named = zip(names, maps[-2:], strict=True)
+    return maps[:-2] + [layers.Identity(name=name)(x) for name, x in named]
+
+
+def _class_head(features, n_classes, dropout, l2, rng):
+    x = layers.GlobalAveragePooling2D(name="class_pool")(features)
+    x = layers.Dropout(dropout, seed=draw_seed(rng), name="class_dropout")(x)
+    x = layers.Dense(
+        n_classes,
+        kernel_initializer=make_initializer(rng),
+        kernel_regularizer=keras.regularizers.L2(l2),
+        dtype=get_full_precision_dtype(),
+        name="dense_class",
+    )(x)
+    return layers.Activation("softmax", dtype=get_full_precision_dtype(), name="class_prediction")(
+        x
+    )
+
+
+def _check_feature_map(backbone, image_size):
+    shape = backbone.compute_output_shape((None, *image_size, 3))
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ValueError(
+            f"The backbone {backbone.name} must give one feature map of shape (n, height, width, "
+            f"channels): leave out its pooling and top. Received: {shape}."
+        )
+    if 0 in shape[1:3]:
+        raise ValueError(
+            f"image_size={image_size} leaves no feature map of the backbone {backbone.name}; "
+            "pass a larger one."
+        )

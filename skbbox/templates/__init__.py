@@ -1,0 +1,72 @@
+"""HTML from the Jinja2 templates of this folder; whatever is not ``Markup`` is escaped."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+__all__ = ["Markup", "escape_unprintable", "render", "shorten"]
+
+#: Longer names are shortened and end in an ellipsis.
+MAX_LENGTH = 120
+
+#: Zero-width joiners: Python calls them unprintable, but words and emoji need them.
+JOINERS = "\u200c\u200d"
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Render a template of this folder.
+
+    Parameters
+    ----------
+    template : str
+        Name of the file, such as ``"iou_score.html"``.
+    **values
+        Variables of the template.
+
+    Returns
+    -------
+    Markup
+    """
+    return Markup(_environment().get_template(template).render(values))
+
+
+def shorten(name: Any, max_length: int = MAX_LENGTH) -> str:
+    """A name as printable text of at most `max_length` characters."""
+    text = str(name)
+    if len(text) > max_length:
+        text = text[: max_length - 1] + "…"
+    return escape_unprintable(text)
+
+
+def escape_unprintable(text: str) -> str:
+    """Replace characters that cannot be seen by their code.
+
+    Line breaks, bytes that are not UTF-8 and marks that reverse the direction of writing would
+    make a name unreadable, or look like another one.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in JOINERS else ascii(c)[1:-1] for c in text)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("skbbox", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Runs on each printed value, before autoescape.
+        finalize=_finalize,
+    )
+    environment.filters["shorten"] = shorten
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    return value if isinstance(value, Markup) else escape_unprintable(str(value))

@@ -1,0 +1,1 @@
+"""Training: the plan of a fit, batches, the loop, its callbacks and checkpoints."""

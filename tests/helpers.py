@@ -1,0 +1,18 @@
+"""Functions that several test modules call; fixtures are in ``conftest.py``."""
+
+
+def small_localizer(**changes):
+    """An estimator that fits in about two seconds: a small network, trained from scratch."""
+    # Not at the top: Keras reads KERAS_HOME on import, and conftest.py sets it later.
+    from skbbox import SingleBoxLocalizer
+    from skbbox.network import small_convnet
+
+    parameters = {
+        "backbone": small_convnet,
+        "weights": None,
+        "image_size": 32,
+        "epochs": 2,
+        "batch_size": 16,
+        "random_state": 0,
+    }
+    return SingleBoxLocalizer(**(parameters | changes))
