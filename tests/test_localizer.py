@@ -147,8 +147,13 @@ def test_score_weights_rows(fitted, shapes):
 
 
 def test_embedding_is_the_mean_of_the_feature_map(fitted, shapes):
-    # small_convnet has 96 channels.
-    assert fitted.embed(shapes[0][:5]).shape == (5, 96)
+    pixels = shapes[0][:5]
+    network = fitted.model_
+    feature_maps = keras.Model(network.input, network.get_layer("features").output)
+    # 32 pixels at stride 8 are 4 positions a side; small_convnet has 96 channels.
+    maps = keras.ops.convert_to_numpy(feature_maps.predict_on_batch(pixels))
+    assert maps.shape == (5, 4, 4, 96)
+    np.testing.assert_allclose(fitted.embed(pixels), maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-6)
 
 
 def test_classes_are_sorted(fitted):
@@ -284,6 +289,7 @@ def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
     X, y = shapes
     wrong = y.copy()
     wrong.loc[wrong.index[24:], list(COORDINATES)] = [0.0, 0.1, 0.0, 0.1]
+    wrong.loc[wrong.index[24:], "class_name"] = "disc"
     weights = np.r_[np.ones(24), np.zeros(24)]
     options = {"batch_size": 48, "optimizer": "sgd", "dropout": 0.0, "augment": None}
     first = small_localizer(**options).fit(X, y, sample_weight=weights)
@@ -570,8 +576,16 @@ def test_the_learning_rate_rises_and_falls_to_zero(shapes):
 
 
 def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
-    localizer = small_localizer(early_stopping=True).fit(*shapes)
+    trained_boxes = set()
+
+    def record(image, box, rng):
+        trained_boxes.add(tuple(box))
+        return image, box
+
+    localizer = small_localizer(early_stopping=True, epochs=1, augment=record).fit(*shapes)
     assert "val_loss" in localizer.history_
+    # A tenth of 48 images is 5.
+    assert len(trained_boxes) == 43
 
 
 @pytest.mark.parametrize(("many", "stops"), [(48, True), (49, False)])

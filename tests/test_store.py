@@ -134,13 +134,30 @@ def test_a_foreign_file_is_left_alone(tmp_path, content):
     ],
 )
 def test_an_array_of_another_kind_is_left_alone(tmp_path, array):
-    np.save(tmp_path / f"foreign{FileStore.SUFFIX}", array)
-    assert FileStore(tmp_path).find([key(0)]) == {}
+    path = tmp_path / f"foreign{FileStore.SUFFIX}"
+    np.save(path, array)
+    content = path.read_bytes()
+    store = FileStore(tmp_path)
+    assert store.find([key(0)]) == {}
+    store.add({key(1): record(1)})
+    assert path.read_bytes() == content
+
+
+class Touch:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return type(self.path).touch, (self.path,)
 
 
 def test_a_pickle_is_not_read(tmp_path):
-    np.save(tmp_path / f"foreign{FileStore.SUFFIX}", np.array([{}], object), allow_pickle=True)
+    array = np.array([Touch(tmp_path / "read")], object)
+    np.save(tmp_path / f"foreign{FileStore.SUFFIX}", array, allow_pickle=True)
     assert FileStore(tmp_path).find([key(0)]) == {}
+    assert not (tmp_path / "read").exists()
 
 
 def test_a_truncated_file_counts_as_not_there(tmp_path):
