@@ -1,25 +1,34 @@
-# make demo               the main job on pictures that it draws itself
+# make demo               find objects in generated images, with scores and pictures
 # make demo DATA=folder   the same on a folder with annotations.csv and images/
-# make test               the tests, but for the slow ones
-# make slow               the slow ones
+# make test               tests, without the slow ones, with coverage
+# make slow               the slow tests
+# make jax torch          tests of what depends on the backend of Keras
+# make lint               ruff, the import rule and mypy
+# make hooks              the same before each commit, with pre-commit
 # make docs               the documentation, in docs/_build/html
-# make lint doctest notebooks   what CI runs beside them
-# make soak               300 fits with failures; what is promised in docs/reliability.md
-# make mutants            whether the tests of boxes and measures notice changes to the code
+# make doctest notebooks  examples in docstrings, notebooks
+# make wheel              the wheel and the sdist, installed in an empty environment
+# make soak               300 fits with failures; see docs/reliability.md
+# make mutants            whether the tests of boxes and metrics detect changes to the code
+#
+# Checks that use one core can run side by side: make -j 2 -O lint docs doctest notebooks
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Modules are compiled when they are first imported: most of those installed never are.
+PIP := -m pip install --quiet --no-compile
 INSTALLED := $(VENV)/.installed
+DEVELOPER := $(VENV)/.installed-developer
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow soak lint mutants doctest docs notebooks clean
+.PHONY: demo test slow jax torch lint hooks docs pages code-blocks doctest notebooks wheel soak mutants clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
 
-TEST_OPTIONS ?= -n 2
-# Of these tests together; fails below the share in pyproject.toml. For none: COVERAGE=
+TEST_OPTIONS ?= -n 2 --dist worksteal
+# `make test` fails below the percentage in pyproject.toml; COVERAGE= switches coverage off.
 COVERAGE ?= --cov --cov-report=term-missing:skip-covered
 
 test: $(INSTALLED)
@@ -28,10 +37,53 @@ test: $(INSTALLED)
 slow: $(INSTALLED)
 	$(RUN) -m pytest -m slow $(TEST_OPTIONS)
 
-lint: $(VENV)/.installed-lint
+# JAX and PyTorch share an environment without TensorFlow, which finds the package in the checkout.
+BACKENDS := build/backends
+BACKEND_TESTS := $(addprefix tests/test_,$(addsuffix .py,backends features interruption localizer losses network training))
+
+jax torch: $(BACKENDS)/.installed
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=$@ $(BACKENDS)/bin/python -m pytest -m "not slow or backend" -q -rfE $(TEST_OPTIONS) $(BACKEND_TESTS)
+
+lint: $(DEVELOPER)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports
 	$(RUN) -m mypy
+
+hooks: $(DEVELOPER)
+	$(RUN) -m pre_commit install
+
+docs: pages code-blocks
+
+pages: $(DEVELOPER)
+	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(RUN) docs/check_links.py docs/_build/html *.md
+
+code-blocks: $(DEVELOPER)
+	$(RUN) docs/run_code_blocks.py docs
+
+doctest: $(DEVELOPER)
+	$(RUN) -m pytest --doctest-modules skbbox
+
+NOTEBOOKS := $(wildcard examples/*.ipynb)
+.PHONY: $(NOTEBOOKS)
+
+notebooks: $(NOTEBOOKS)
+
+$(NOTEBOOKS): $(DEVELOPER)
+	$(RUN) -m nbconvert --to notebook --execute --output-dir build/notebooks $@
+
+# `build` makes the wheel from the sdist, so both are tested.
+EMPTY := build/empty
+
+wheel: $(INSTALLED)
+	rm -rf dist $(EMPTY)
+	$(RUN) $(PIP) build
+	$(RUN) -m build --outdir dist .
+	$(PYTHON) -m venv $(EMPTY)/venv
+	$(EMPTY)/venv/bin/python $(PIP) dist/skbbox-*.whl
+	cp tests/smoke.py $(EMPTY)
+	cd $(EMPTY) && venv/bin/python smoke.py
 
 soak: $(INSTALLED)
 	$(RUN) benchmarks/soak.py
@@ -40,25 +92,24 @@ mutants: $(VENV)/.installed-mutants
 	$(VENV)/bin/mutmut run
 	$(VENV)/bin/mutmut results
 
-doctest: $(INSTALLED)
-	$(RUN) -m pytest --doctest-modules skbbox
-
-docs: $(VENV)/.installed-docs
-	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
-	$(RUN) docs/check_links.py docs/_build/html *.md
-	$(RUN) docs/run_code_blocks.py docs
-
-notebooks: $(VENV)/.installed-notebooks
-	$(RUN) -m nbconvert --to notebook --execute --output-dir build/notebooks examples/*.ipynb
-
 $(INSTALLED): pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable ".[test]"
+	$(RUN) $(PIP) --editable ".[test]"
 	touch $@
 
-$(VENV)/.installed-%: $(INSTALLED)
-	$(RUN) -m pip install --quiet --editable ".[$*]"
+$(DEVELOPER): $(INSTALLED)
+	$(RUN) $(PIP) --editable ".[lint,docs,notebooks]"
+	touch $@
+
+$(VENV)/.installed-mutants: $(INSTALLED)
+	$(RUN) $(PIP) --editable ".[mutants]"
+	touch $@
+
+$(BACKENDS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/python $(PIP) defusedxml filelock jax jinja2 keras lazy-loader matplotlib pandas \
+		pillow psutil pytest pytest-mpl pytest-xdist pyyaml scikit-learn torch tqdm
 	touch $@
 
 clean:
