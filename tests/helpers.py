@@ -2,7 +2,7 @@
 
 
 def small_localizer(**changes):
-    """An estimator that fits in about two seconds: a small network, trained from scratch."""
+    """An unfitted estimator that is fast to fit: two epochs of a small network from scratch."""
     # Not at the top: Keras reads KERAS_HOME on import, and conftest.py sets it later.
     from skbbox import SingleBoxLocalizer
     from skbbox.network import small_convnet

@@ -39,6 +39,7 @@ def localizers(shapes):
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b != keras.backend.backend()])
 def test_another_backend_predicts_the_same_from_the_same_weights(
     backend, localizers, shapes, tmp_path

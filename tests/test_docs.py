@@ -1,6 +1,7 @@
-"""The built documentation in a real browser, and the check of its links."""
+"""The built documentation in a browser, the check of its links, and the table of modules."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,13 @@ PAGES = {
 @pytest.fixture
 def built():
     if not BUILT.exists():
-        pytest.skip("the documentation is not built; make docs does it")
+        pytest.skip("the documentation is not built; run make docs")
     return BUILT
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_the_screen_and_asks_nobody(built, visit, screenshot, name, width):
+def test_page_fits_the_screen_and_sends_no_requests(built, visit, screenshot, name, width):
     page = visit(built / PAGES[name], width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     screenshot(page, f"docs-{name}-{width}")
@@ -49,17 +50,17 @@ def check_links():
 
 @pytest.fixture
 def site(tmp_path):
-    """A page that links to another one."""
+    """A function that writes a page with a link, and another page."""
 
-    def written(link):
+    def write(link):
         (tmp_path / "a.html").write_text(f"<p>{link}</p>", encoding="utf-8")
         (tmp_path / "b.html").write_text('<h1 id="here">b</h1>', encoding="utf-8")
         return tmp_path
 
-    return written
+    return write
 
 
-def test_links_that_lead_somewhere_are_no_problem(check_links, site):
+def test_valid_links_are_no_problem(check_links, site):
     link = '<a href="b.html#here">b</a> <a href="https://example.org">elsewhere</a>'
     assert check_links.check_folder(site(link)) == ([], 2)
 
@@ -81,7 +82,7 @@ def test_links_that_lead_somewhere_are_no_problem(check_links, site):
         ('<a href="../c.html">c</a>', "a.html: <a> ../c.html lies outside of the pages"),
     ],
 )
-def test_broken_and_foreign_links_are_found(check_links, site, link, problem):
+def test_broken_links_and_resources_of_other_sites_are_found(check_links, site, link, problem):
     assert check_links.check_folder(site(link))[0] == [problem]
 
 
@@ -93,3 +94,20 @@ def test_links_of_markdown_lead_to_files_and_headings(check_links, tmp_path):
         "a.md: b.md#three: there is no such heading",
         "a.md: c.md: there is no such file",
     ]
+
+
+def test_contributing_page_lists_every_module():
+    package = ROOT / "skbbox"
+    modules = {
+        ".".join(path.relative_to(package).with_suffix("").parts)
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py" and path.parent.name != "formats"
+    }
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    table = page.split("## Modules")[1].split("## Tests")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("|")]
+    listed = [name for row in rows for name in re.findall(r"`([\w./]+)`", row)]
+    assert len(listed) == len(set(listed))
+    expected = modules | {f"{name}/" for name in packages} | {"annotations.formats"}
+    assert set(listed) == expected

@@ -1,7 +1,4 @@
-"""The notebooks in examples/ as they are kept: run from top to bottom, and tidy.
-
-Nothing is executed here; ``make notebooks`` does that.
-"""
+"""The stored outputs of the notebooks in examples/; ``make notebooks`` runs the notebooks."""
 
 import json
 import re
@@ -13,8 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
-#: Code that shows something, wherever it stands at the start of a line.
-SHOWS = re.compile(r"^(print\(|\w+Display\.from_|pd\.DataFrame\(|!(?!.*>>))", re.MULTILINE)
+#: Code that produces an output, at the start of a line.
+PRODUCES_OUTPUT = re.compile(
+    r"^(print\(|\w+Display\.from_|pd\.DataFrame\(|!(?!.*>>))", re.MULTILINE
+)
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -42,11 +41,11 @@ def test_cells_were_run_once_from_top_to_bottom(path):
 
 
 @each_notebook
-def test_cells_that_show_something_have_kept_it(path):
+def test_cells_that_produce_an_output_have_one(path):
     empty = [
         cell["source"]
         for cell in code_cells(path)
-        if SHOWS.search("".join(cell["source"])) and not cell["outputs"]
+        if PRODUCES_OUTPUT.search("".join(cell["source"])) and not cell["outputs"]
     ]
     assert not empty
 
@@ -57,19 +56,19 @@ def test_no_cell_failed(path):
 
 
 @each_notebook
-def test_no_warning_or_log_line_is_kept(path):
-    # TensorFlow's start-up notes come with each run; leave them out of what is committed.
+def test_no_warning_or_log_line_is_stored(path):
+    # TensorFlow logs to stderr when it starts; remove these lines before you commit.
     assert not [output["text"] for output in outputs(path) if output.get("name") == "stderr"]
 
 
 @each_notebook
-def test_no_path_of_a_machine_is_kept(path):
-    kept = [
+def test_no_path_of_a_machine_is_stored(path):
+    stored = [
         output.get("text")
         or {kind: data for kind, data in output.get("data", {}).items() if kind != "image/png"}
         for output in outputs(path)
     ]
-    text = json.dumps(kept)
+    text = json.dumps(stored)
     places = [str(ROOT), str(Path.home()), tempfile.gettempdir() + "/", "site-packages"]
     assert not [place for place in places if place in text]
     assert not re.findall(r"/(?:home|root|tmp|Users)/\w+|[A-Z]:\\+\w+", text)
@@ -81,12 +80,12 @@ def test_kernel_is_any_python_3(path):
 
 
 @each_notebook
-def test_notebook_is_small_enough_to_look_at_online(path):
+def test_notebook_is_small_enough_for_viewers(path):
     assert path.stat().st_size < 1_000_000
 
 
 @each_notebook
-def test_links_to_other_notebooks_lead_somewhere(path):
+def test_linked_notebooks_exist(path):
     linked = re.findall(r"\]\((\w+\.ipynb)\)", path.read_text(encoding="utf-8"))
     assert not [name for name in linked if not (path.parent / name).is_file()]
 

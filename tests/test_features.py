@@ -263,6 +263,7 @@ def test_an_image_that_cannot_be_read_is_named_with_its_row(extractor, images, t
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone, shapes, tmp_path):
     def search(**options):
         localizer = small_localizer(

@@ -56,6 +56,7 @@ def weights_of(localizer):
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 def test_it_learns_to_find_objects():
     X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
     X_test, y_test = make_shapes(100, image_size=32, n_classes=2, random_state=1)
@@ -284,6 +285,7 @@ def test_an_unfitted_estimator_pickles():
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
     # One batch and plain gradient steps: a row of weight 0 adds nothing to them.
     X, y = shapes
@@ -349,6 +351,7 @@ def on_features_and_on_images(frozen_backbone, shapes, engine):
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 def test_kept_features_train_the_same_heads_as_the_whole_network(
     frozen_backbone, shapes, monkeypatch
 ):

@@ -1,4 +1,4 @@
-"""Real photographs and real ImageNet weights; they need SKBBOX_SHARED."""
+"""Fits with real photographs and ImageNet weights, which need SKBBOX_SHARED."""
 
 import numpy as np
 import pytest
@@ -31,14 +31,13 @@ def microcontrollers(shared):
     return one_box_per_image(boxes, keep="only")
 
 
-def test_the_median_box_scores_what_the_data_sets_page_says(microcontrollers):
+def test_the_median_box_has_the_score_that_the_page_of_the_data_set_states(microcontrollers):
     # SOURCE.md of the data set: mean IoU 0.373, share at IoU >= 0.5 0.233.
     mean_iou, iou_50 = DummyLocalizer().fit(*microcontrollers).score(*microcontrollers)
     assert mean_iou == pytest.approx(0.373, abs=5e-4)
     assert iou_50 == pytest.approx(0.233, abs=5e-4)
 
 
-@pytest.mark.slow
 def test_imagenet_features_beat_the_median_box_on_few_photographs(
     microcontrollers, imagenet_weights
 ):
