@@ -61,11 +61,6 @@ def test_cross_val_score_gives_the_mean_iou_of_each_fold(shapes):
     assert scores.shape == (2,)
 
 
-def test_cross_validate_with_box_scorer_reports_every_measure(shapes):
-    found = cross_validate(one_epoch(), *shapes, cv=CV, scoring=box_scorer)
-    assert {"test_mean_iou", "test_iou_50", "test_localization_accuracy"} <= set(found)
-
-
 def test_cross_validate_with_named_scorers_equals_box_scorer(shapes):
     scoring = {"a": mean_iou_scorer, "b": iou_50_scorer, "c": localization_scorer}
     named = cross_validate(one_epoch(), *shapes, cv=CV, scoring=scoring)
@@ -83,22 +78,12 @@ def test_cross_val_predict_gives_rows_that_the_measures_take(shapes):
 
 
 def test_grid_search_gives_the_same_results_with_one_and_two_workers(shapes):
-    grid = {"class_loss_weight": [0.5, 1.0], "box_loss_weight": [1.0, 50.0]}
+    grid = {"box_loss_weight": [1.0, 50.0]}
     searches = [
         GridSearchCV(one_epoch(), grid, cv=CV, n_jobs=n_jobs, refit=False).fit(*shapes)
         for n_jobs in (1, 2)
     ]
     assert_same_results(*map(results, searches))
-
-
-def test_threads_give_the_same_results_as_one_after_another(shapes):
-    import joblib
-
-    grid = {"box_loss_weight": [1.0, 50.0]}
-    alone = GridSearchCV(one_epoch(), grid, cv=CV, refit=False).fit(*shapes)
-    with joblib.parallel_config("threading", n_jobs=2):
-        threads = GridSearchCV(one_epoch(), grid, cv=CV, refit=False).fit(*shapes)
-    assert_same_results(results(alone), results(threads))
 
 
 def test_grid_search_with_several_metrics_refits_by_the_named_one(shapes):

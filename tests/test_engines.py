@@ -252,22 +252,28 @@ def test_a_whole_network_predicts_the_same_on_every_engine(shapes, engine, box_h
     assert np.abs(converted[columns] - by_keras[columns]).to_numpy().max() < 1e-4
 
 
-@pytest.mark.slow
-@CONVERTING
-@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "whole network"])
-def test_engines_agree_on_real_images(shared, engine, without_features, monkeypatch):
-    monkeypatch.setattr("skbbox.features.frozen_backbone.WITHOUT_FEATURES", without_features)
+@pytest.fixture(scope="module")
+def on_real_images(shared):
+    """An estimator fitted to photographs, and others with their boxes."""
     X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "asl_letters"))
     rows = np.random.default_rng(0).permutation(len(X))[:500]
     X, y = X.iloc[rows], y.iloc[rows]
     localizer = SingleBoxLocalizer(image_size=96, epochs=4, random_state=0, engine="keras")
-    localizer.fit(X[:200], y[:200])
+    return localizer.fit(X[:200], y[:200]), X[200:], y[200:]
+
+
+@pytest.mark.slow
+@CONVERTING
+@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "whole network"])
+def test_engines_agree_on_real_images(on_real_images, engine, without_features, monkeypatch):
+    monkeypatch.setattr("skbbox.features.frozen_backbone.WITHOUT_FEATURES", without_features)
+    localizer, X, y = on_real_images
     predicted, scores = [], []
     for name in ("keras", installed(engine)):
         forget_features()
         localizer.set_params(engine=name)
-        predicted.append(localizer.predict(X[200:]))
-        scores.append(localizer.score(X[200:], y[200:]))
+        predicted.append(localizer.predict(X))
+        scores.append(localizer.score(X, y))
     boxes, others = (table[list(COORDINATES)].to_numpy() for table in predicted)
     assert np.abs(boxes - others).mean() < 0.005
     assert iou(boxes, others).mean() > 0.98

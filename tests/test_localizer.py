@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import random
 import subprocess
 import sys
 
@@ -232,13 +231,6 @@ def test_another_random_state_gives_other_weights(shapes, fitted):
     assert not np.array_equal(
         weights_of(small_localizer(random_state=1).fit(*shapes)), weights_of(fitted)
     )
-
-
-def test_fit_and_predict_leave_global_random_states_alone(shapes):
-    before = random.getstate(), np.random.get_state()[1].copy()
-    small_localizer(augment="flip", dropout=0.5).fit(*shapes).predict(shapes[0])
-    assert random.getstate() == before[0]
-    assert np.array_equal(np.random.get_state()[1], before[1])
 
 
 def test_fit_changes_no_parameter(shapes):

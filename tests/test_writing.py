@@ -175,7 +175,7 @@ def tables(draw):
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
 def test_random_tables_are_read_as_they_were_written(tmp_path_factory, format):
     @settings(
-        max_examples=1000,
+        max_examples=300,
         deadline=None,
         derandomize=True,
         database=None,
