@@ -94,9 +94,7 @@ def check_markdown(path):
         if not target.exists():
             problems.append(f"{path.name}: {address}: there is no such file")
         elif (
-            parts.fragment
-            and target.suffix == ".md"
-            and parts.fragment not in headings_of(target)
+            parts.fragment and target.suffix == ".md" and parts.fragment not in headings_of(target)
         ):
             problems.append(f"{path.name}: {address}: there is no such heading")
     return problems
