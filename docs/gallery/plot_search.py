@@ -35,7 +35,8 @@ SearchDisplay.from_estimator(search)
 # %%
 # The learning rate matters here: the lowest value scores clearly less, and the two higher ones are
 # within the spread over the folds. The weight of the box loss does not matter, so each row of the
-# heat map has nearly equal scores: with a frozen backbone, the two heads share no trainable weights.
+# heat map has nearly equal scores: with a frozen backbone, the two heads share no trainable
+# weights.
 #
 # For a single parameter, the curve shows the best score over the values of the other one, with the
 # spread over the folds. If candidates differ by less than the spread, the search cannot distinguish
