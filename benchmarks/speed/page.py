@@ -94,7 +94,12 @@ def tables(rows, numbers, plot):
     short = searches[searches["way"] == "short"].set_index("candidates")["seconds"]
     ratio = short.get(100, np.nan) / short.get(10, np.nan)
     steps = [
-        {"size": row.size, "way": row.way, "step": step, "share %": 100 * value / row.seconds}
+        {
+            "size": row.size,
+            "way": row.way,
+            "step": step.split(",")[0],
+            "share %": 100 * value / row.seconds,
+        }
         for row in rows[rows["candidates"] == len(GRID)].dropna(subset="detail").itertuples()
         for step, value in json.loads(row.detail).items()
     ]
