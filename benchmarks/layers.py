@@ -9,6 +9,7 @@ variants.
 
     python benchmarks/layers.py
     python benchmarks/layers.py --runs 30 --steps 20
+    python benchmarks/layers.py --cpu     # CPU time, for a machine that is not idle
 
 Needs TensorFlow as the backend of Keras, and no data.
 """
@@ -41,6 +42,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64, help="images in a batch")
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--steps", type=int, default=10, help="steps in a run")
+    parser.add_argument("--cpu", action="store_true", help="measure CPU time of all threads")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     rows = []
@@ -166,15 +168,16 @@ def make_training_step(convolution, dropout, n, rng):
 
 def time_alternating(functions, arguments):
     """Median seconds of a call of each function."""
+    clock = time.process_time if arguments.cpu else time.perf_counter
     for function in functions:
         function()
     seconds = [[] for _ in functions]
     for _ in range(arguments.runs):
         for function, values in zip(functions, seconds, strict=True):
-            begun = time.perf_counter()
+            begun = clock()
             for _ in range(arguments.steps):
                 function()
-            values.append((time.perf_counter() - begun) / arguments.steps)
+            values.append((clock() - begun) / arguments.steps)
     return [statistics.median(values) for values in seconds]
 
 
