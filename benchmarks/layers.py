@@ -12,6 +12,23 @@ variants.
     python benchmarks/layers.py --cpu     # CPU time, for a machine that is not idle
 
 Needs TensorFlow as the backend of Keras, and no data.
+
+Two runs of ``--cpu --runs 25 --steps 4`` on two cores of an AMD EPYC that were busy with other
+work (TensorFlow 2.21.0, Keras 3.15.1) gave these ratios, CPU time with Keras's layers by that with
+skbbox's:
+
+======================================================  ============
+ProfileConvolution, first of an axis (width 5)          1.26, 1.27
+ProfileConvolution, edges (width 5)                     1.38, 1.32
+ProfileConvolution, finer profile (width 1)             1.05, 0.92
+ChannelDropout of the coarser map                       1.24, 1.19
+ChannelDropout of the finer map                         1.44, 1.34
+ChannelDropout of a finer profile                       1.09, 1.17
+======================================================  ============
+
+Of a training step of the heads, ProfileConvolution saved 3 and 7 %, ChannelDropout 2 and 5 %, and
+both together 6 and 12 %. The layers are kept: replacing them would cost this time, change the
+results of every fit, and break files that name them.
 """
 
 import argparse
