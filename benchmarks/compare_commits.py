@@ -2,13 +2,13 @@
 
     python benchmarks/compare_commits.py OLD NEW [--shared FOLDER] [--only NAME ...]
 
-Each commit is checked out into a temporary worktree, and the cases below run there in a process of
-their own with the packages of this Python. A case gives named values; their digests must be equal.
-Names that changed on purpose are translated: the column ``confidence`` is ``box_confidence`` or, where
-there is none, ``class_confidence``; module paths and versions in saved files are ignored.
+Each commit is checked out into a temporary worktree, where the cases below run in a new process
+with the packages of this Python. A case returns named values, whose digests must be equal. Changes
+on purpose are translated: the column ``confidence`` is ``box_confidence``, or ``class_confidence``
+without one; module paths and versions in saved files are ignored.
 
-``--shared`` names a folder with ``datasets/``, ``formats/`` and ``keras-home/``; without it the cases
-that need real files are left out, and the last line says so. Exit code 1 if a value differs.
+``--shared`` names a folder with ``datasets/``, ``formats/`` and ``keras-home/``; without it, cases
+that need real files are skipped, and the last line says so. The exit code is 1 if a value differs.
 """
 
 import argparse
