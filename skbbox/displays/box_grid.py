@@ -13,7 +13,7 @@ from ..boxes import as_boxes, as_class_names, iou
 from ..exceptions import BoxError
 from ..images import load_image
 from ..inputs import check_images
-from ..markup import shown
+from ..templates import shorten
 from .drawing import (
     PREDICTED_COLOR,
     PREDICTED_STYLE,
@@ -255,7 +255,7 @@ def compute_suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
     given, named = as_class_names(y_true), as_class_names(y_pred)
     if given is not None and named is not None:
         distance[given != named] = 1.0
-    confidence = _column(y_pred, "confidence")
+    confidence = _column(y_pred, "class_confidence")
     return distance if confidence is None else distance * confidence
 
 
@@ -303,7 +303,7 @@ def _drawable(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] 
 
 
 def _name(names: NDArray[np.object_] | None, row: int) -> str | None:
-    return None if names is None else shown(names[row], NAME_LENGTH)
+    return None if names is None else shorten(names[row], NAME_LENGTH)
 
 
 def _write_below(ax: Axes, labels: list[tuple[str, str]]) -> None:
