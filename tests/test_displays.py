@@ -1,4 +1,4 @@
-"""Displays: numbers worked out by hand, and pictures compared with those that were looked at."""
+"""Displays: numbers worked out by hand, and pictures compared with reviewed baseline images."""
 
 import matplotlib
 
@@ -22,7 +22,7 @@ from skbbox import (
 )
 from skbbox.datasets import make_shapes
 from skbbox.displays.box_grid import compute_suspicion
-from skbbox.exceptions import BoxError, ImageError, SkbboxError
+from skbbox.exceptions import BoxError, DataError, ImageError
 
 # Pixels of text differ a little between builds of FreeType.
 picture = pytest.mark.mpl_image_compare(
@@ -42,12 +42,12 @@ Y_TRUE = pd.DataFrame(
 # IoU: 1; half of the union, 0.5; none; (0.25 * 1) / (0.5 * 1) = 0.5.
 Y_PRED = pd.DataFrame(
     [
-        ("cat", 0.0, 0.5, 0.0, 1.0, 0.9),
-        ("dog", 0.0, 1.0, 0.0, 1.0, 0.6),
-        ("dog", 0.5, 1.0, 0.0, 1.0, 0.8),
-        ("dog", 0.0, 0.25, 0.0, 1.0, 0.3),
+        ("cat", 0.0, 0.5, 0.0, 1.0, 0.9, 0.95),
+        ("dog", 0.0, 1.0, 0.0, 1.0, 0.6, 0.55),
+        ("dog", 0.5, 1.0, 0.0, 1.0, 0.8, 0.4),
+        ("dog", 0.0, 0.25, 0.0, 1.0, 0.3, 0.7),
     ],
-    columns=[*NAMES, "confidence"],
+    columns=[*NAMES, "class_confidence", "box_confidence"],
 )
 IMAGES = [np.full((40, 60, 3), shade, dtype=np.uint8) for shade in (40, 90, 140, 190)]
 
@@ -86,23 +86,31 @@ def texts(ax):
     [
         ("worst", [2, 1, 3, 0]),
         ("best", [0, 1, 3, 2]),
-        # 0.9 * 0; the class differs: 0.6; 0.8 * 1; 0.3 * 0.5.
-        ("suspicious", [2, 1, 3, 0]),
+        # 0.95 * 0; wrong class, so 0.55; 0.4 * 1; 0.7 * 0.5.
+        ("suspicious", [1, 2, 3, 0]),
         ([3, 0], [3, 0]),
         (pd.Series([1, 2]), [1, 2]),
     ],
 )
-def test_grid_is_in_the_order_that_is_asked_for(order, rows):
+def test_grid_has_the_requested_order(order, rows):
     display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, order=order)
     assert display.rows.tolist() == rows
     assert [ax.get_title().split()[1] for ax in display.axes_] == [str(row) for row in rows]
 
 
-def test_suspicion_is_confidence_in_something_else():
-    assert compute_suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.6, 0.8, 0.15])
+def test_suspicion_is_the_box_confidence_times_what_the_iou_lacks():
+    assert compute_suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.55, 0.4, 0.35])
 
 
-def test_suspicion_of_boxes_alone_is_the_distance_of_the_box():
+def test_suspicion_without_a_box_confidence_uses_the_class_confidence():
+    predicted = Y_PRED.drop(columns="box_confidence")
+    # 0.9 * 0; wrong class, so 0.6; 0.8 * 1; 0.3 * 0.5.
+    assert compute_suspicion(Y_TRUE, predicted) == pytest.approx([0.0, 0.6, 0.8, 0.15])
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, predicted, order="suspicious")
+    assert display.rows.tolist() == [2, 1, 3, 0]
+
+
+def test_suspicion_of_boxes_without_a_confidence_is_what_the_iou_lacks():
     boxes = Y_TRUE[NAMES[1:]], Y_PRED[NAMES[1:]]
     assert compute_suspicion(*boxes) == pytest.approx([0.0, 0.5, 1.0, 0.5])
 
@@ -119,10 +127,10 @@ def test_random_order_is_that_of_the_seed_and_each_row_comes_once():
     assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
 
 
-def test_grid_says_class_confidence_and_iou():
+def test_grid_labels_the_class_both_confidences_and_the_iou():
     display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, Y_TRUE, order=[1])
     (ax,) = display.axes_
-    assert ax.get_title() == "row 1   IoU 0.50"
+    assert ax.get_title() == "row 1   IoU 0.50, expected 0.55"
     assert texts(ax) == ["true: cat", "predicted: dog 0.60"]
 
 
@@ -137,6 +145,11 @@ def test_grid_without_true_boxes_shows_predictions():
     display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, order="random", random_state=0)
     assert display.iou is None
     assert all(len(ax.patches) == 1 for ax in display.axes_)
+    titles = dict(ax.get_title().split("   ") for ax in display.axes_)
+    assert titles == {
+        f"row {row}": f"expected IoU {text}"
+        for row, text in enumerate(["0.95", "0.55", "0.40", "0.70"])
+    }
 
 
 def test_grid_without_predictions_shows_true_boxes():
@@ -187,7 +200,7 @@ def test_long_names_are_cut():
     true = Y_TRUE.assign(class_name="a" * 40)
     predicted = Y_PRED.assign(class_name="b" * 19)
     display = BoxGridDisplay.from_predictions(IMAGES, true, predicted, order=[0])
-    # 18 characters of each name; the confidence is kept.
+    # At most 18 characters of each name, followed by the confidence.
     assert texts(display.axes_[0]) == [
         "true: " + "a" * 17 + "…",
         "predicted: " + "b" * 17 + "… 0.90",
@@ -328,7 +341,7 @@ def test_training_of_an_estimator_has_its_stages(fitted):
 
 
 def test_history_without_a_curve_is_refused():
-    with pytest.raises(SkbboxError, match=r"none of the curves.*Its keys: \['loss'\]"):
+    with pytest.raises(DataError, match=r"none of the curves.*Its keys: \['loss'\]"):
         TrainingDisplay.from_history({"loss": [1.0]})
 
 
@@ -529,7 +542,8 @@ def drawn():
     sides = y[NAMES[1:]].to_numpy() + rng.normal(0, 0.08, (24, 4))
     predicted[NAMES[1:]] = np.sort(sides.clip(0, 1).reshape(24, 2, 2), axis=2).reshape(24, 4)
     predicted.loc[::5, "class_name"] = "star"
-    predicted["confidence"] = np.linspace(0.3, 0.95, 24)
+    predicted["class_confidence"] = np.linspace(0.3, 0.95, 24)
+    predicted["box_confidence"] = np.linspace(0.9, 0.4, 24)
     return X, y, predicted
 
 

@@ -1,4 +1,4 @@
-"""What is on the axes, in pixels and numbers worked out by hand."""
+"""The contents of the axes, in pixels and numbers worked out by hand."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgba
 from PIL import Image
 
 from skbbox.boxes import TARGET_COLUMNS
-from skbbox.exceptions import BoxError, SkbboxError
+from skbbox.exceptions import BoxError, DataError
 from skbbox.plotting import (
     PREDICTED_COLOR,
     TRUE_COLOR,
@@ -42,7 +42,7 @@ DRAWINGS = [plot_loss, plot_bbox_loss, plot_accuracy, plot_iou]
 
 
 @pytest.fixture(autouse=True)
-def never_shown(monkeypatch):
+def no_show(monkeypatch):
     def show(*args, **kwargs):
         raise AssertionError("plt.show was called")
 
@@ -52,7 +52,7 @@ def never_shown(monkeypatch):
 
 
 class Fixed:
-    """An estimator that predicts one row, whatever it is shown."""
+    """An estimator that predicts the same row for every image."""
 
     def __init__(self, **row):
         self.row = row
@@ -246,7 +246,13 @@ def test_label_of_a_box_at_the_top_is_within_it():
 
 def test_true_and_predicted_boxes_are_told_apart():
     estimator = Fixed(
-        class_name="cat", x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0, confidence=0.934
+        class_name="cat",
+        x_min=0.0,
+        x_max=0.5,
+        y_min=0.0,
+        y_max=1.0,
+        class_confidence=0.934,
+        box_confidence=0.771,
     )
     ax = plot_prediction(estimator, IMAGE, (0, 1, 0, 1, "dog"))
     assert bounds(ax) == [(0.0, 0.0, 200.0, 100.0), (0.0, 0.0, 100.0, 100.0)]
@@ -255,6 +261,7 @@ def test_true_and_predicted_boxes_are_told_apart():
         to_rgba(PREDICTED_COLOR),
     ]
     assert labels(ax) == ["true: dog", "predicted: cat 0.93"]
+    assert ax.get_title() == "IoU 0.50, expected 0.77"
 
 
 @pytest.mark.parametrize(
@@ -285,22 +292,35 @@ def test_true_box_of_nan_is_no_box():
 
 
 @pytest.mark.parametrize(
-    "said, label",
+    "columns, label, title",
     [
-        ({}, "predicted"),
-        ({"class_name": "cat"}, "predicted: cat"),
-        ({"confidence": 0.5}, "predicted: 0.50"),
-        ({"class_name": "cat", "confidence": np.nan}, "predicted: cat"),
+        ({}, "predicted", ""),
+        ({"class_name": "cat"}, "predicted: cat", ""),
+        ({"class_name": "cat", "class_confidence": 0.5}, "predicted: cat 0.50", ""),
+        (
+            {"class_name": "cat", "class_confidence": 0.5, "box_confidence": 0.25},
+            "predicted: cat 0.50",
+            "expected IoU 0.25",
+        ),
+        ({"box_confidence": 0.25}, "predicted", "expected IoU 0.25"),
+        (
+            {"class_name": "cat", "class_confidence": np.nan, "box_confidence": np.nan},
+            "predicted: cat",
+            "",
+        ),
     ],
 )
-def test_label_says_what_the_estimator_says(said, label):
-    ax = plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0, **said), IMAGE)
-    assert labels(ax) == [label]
+def test_confidence_of_the_class_is_in_the_label_and_that_of_the_box_in_the_title(
+    columns, label, title
+):
+    ax = plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0, **columns), IMAGE)
+    assert (labels(ax), ax.get_title()) == ([label], title)
 
 
 def test_labels_of_equal_boxes_do_not_overlap():
     box = {"x_min": 0.3, "x_max": 0.7, "y_min": 0.0, "y_max": 1.0}
-    ax = plot_prediction(Fixed(class_name="cat", **box), IMAGE, (0.3, 0.7, 0, 1, "cat"))
+    estimator = Fixed(class_name="cat", class_confidence=0.9, box_confidence=0.7, **box)
+    ax = plot_prediction(estimator, IMAGE, (0.3, 0.7, 0, 1, "cat"))
     ax.figure.canvas.draw()
     true, predicted = (text.get_bbox_patch().get_window_extent() for text in ax.texts)
     assert not true.overlaps(predicted)
@@ -378,18 +398,18 @@ def test_epochs_without_value_keep_their_place():
 
 
 def test_missing_curve_names_the_keys_there_are():
-    with pytest.raises(SkbboxError, match=r"no 'bbox_prediction_mean_iou'\. Its keys: \['loss'\]"):
+    with pytest.raises(DataError, match=r"no 'bbox_prediction_mean_iou'\. Its keys: \['loss'\]"):
         plot_iou({"loss": [1.0]})
 
 
 def test_missing_accuracy_of_a_box_only_model_is_explained():
-    with pytest.raises(SkbboxError, match="a model of boxes alone has no accuracy"):
+    with pytest.raises(DataError, match="a model without classes has no accuracy"):
         plot_accuracy({"loss": [1.0], "bbox_prediction_loss": [1.0]})
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
 def test_failed_drawing_leaves_no_figure_behind(draw):
-    with pytest.raises(SkbboxError):
+    with pytest.raises(DataError):
         draw({})
     assert plt.get_fignums() == []
 
@@ -441,7 +461,7 @@ def test_one_history_in_the_place_of_a_list_is_refused():
 
 
 def test_curves_of_different_lengths_are_refused_with_their_lengths():
-    with pytest.raises(ValueError, match=r"one value an epoch.*'loss': 2, 'val_loss': 1"):
+    with pytest.raises(ValueError, match=r"one value for each epoch.*'loss': 2, 'val_loss': 1"):
         combine_histories([{"loss": [2.0, 1.0], "val_loss": [1.5]}])
 
 

@@ -131,7 +131,9 @@ def _to_svg(figure: Any, prefix: str, label: str) -> Markup:
     # Some of Matplotlib's ids are random.
     new_id = {old: f"{prefix}-{number}" for number, old in enumerate(ids)}
     for element in root.iter():
-        element.attrib = {key: _adapt_attribute(key, text, new_id) for key, text in element.attrib.items()}
+        element.attrib = {
+            key: _adapt_attribute(key, text, new_id) for key, text in element.attrib.items()
+        }
     root.attrib = {
         "class": "plot",
         "viewBox": root.attrib["viewBox"],

@@ -411,7 +411,9 @@ def _make_card(results: Results, position: int, picture: Picture, place: int) ->
         "expected IoU": results.box_confidence,
     }
     confidence = {
-        name: f"{values[position]:.2f}" for name, values in confidences.items() if values is not None
+        name: f"{values[position]:.2f}"
+        for name, values in confidences.items()
+        if values is not None
     }
     facts = {
         "image": _get_path(results.images[position]),
