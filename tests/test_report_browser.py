@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from skbbox.datasets import make_shapes
-from skbbox.report import report_page
+from skbbox.report import render_report
 
-#: Width of the predicted box in a true one of width 1: so is the IoU.
+#: Width of the predicted box inside a true box of width 1, and therefore the IoU.
 IOUS = [0.1, 0.3, 0.5, 0.5, 0.7, 0.9]
 NAMES = ["cat", "dog", "cat", "dog", "cat", "dog"]
 PREDICTED_NAMES = ["cat", "cat", "cat", "dog", "dog", "dog"]
@@ -24,8 +24,8 @@ def boxes(names, widths):
 
 def page_of(names=NAMES, predicted_names=PREDICTED_NAMES, **options):
     X = make_shapes(len(names), image_size=48, random_state=0)[0]
-    predicted = boxes(predicted_names, IOUS[: len(names)]).assign(confidence=0.8)
-    return report_page(X, boxes(names, 1.0), predicted, **options)
+    predicted = boxes(predicted_names, IOUS[: len(names)]).assign(class_confidence=0.8)
+    return render_report(X, boxes(names, 1.0), predicted, **options)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_page_shows_the_worst_first_and_complains_of_nothing(report, screenshot)
     [("best", [5, 4, 2, 3, 1, 0]), ("suspicious", [1, 4, 0, 2, 3, 5])],
 )
 def test_order_changes_which_come_first(report, order, expected):
-    # Suspicion: 0.8 where the class is another one, 0.8 * (1 - IoU) elsewhere.
+    # Suspicion: 0.8 where the class is wrong, 0.8 * (1 - IoU) elsewhere.
     page = report()
     page.locator("#order").select_option(order)
     assert rows(page) == expected
@@ -72,7 +72,7 @@ def test_class_filter_leaves_those_of_the_class(report):
     page = report()
     page.locator("#class").select_option(label="dog")
     assert rows(page) == [1, 3, 5]
-    assert page.locator("#shown").inner_text() == "Shown: 3 of 3 pictures that match."
+    assert page.locator("#shown").inner_text() == "Showing 3 of 3 matching pictures."
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", [0, 2, 3, 5]), ("0", [1, 4])])
@@ -95,13 +95,12 @@ def test_slider_counts_anew_by_keyboard(report):
     page = report()
     # Four of six reach 0.5, of which three have the right class.
     assert counts(page) == (
-        "4 of 6 images (66.7 %) have an IoU of at least 0.50; 3 (50.0 %) have the right class, too."
+        "4 of 6 images (66.7 %) have an IoU of at least 0.50; 3 (50.0 %) also have the right class."
     )
     page.locator("#threshold-input").focus()
     page.keyboard.press("ArrowRight")
     assert counts(page) == (
-        "2 of 6 images (33.3 %) have an IoU of at least 0.51; "
-        "1 (16.7 %) has the right class, too.".replace("has", "have")
+        "2 of 6 images (33.3 %) have an IoU of at least 0.51; 1 (16.7 %) also have the right class."
     )
 
 
@@ -193,8 +192,8 @@ def test_numbers_and_plots_are_there_without_javascript(report):
 def test_more_pictures_than_fit_are_shown_when_asked_for(report):
     names = ["cat"] * 30
     X = make_shapes(30, image_size=32, random_state=0)[0]
-    predicted = boxes(names, np.linspace(0.1, 0.9, 30)).assign(confidence=0.5)
-    page = report(report_page(X, boxes(names, 1.0), predicted))
+    predicted = boxes(names, np.linspace(0.1, 0.9, 30)).assign(class_confidence=0.5)
+    page = report(render_report(X, boxes(names, 1.0), predicted))
     assert len(rows(page)) == 24
     page.locator("#more").press("Enter")
     assert len(rows(page)) == 30
@@ -279,7 +278,7 @@ def test_keyboard_comes_back_to_what_was_looked_at(report):
 def test_many_long_names_scroll_within_their_table(report, screenshot):
     names = [f"{'Donaudampfschiff' * 7}{number}" for number in range(40)]
     X = make_shapes(40, image_size=32, random_state=0)[0]
-    page = report(report_page(X, boxes(names, 1.0), boxes(names[::-1], 0.5)), width=390)
+    page = report(render_report(X, boxes(names, 1.0), boxes(names[::-1], 0.5)), width=390)
     screenshot(page, "report-390-long-names")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     table = page.locator(".scroll", has=page.locator(".matrix"))
@@ -362,7 +361,7 @@ def test_boxes_alone_have_no_filter_of_classes(report):
     true, predicted = (
         boxes(["a", "b"], width).drop(columns="class_name") for width in (1.0, [0.5, 0.9])
     )
-    page = report(report_page(X, true, predicted))
+    page = report(render_report(X, true, predicted))
     assert counts(page) == "2 of 2 images (100.0 %) have an IoU of at least 0.50."
     assert not page.locator("#right").is_visible()
     page.locator("#highest").fill("0.8")
