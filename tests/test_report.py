@@ -166,14 +166,14 @@ def test_page_is_called_report_in_the_working_directory(fitted, shapes, tmp_path
     assert os.listdir() == ["report.html"]
 
 
-def test_network_runs_once(shapes, tmp_path):
+def test_predict_is_called_once(shapes, tmp_path):
     localizer = Counting(small_convnet, weights=None, image_size=32, epochs=1, random_state=0)
     localizer.fit(*shapes)
     localizer.report(*shapes, tmp_path / "page.html")
     assert localizer.n_calls == 1
 
 
-def test_data_are_left_as_they_are(fitted, shapes, tmp_path):
+def test_data_do_not_change(fitted, shapes, tmp_path):
     X, y = list(shapes[0]), shapes[1].set_index(np.arange(100, 148)).assign(note="mine")
     X_before, y_before = [image.copy() for image in X], y.copy()
     fitted.report(X, y, tmp_path / "page.html")
@@ -181,7 +181,7 @@ def test_data_are_left_as_they_are(fitted, shapes, tmp_path):
     assert all(map(np.array_equal, X, X_before))
 
 
-def test_file_is_not_replaced_unless_asked_to(fitted, shapes, tmp_path):
+def test_file_is_replaced_only_with_overwrite(fitted, shapes, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):
@@ -191,23 +191,23 @@ def test_file_is_not_replaced_unless_asked_to(fitted, shapes, tmp_path):
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_file_that_exists_is_refused_before_the_network_runs(shapes, tmp_path):
+def test_existing_file_raises_before_predict_runs(shapes, tmp_path):
     (tmp_path / "page.html").touch()
     with pytest.raises(FileExistsError):
         write_report(None, *shapes, tmp_path / "page.html")
 
 
-def test_folder_that_is_not_there_is_named(fitted, shapes, tmp_path):
+def test_missing_folder_is_named_in_the_error(fitted, shapes, tmp_path):
     with pytest.raises(DataError, match=r"the folder .*absent does not exist\. Create it"):
         fitted.report(*shapes, tmp_path / "absent" / "page.html")
 
 
-def test_folder_in_the_place_of_the_file_is_refused(fitted, shapes, tmp_path):
+def test_folder_instead_of_a_file_raises(fitted, shapes, tmp_path):
     with pytest.raises(DataError, match="is a folder; pass the path of a file"):
         fitted.report(*shapes, tmp_path, overwrite=True)
 
 
-def test_nothing_is_written_where_predicting_fails(fitted, shapes, tmp_path):
+def test_nothing_is_written_if_predict_fails(fitted, shapes, tmp_path):
     with pytest.raises(DataError, match="Row 1"):
         fitted.report([shapes[0][0], "absent.jpg"], shapes[1][:2], tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
@@ -219,7 +219,7 @@ def test_estimator_must_be_fitted(shapes, tmp_path):
 
 
 @pytest.mark.parametrize("max_images", [-1, 1.5, True, "3", None])
-def test_number_of_images_is_a_whole_one(fitted, shapes, tmp_path, max_images):
+def test_max_images_must_be_a_non_negative_integer(fitted, shapes, tmp_path, max_images):
     with pytest.raises(ValueError, match="max_images must be an integer of at least 0"):
         fitted.report(*shapes, tmp_path / "page.html", max_images=max_images)
 
@@ -272,7 +272,7 @@ def test_shade_is_the_share_of_the_true_class():
     assert shades == ["--share:0.75", "--share:0.25"]
 
 
-def test_of_very_many_classes_those_confused_most_are_listed():
+def test_with_many_classes_the_most_confused_pairs_are_listed():
     names = [f"c{number:02}" for number in range(61)]
     y, predicted = boxes([0.5] * 64, [*names, "c00", "c00", "c00"], [*names, "c07", "c07", "c05"])
     page = parsed(render_report([GREY] * 64, y, predicted, max_images=2))
@@ -282,7 +282,7 @@ def test_of_very_many_classes_those_confused_most_are_listed():
     ]
 
 
-def test_no_confusion_among_very_many_classes_is_an_empty_list():
+def test_many_classes_without_confusion_have_an_empty_list():
     names = [f"c{number}" for number in range(61)]
     page = page_of([0.5] * 61, names, names, max_images=2)
     assert cells(table_named(page, "of 0 pairs of classes")) == []
@@ -309,7 +309,7 @@ def test_levels_count_what_the_measure_counts():
         assert (results.levels >= level).sum() == (results.iou >= threshold).sum()
 
 
-def test_script_is_given_whole_numbers_alone():
+def test_script_gets_only_integers():
     page = page_of([1.0, 0.579, 0.58], list("abb"), list("aab"))
     assert json.loads(page.one("script", id="numbers").text) == {
         "level": [100, 57, 58],
@@ -334,7 +334,7 @@ def rows_of(page):
     return [int(card.attributes["data-row"]) for card in cards(page)]
 
 
-def test_pictures_begin_with_the_lowest_iou():
+def test_pictures_start_with_the_lowest_iou():
     assert rows_of(page_of([0.5, 0.9, 0.1])) == [2, 0, 1]
 
 
@@ -356,7 +356,7 @@ def test_pictures_are_the_same_each_time():
     assert list(select_rows(iou, 7)) == list(select_rows(iou, 7))
 
 
-def test_page_tells_which_pictures_it_has():
+def test_page_states_which_pictures_it_has():
     page = page_of(np.linspace(0.1, 1, 10), max_images=5)
     assert len(cards(page)) == 5
     assert (
@@ -365,7 +365,7 @@ def test_page_tells_which_pictures_it_has():
     )
 
 
-def test_page_tells_that_it_has_all_pictures():
+def test_page_states_that_it_has_all_pictures():
     assert "All 2 images are on this page." in page_of([0.5, 0.6]).text
 
 
@@ -413,14 +413,14 @@ def test_picture_shows_its_row(shapes):
         assert np.abs(difference).mean() < 12
 
 
-def test_iou_of_a_picture_is_not_rounded_up_to_what_it_does_not_reach():
+def test_iou_of_a_picture_is_not_rounded_up():
     page = page_of([0.497, 0.5])
     below, above = cards(page)
     assert ("IoU 0.49" in below.text, "IoU 0.50" in above.text) == (True, True)
     assert "IoU 0.50" not in below.text
 
 
-def test_marks_are_at_what_is_wrong():
+def test_wrong_predictions_are_marked():
     page = page_of([0.6, 0.4], list("aa"), list("ba"))
     found = dict(zip(rows_of(page), map(marks, cards(page)), strict=True))
     assert found == {0: ["wrong class"], 1: ["IoU too low"]}
@@ -469,7 +469,7 @@ def test_order_by_suspicion_needs_one_confidence(column):
     assert "hidden" in page_of([0.25]).one("option", value="suspicious").attributes
 
 
-# ---------------------------------------------------------------- what X and y may be
+# ---------------------------------------------------------------- kinds of X and y
 
 
 def folder_of(X, folder):
@@ -548,7 +548,7 @@ def test_classes_in_predictions_alone():
     assert not any(map(marks, cards(page)))
 
 
-def test_whole_numbers_as_class_names(shapes, tmp_path):
+def test_integers_as_class_names(shapes, tmp_path):
     X, y = shapes
     y = y.assign(class_name=pd.factorize(y["class_name"])[0])
     path = small_localizer().fit(X, y).report(X, y, tmp_path / "page.html")
@@ -556,7 +556,7 @@ def test_whole_numbers_as_class_names(shapes, tmp_path):
     assert [row[0] for row in cells(table)] == ["0", "1", "2", "3"]
 
 
-def test_images_that_cannot_be_read_are_told_and_left_out(fitted, shapes, tmp_path):
+def test_unreadable_images_are_listed_and_left_out(fitted, shapes, tmp_path):
     X, y = list(shapes[0][:4]), shapes[1][:4]
     X[1] = str(tmp_path / "absent <b>.jpg")
     localizer = small_localizer(on_bad_image="skip").fit(X, y)
@@ -614,7 +614,7 @@ def test_curves_have_a_plot_each():
     assert len(section.all("svg", **{"class": "plot"})) == 2
 
 
-def test_stages_are_told():
+def test_stages_are_listed():
     section = trained(
         {"bbox_prediction_loss": [2.0, 1.0, 0.5]}, [("frozen backbone", 2), ("fine-tuning", 1)]
     )
@@ -622,13 +622,13 @@ def test_stages_are_told():
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": []}, None])
-def test_no_training_is_said_in_words(history):
+def test_page_states_that_there_was_no_training(history):
     section = trained(history)
     assert "no epoch was trained" in section.text
     assert not section.all("svg")
 
 
-def test_parameters_that_are_not_the_default_are_told(fitted, shapes):
+def test_changed_parameters_are_listed(fitted, shapes):
     text = render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted)
     assert dict(cells(table_named(parsed(text), "Parameters"))) == {
         "backbone": "skbbox.network.backbones.small_convnet",
@@ -659,7 +659,7 @@ def test_names_stay_text(name):
     y, predicted = boxes([0.3, 0.5], [name, "a"], ["a", name])
     title = f"title {name}"
     page = parsed(render_report([GREY, GREY], y, predicted, title=title))
-    # Beside its own: two scripts, one style sheet, no element that loads.
+    # Only its own: two scripts, one style sheet, no element that loads.
     assert [node.attributes.get("id") for node in page.all("script")] == ["numbers", None]
     assert len(page.all("style")) == 1
     assert not page.all("img")
@@ -670,21 +670,21 @@ def test_names_stay_text(name):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_of_files_stay_text(tmp_path, name):
+def test_file_names_stay_text(tmp_path, name):
     path = tmp_path / (name.replace("/", "-") + ".png")
     Image.fromarray(GREY).save(path)
     page = page_of([0.5], X=[path])
     assert cards(page)[0].one("dl").all("dd")[0].text == str(path)
 
 
-def test_what_cannot_be_seen_in_a_name_is_shown_by_its_code():
+def test_unprintable_characters_in_a_name_are_escaped():
     page = page_of([0.5], ["a\nb\x00\u202ec"], ["a"])
     last = cells(table_named(page, "Each class"))[-1]
     assert last[0] == "a"
     assert cells(table_named(page, "Each class"))[0][0] == "a\\nb\\x00\\u202ec"
 
 
-def test_name_of_a_file_may_be_no_text(tmp_path):
+def test_file_name_may_be_invalid_utf8(tmp_path):
     class Estimator:
         def predict(self, X):
             return boxes([0.5])[1]
@@ -706,7 +706,7 @@ def test_names_of_every_script_are_drawn_without_a_warning():
     assert {"猫", "$\\frac{1$"} <= set(texts)
 
 
-def test_long_names_are_cut_and_stay_different():
+def test_long_names_are_shortened_and_stay_unique():
     names = ["x" * 500 + end for end in "ab"]
     page = page_of([0.3, 0.5], names, names)
     assert [row[0] for row in cells(table_named(page, "Each class"))] == ["x" * 119 + "…"] * 2
@@ -725,7 +725,7 @@ def test_thousands_of_classes():
 # ---------------------------------------------------------------- self-contained, small, the same
 
 
-def test_page_asks_nobody(fitted, shapes):
+def test_page_sends_no_requests(fitted, shapes):
     page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     addresses = [
         node.attributes[key]
@@ -735,11 +735,11 @@ def test_page_asks_nobody(fitted, shapes):
     ]
     assert addresses
     assert not [address for address in addresses if not address.startswith(("#", "data:"))]
-    # A style sheet loads by these.
+    # The ways in which a style sheet loads files.
     assert not re.search(r"@import|url\((?!#)", page.one("style").text)
 
 
-def test_browser_is_told_to_run_this_script_alone():
+def test_policy_allows_only_the_script_of_the_page():
     page = page_of([0.5])
     (policy,) = [node for node in page.all("meta") if "http-equiv" in node.attributes]
     assert policy.attributes["content"].startswith("default-src 'none'; img-src data:;")
@@ -748,7 +748,7 @@ def test_browser_is_told_to_run_this_script_alone():
     assert f"script-src 'sha256-{digest}';" in policy.attributes["content"]
 
 
-def test_ids_are_there_once_and_lead_somewhere(fitted, shapes):
+def test_ids_are_unique_and_references_resolve(fitted, shapes):
     text = render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted)
     page = parsed(text)
     ids = [node.attributes["id"] for node in page.all("*") if "id" in node.attributes]
@@ -762,7 +762,7 @@ def test_ids_are_there_once_and_lead_somewhere(fitted, shapes):
     assert set(used) <= set(ids)
 
 
-def test_plots_take_the_colours_of_the_page(fitted, shapes):
+def test_plots_use_the_colours_of_the_page(fitted, shapes):
     page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     plots = page.all("svg", **{"class": "plot"})
     # Four of the data, four of the training, and two of the IoU.
@@ -773,13 +773,13 @@ def test_plots_take_the_colours_of_the_page(fitted, shapes):
         assert not re.search("#000000|#ffffff|#fff;", styles)
 
 
-def test_every_plot_says_what_it_is(fitted, shapes):
+def test_every_plot_has_its_own_description(fitted, shapes):
     page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     labels = [plot.attributes["aria-label"] for plot in page.all("svg", **{"class": "plot"})]
     assert len(set(labels)) == len(labels)
 
 
-def test_matplotlib_is_left_as_it_was():
+def test_matplotlib_settings_do_not_change():
     import matplotlib.pyplot as plt
 
     before = dict(matplotlib.rcParams), plt.get_fignums()
