@@ -54,7 +54,7 @@ def test_another_backend_predicts_the_same_from_the_same_weights(
     )
     used, predicted = pickle.loads(received.read_bytes())
     assert used == backend
-    columns = [*COORDINATES, "confidence"]
+    columns = [*COORDINATES, "class_confidence", "box_confidence"]
     for name, localizer in localizers.items():
         table, probabilities = predicted[name]
         pd.testing.assert_frame_equal(

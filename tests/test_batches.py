@@ -183,7 +183,7 @@ def test_a_row_without_a_box_is_refused():
         ({"last_batch": "wrap"}, "last_batch"),
         ({"batch_size": 0}, "batch_size"),
         ({"augment": "blur"}, "augment"),
-        ({"last_batch": "drop", "batch_size": 11}, "leaves nothing"),
+        ({"last_batch": "drop", "batch_size": 11}, "leaves no batch"),
         ({"classes": ["disc"]}, "not among the known ones"),
     ],
 )

@@ -66,7 +66,7 @@ def test_it_learns_to_find_objects():
 
 def test_predict_gives_the_columns_of_y_and_confidence(fitted, shapes):
     predicted = fitted.predict(shapes[0])
-    assert list(predicted.columns) == [*TARGET_COLUMNS, "confidence"]
+    assert list(predicted.columns) == [*TARGET_COLUMNS, "class_confidence", "box_confidence"]
     assert len(predicted) == 48
 
 
@@ -112,20 +112,26 @@ def test_the_predicted_class_is_the_most_probable_one(fitted, shapes):
     assert (predicted["class_name"] == fitted.classes_[probabilities.argmax(axis=1)]).all()
 
 
-def test_without_an_iou_estimate_confidence_is_the_probability_of_the_class(shapes):
-    localizer = small_localizer(box_head="dense").fit(*shapes)
-    confidence = localizer.predict(shapes[0])["confidence"]
+@pytest.mark.parametrize("box_head", ["spatial", "pooled"])
+def test_class_confidence_is_the_probability_of_the_class(shapes, box_head):
+    localizer = small_localizer(box_head=box_head).fit(*shapes)
+    confidence = localizer.predict(shapes[0])["class_confidence"]
     assert np.allclose(confidence, localizer.predict_proba(shapes[0]).max(axis=1), atol=1e-6)
 
 
+def test_without_an_iou_estimate_there_is_no_box_confidence(shapes):
+    localizer = small_localizer(box_head="pooled").fit(*shapes)
+    assert list(localizer.predict(shapes[0])) == [*TARGET_COLUMNS, "class_confidence"]
+
+
 @pytest.mark.slow
-def test_confidence_tells_good_boxes_from_bad_ones():
+def test_box_confidence_tells_good_boxes_from_bad_ones():
     X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
     X_test, y_test = make_shapes(200, image_size=32, n_classes=2, random_state=1)
     predicted = small_localizer(epochs=20).fit(X, y).predict(X_test)
     found = iou(y_test[list(COORDINATES)].to_numpy(), predicted[list(COORDINATES)].to_numpy())
-    assert predicted["confidence"].between(0, 1).all()
-    assert spearmanr(predicted["confidence"], found).statistic > 0.2
+    assert predicted["box_confidence"].between(0, 1).all()
+    assert spearmanr(predicted["box_confidence"], found).statistic > 0.2
 
 
 def test_score_is_mean_iou_and_share_at_one_half(fitted, shapes):
@@ -181,7 +187,7 @@ def test_model_predicts_class_and_box_from_pixels(fitted, shapes):
 def test_without_class_name_boxes_alone_are_learnt(shapes):
     X, y = shapes
     localizer = small_localizer().fit(X, y.drop(columns="class_name"))
-    assert list(localizer.predict(X)) == [*COORDINATES, "confidence"]
+    assert list(localizer.predict(X)) == [*COORDINATES, "box_confidence"]
     assert set(localizer.history_) == {key for key in HISTORY_KEYS if "class" not in key}
     assert localizer.classes_ is None
     with pytest.raises(ValueError, match="no class_name in fit"):
@@ -382,7 +388,7 @@ def test_another_engine_than_keras_predicts_many_images_without_features(of_many
     predicted = localizer.set_params(engine=get_engine("auto")).predict(shapes[0])
     assert not (tmp_path / "kept").exists()
     assert predicted["class_name"].equals(expected["class_name"])
-    columns = [*COORDINATES, "confidence"]
+    columns = [*COORDINATES, "box_confidence"]
     assert np.allclose(predicted[columns], expected[columns], atol=1e-3)
 
 
