@@ -144,8 +144,8 @@ def test_sample_of_the_tool_finds_images_by_folder_not_by_class(shared):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        pytest.param("2,0,1,0,1,cake", "line 3: the number of fields differs", id="too few"),
-        pytest.param("2,0,1,0,1,cake,a,b", "line 3: the number of fields differs", id="too many"),
+        pytest.param("2,0,1,0,1,cake", "line 3: expected 7 fields, .*Received 6", id="too few"),
+        pytest.param("2,0,1,0,1,cake,a,b", "line 3: expected 7 fields, .*Received 8", id="too many"),
         pytest.param(
             "2,0,wide,0,1,cake,a", "line 3: x_max is not a number. Received: 'wide'", id="text"
         ),
@@ -153,18 +153,18 @@ def test_sample_of_the_tool_finds_images_by_folder_not_by_class(shared):
         pytest.param(
             '2,0,"0,5",0,1,cake,a', "line 3: x_max is not a number. Received: '0,5'", id="comma"
         ),
-        pytest.param("2,0,1,0,1,cake,..", "line 3: the image lies outside", id="parent"),
+        pytest.param("2,0,1,0,1,cake,..", "line 3: the image is outside", id="parent"),
         pytest.param(
-            "../2,0,1,0,1,cake,a/..", "line 3: the image lies outside", id="parent in the id"
+            "../2,0,1,0,1,cake,a/..", "line 3: the image is outside", id="parent in the id"
         ),
         pytest.param(
-            "2,0,1,0,1,cake,a/../../b", "line 3: the image lies outside", id="up and down again"
+            "2,0,1,0,1,cake,a/../../b", "line 3: the image is outside", id="up and down again"
         ),
         pytest.param(
-            "2,0,1,0,1,cake,/etc", "line 3: .*outside.*'/etc/2.jpg'", id="absolute folder"
+            "2,0,1,0,1,cake,/etc", "line 3: the image is outside .*'/etc/2.jpg'", id="absolute folder"
         ),
         pytest.param(
-            "/etc/passwd,0,1,0,1,cake,a", "line 3: the image lies outside", id="absolute id"
+            "/etc/passwd,0,1,0,1,cake,a", "line 3: the image is outside", id="absolute id"
         ),
     ],
 )
@@ -192,18 +192,24 @@ def test_unknown_format_shows_the_known_ones(write):
         read_annotations(write(), format="snack")
 
 
-@pytest.mark.parametrize(
-    "content", ["", "a,b,c\n1,2,3\n", HEADER.replace(",", ";"), "\x00\xff", "\n\n"]
-)
+@pytest.mark.parametrize("content", ["a,b,c\n1,2,3\n", HEADER.replace(",", ";"), "\x00\xff"])
 def test_file_of_another_kind_is_not_recognised(tmp_path, content):
     path = tmp_path / "other.csv"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(AnnotationError, match=r"other.csv.* is in none of the known formats"):
+    with pytest.raises(AnnotationError, match=r"other.csv has none of the known formats"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_empty_file_is_not_recognised(tmp_path, content):
+    path = tmp_path / "other.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(AnnotationError, match=r"other.csv: the file is empty, so its format"):
         read_annotations(path)
 
 
 def test_folder_without_annotation_files_is_named(tmp_path):
-    with pytest.raises(AnnotationError, match="holds no annotation file"):
+    with pytest.raises(AnnotationError, match="contains no annotation file"):
         read_annotations(tmp_path)
 
 

@@ -195,7 +195,7 @@ def test_classes_may_be_numbers():
 
 
 def test_split_of_another_length_is_refused():
-    with pytest.raises(AnnotationError, match=r"each of the 1 rows\. Received 2"):
+    with pytest.raises(AnnotationError, match=r"each of the 1 rows\. Received 2 names"):
         check_annotations(table(row()), split=["train", "val"])
 
 
@@ -317,8 +317,8 @@ def test_pixels_are_divided_by_the_size_of_the_image(tmp_path):
 @pytest.mark.parametrize(
     ("box", "reason"),
     [
-        ((20, 60, 0.1, 0.5), "x or y alone may be in pixels"),
-        ((20, 6000, 10, 50), "not on 200 x 100 pixels"),
+        ((20, 60, 0.1, 0.5), "only x or only y may be in pixels"),
+        ((20, 6000, 10, 50), "does not fit 200 x 100 pixels"),
     ],
 )
 def test_pixels_that_do_not_fit_the_image_are_dropped(tmp_path, box, reason):

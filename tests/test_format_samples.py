@@ -8,7 +8,7 @@ import pytest
 from skbbox import TARGET_COLUMNS, read_annotations
 from skbbox.exceptions import SkbboxWarning
 
-pytestmark = pytest.mark.filterwarnings("ignore:Shapes without a box")
+pytestmark = pytest.mark.filterwarnings("ignore:Shapes without a bounding box")
 
 #: Of images whose files have no sizes, as the notes beside the samples give them.
 SIZES = {

@@ -123,7 +123,7 @@ def test_name_is_read_as_it_was_written_or_refused(tmp_path, format, name):
     endings = {"snacks": ".csv", "labelbox": ".ndjson", "cvat": ".xml", "coco": ".json"}
     target = tmp_path / f"boxes{endings.get(format, '')}"
     if name in (*REFUSED[format], NOT_UTF8):
-        with pytest.raises(AnnotationError, match=r"[Rr]ename|space around") as raised:
+        with pytest.raises(AnnotationError, match=r"[Rr]ename|end with space") as raised:
             write_annotations(table(*paths), target, format, images_dir=images)
         assert str(raised.value).isprintable()
         assert not target.exists()
@@ -136,7 +136,7 @@ def test_name_is_read_as_it_was_written_or_refused(tmp_path, format, name):
 
 def test_space_around_a_class_is_refused_for_pascal_voc(tmp_path):
     boxes = table(made(tmp_path, "a.jpg")).assign(class_name="dog ")
-    with pytest.raises(AnnotationError, match=r"no space around them\. Received: 'dog '"):
+    with pytest.raises(AnnotationError, match=r"end with space\. Received: 'dog '"):
         write_annotations(boxes, tmp_path / "boxes", "pascal_voc", images_dir=tmp_path)
 
 
@@ -214,7 +214,7 @@ def test_command_refuses_a_name_that_cannot_be_written_before_it_predicts(
     arguments = ["predict", str(tmp_path / "broken.skbbox"), str(tmp_path / "images")]
     assert main([*arguments, "-o", str(tmp_path / "boxes.csv")]) == 1
     said = capsys.readouterr().err
-    assert "holds a character that annotation files cannot; rename it." in said
+    assert "contains a character that annotation files cannot store; rename it." in said
     assert said.removesuffix("\n").isprintable()
     assert not (tmp_path / "boxes.csv").exists()
 

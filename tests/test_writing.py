@@ -226,7 +226,7 @@ def test_image_whose_size_cannot_be_had_is_named(tmp_path):
 
 
 def test_image_outside_the_folder_is_named(tmp_path):
-    with pytest.raises(AnnotationError, match=r"/elsewhere/b.jpg lies outside of"):
+    with pytest.raises(AnnotationError, match=r"/elsewhere/b.jpg is outside"):
         boxes = BOXES.assign(image="/elsewhere/b.jpg")
         write_annotations(boxes, tmp_path / "a.csv", "snacks")
 
@@ -254,8 +254,8 @@ def test_what_exists_is_replaced_only_when_told(tmp_path, format):
         ({"x_max": [0.3, 1.0, 0.5]}, BoxError, "Row 2: the box is empty"),
         ({"x_max": [0.3, 1.0, 1.5]}, BoxError, "Row 2: an edge lies outside"),
         ({"x_max": [0.3, 1.0, np.nan]}, BoxError, "Row 2: a coordinate is missing"),
-        ({"class_name": ["a", 3, "b"]}, AnnotationError, "Row 1: class_name is text. Received: 3"),
-        ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name holds a char"),
+        ({"class_name": ["a", 3, "b"]}, AnnotationError, "Row 1: class_name must be text. Received: 3"),
+        ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name contains a char"),
         ({"image": ["a.jpg", "b\n.jpg", "b.jpg"]}, AnnotationError, "Row 1: the name of the image"),
     ],
 )
@@ -281,13 +281,13 @@ def test_images_of_one_name_are_told_apart_or_refused(tmp_path):
     boxes["image"] = ["a.jpg", "a.png"]
     sizes = dict.fromkeys(boxes["image"], (200, 100))
     for format, taken in (("yolo", "a.txt"), ("pascal_voc", "a.xml")):
-        with pytest.raises(AnnotationError, match=rf"{taken} is taken. Rename a.png"):
+        with pytest.raises(AnnotationError, match=rf"{taken} is already used\. Rename a.png"):
             write_annotations(boxes, tmp_path / format, format, images_dir=".", sizes=sizes)
 
 
 def test_class_that_yolo_has_no_line_for_is_named(tmp_path):
     with pytest.raises(
-        AnnotationError, match=r"without space around it\. Received the class 'cat '"
+        AnnotationError, match=r"begin or end with space\. Received the class 'cat '"
     ):
         written_and_read(BOXES.assign(class_name="cat "), tmp_path, "yolo")
 
@@ -305,7 +305,7 @@ def test_yolo_tells_images_of_one_name_apart_by_their_folders(tmp_path):
 
 
 def test_image_without_an_object_is_refused_for_labelbox(tmp_path):
-    with pytest.raises(AnnotationError, match=r"no image without an object, as c.jpg is"):
+    with pytest.raises(AnnotationError, match=r"cannot import an image without an object\. Received: c.jpg"):
         written_and_read(WITH_EMPTY, tmp_path, "labelbox")
 
 
