@@ -194,6 +194,18 @@ def test_same_path_in_two_parts_of_the_split_is_found():
     assert (2, "identical images") not in find_problems(boxes, split=["train"] * 3)
 
 
+def test_tilde_in_paths_of_images_is_the_home_folder(tmp_path, pictures, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(pictures[1]).read_bytes())
+    boxes = table(row(image="~/1.png"), row(image="~/copy.png"), row(image="~/missing.png"))
+    expected = [(1, "identical images"), (2, "missing image")]
+    assert find_problems(boxes, open_images=True) == expected
+    result, actions = clean(boxes, open_images=True)
+    assert result["image"].tolist() == ["~/1.png", "~/copy.png"]
+    assert actions == [[2, "missing image", "dropped"]]
+
+
 def test_classes_may_be_numbers():
     boxes = table(row(3), row(5, image="b.jpg"))
     assert find_problems(boxes) == []

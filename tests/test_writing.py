@@ -240,7 +240,8 @@ def test_names_are_relative_to_the_folder_of_the_file(tmp_path):
 def test_tilde_in_paths_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     boxes = BOXES.assign(image=f"{tmp_path}/pets/" + BOXES["image"])
-    write_annotations(boxes, "~/a.csv", "snacks", images_dir="~/pets")
+    with_tilde = BOXES.assign(image="~/pets/" + BOXES["image"])
+    write_annotations(with_tilde, "~/a.csv", "snacks", images_dir="~/pets")
     assert_same(read_annotations(tmp_path / "a.csv", images_dir=tmp_path / "pets"), boxes, 0)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, iou
 from ..exceptions import SkbboxWarning
+from ..files import as_path
 from ..images import upright_size
 from .image_checks import find_unreadable_rows
 from .table import BoxTable, format_box, group_spellings, is_blank, make_columns
@@ -100,7 +101,11 @@ def clean_annotations(
     [[0, 'inverted box', 'repaired'], [0, 'outside image', 'repaired'], [1, 'empty box', 'dropped']]
     """
     table = BoxTable(boxes)
-    if open_images and len(boxes) and not any(map(os.path.exists, table.images)):
+    if (
+        open_images
+        and len(boxes)
+        and not any(os.path.exists(as_path(image)) for image in table.images)
+    ):
         # A wrong folder should not drop all rows.
         warnings.warn(
             f"clean_annotations: none of the images exists, the first being {table.images[0]}, so "
@@ -199,7 +204,7 @@ def _normalise_box(box: FloatArray, image: str, open_images: bool) -> tuple[Floa
         return box, "dropped", "; images are not opened"
     if (np.abs(box.reshape(2, 2)).max(axis=1) < PIXELS_FROM).any():
         return box, "dropped", "; only x or only y may be in pixels"
-    width, height = upright_size(image)
+    width, height = upright_size(as_path(image))
     normalised = box / (width, width, height, height)
     if (np.abs(normalised) >= PIXELS_FROM).any():
         return box, "dropped", f"; does not fit {width} x {height} pixels"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import ImageError
+from ..files import as_path
 from ..images import load_image
 from .table import BoxTable, Problem
 
@@ -21,7 +22,7 @@ __all__ = ["check_images", "find_unreadable_rows"]
 
 #: Side of the reduced image that is hashed.
 HASH_SIDE = 12
-#: Near-identical images differ in at most so many of the 144 bits of the hash.
+#: Near-identical images differ in at most this many of the 144 bits of the hash.
 MAX_DIFFERENT_BITS = 10
 
 
@@ -33,11 +34,11 @@ def check_images(table: BoxTable, parts: list[Any] | None, min_side: float) -> l
     rows_by_image = table.group_by_image(range(len(table.images)))
     for image, rows in rows_by_image.items():
         try:
-            pixels = load_image(image)
+            pixels = load_image(as_path(image))
         except ImageError as error:
             problems.append(Problem(rows[0], _get_kind(image), str(error)))
             continue
-        with open(image, "rb") as file:
+        with as_path(image).open("rb") as file:
             digest = hashlib.file_digest(file, "blake2b").digest()
         if digest in image_by_digest:
             other = image_by_digest[digest]
@@ -72,7 +73,7 @@ def find_unreadable_rows(table: BoxTable) -> list[Problem]:
     for row, image in enumerate(table.images):
         if image not in reasons:
             try:
-                load_image(image)
+                load_image(as_path(image))
                 reasons[image] = None
             except ImageError as error:
                 reasons[image] = str(error)
@@ -83,7 +84,7 @@ def find_unreadable_rows(table: BoxTable) -> list[Problem]:
 
 
 def _get_kind(image: str) -> str:
-    return "unreadable image" if os.path.exists(image) else "missing image"
+    return "unreadable image" if os.path.exists(as_path(image)) else "missing image"
 
 
 def _hash_image(pixels: Pixels) -> NDArray[np.uint64]:

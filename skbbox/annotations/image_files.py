@@ -41,7 +41,7 @@ class ImageFiles:
         self._known_sizes: dict[str, tuple[float, float]] = {}
         self._by_stem: dict[Path, dict[str, list[str]]] = {}
 
-    def path(self, record: BoxRecord, file: Path) -> str:
+    def find_path(self, record: BoxRecord, file: Path) -> str:
         """Path of the image of a record; raises an error if it is outside the folder."""
         folder = file.parent if self.images_dir is None else self.images_dir
         image = record.image
@@ -70,23 +70,23 @@ class ImageFiles:
             name = str(PurePosixPath(name))
         return _join(folder, name)
 
-    def size(self, record: BoxRecord, path: str, file: Path) -> tuple[float, float]:
+    def find_size(self, record: BoxRecord, path: str, file: Path) -> tuple[float, float]:
         """Width and height in pixels of the image of a record without a size."""
         if path not in self._known_sizes:
             name = record.image if isinstance(record.image, str) else os.path.basename(path)
             try:
-                self._known_sizes[path] = self.size_in_pixels(path, name)
+                self._known_sizes[path] = self.read_size(path, name)
             except AnnotationError as error:
                 _fail(file, record, f"{error} Or pass images_dir= with the folder of the images.")
         return self._known_sizes[path]
 
-    def size_in_pixels(self, path: str, name: str) -> tuple[float, float]:
+    def read_size(self, path: str, name: str) -> tuple[float, float]:
         """Width and height of an image, from `sizes` or from the image itself."""
         for key in (name, path, os.path.basename(path)):
             if key in self.sizes:
                 return self.sizes[key]
         try:
-            return upright_size(path)
+            return upright_size(as_path(path))
         except ImageError as error:
             raise AnnotationError(
                 f"the size of {name!r} in pixels is needed but unknown: {error} "
@@ -95,7 +95,7 @@ class ImageFiles:
 
     def name(self, path: str) -> str:
         """Name of an image relative to `images_dir`, for writing."""
-        name = os.path.relpath(path, self.images_dir)
+        name = os.path.relpath(os.path.expanduser(path), self.images_dir)
         if name.split(os.sep)[0] == os.pardir:
             raise AnnotationError(
                 f"{path} is outside {self.images_dir}; pass images_dir= with the folder that "

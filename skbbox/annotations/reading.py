@@ -297,7 +297,7 @@ def _iter_rows(
     paths = []
     for document, reader in zip(documents, readers, strict=True):
         for record in _read_records(document, reader, options):
-            path = images.path(record, document.path)
+            path = images.find_path(record, document.path)
             box = _normalise_box(record, path, document, options, images)
             yield path, record.class_name, box, record.extra
             if reader is yolo:
@@ -322,7 +322,7 @@ def _normalise_box(
 ) -> Box | None:
     if record.box is None:
         return None
-    width, height = record.size or images.size(record, path, document.path)
+    width, height = record.size or images.find_size(record, path, document.path)
     x_min, x_max, y_min, y_max = record.box
     if options.y_origin == "bottom":
         y_min, y_max = height - y_max, height - y_min

@@ -147,7 +147,7 @@ def _group_by_image(
                 name = image_files.name(path)
             except AnnotationError as error:
                 raise AnnotationError(f"Row {row}: {error}") from None
-            size = image_files.size_in_pixels(path, name) if needs_sizes else None
+            size = image_files.read_size(path, name) if needs_sizes else None
             images[path] = ImageWithBoxes(name, size, [])
         if empty[row]:
             continue
