@@ -112,7 +112,7 @@ class DummyLocalizer(BaseEstimator):
         if self.classes_ is not None and self.class_prior_ is not None:
             best = self.class_prior_.argmax()
             predicted.insert(0, "class_name", self.classes_[best])
-            predicted["confidence"] = self.class_prior_[best]
+            predicted["class_confidence"] = self.class_prior_[best]
         return predicted
 
     def score(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .typing import ImageLike, PathLikeStr, Pixels
 
-__all__ = ["KINDS", "load_image", "load_row", "upright_size"]
+__all__ = ["KINDS", "load_image", "load_row", "try_load_row", "upright_size"]
 
 #: Kinds of files that are read, by Pillow's names. All of them begin with a signature of their
 #: own, and hold pixels; Pillow hands PostScript, for one, to another program. HEIF needs a plugin.
@@ -130,23 +130,22 @@ def upright_size(path: PathLikeStr) -> tuple[int, int]:
         return (height, width) if turned else (width, height)
 
 
-def load_row(
-    items: Sequence[ImageLike],
-    row: int,
-    size: tuple[int, int] | None,
-    bad: dict[int, str] | None = None,
-) -> Pixels:
-    """:func:`load_image` of one of many, with its row in the message of an ImageError.
-
-    Where there is a dict `bad`, the message is put there instead, and the image is black.
-    """
+def load_row(items: Sequence[ImageLike], row: int, size: tuple[int, int] | None) -> Pixels:
+    """:func:`load_image` of one of many, with its row in the message of an ImageError."""
     try:
         return load_image(items[row], size)
     except ImageError as error:
-        if bad is None:
-            raise ImageError(f"Row {row}: {error}") from error
-        bad[row] = str(error)
-        return np.zeros((*(size or (1, 1)), 3), np.uint8)
+        raise ImageError(f"Row {row}: {error}") from error
+
+
+def try_load_row(
+    items: Sequence[ImageLike], row: int, size: tuple[int, int] | None
+) -> tuple[Pixels, str | None]:
+    """Pixels and None; or black pixels and why the image cannot be read."""
+    try:
+        return load_image(items[row], size), None
+    except ImageError as error:
+        return np.zeros((*(size or (1, 1)), 3), np.uint8), str(error)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from .boxes import COORDINATES, TARGET_COLUMNS, check_boxes
-from .exceptions import BoxError, ImageError
+from .exceptions import BoxError, ImageError, SkbboxWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ __all__ = [
     "encode_classes",
     "make_table",
     "set_image_tags",
+    "warn_of_unseen_classes",
 ]
 
 PIXELS = (np.ndarray, Image.Image)
@@ -307,3 +309,18 @@ def make_table(images: list[Any], targets: Targets) -> pd.DataFrame:
         table.insert(0, TARGET_COLUMNS[0], targets.class_names)
     table["image"] = pd.Series(images, dtype=object)
     return table
+
+
+def warn_of_unseen_classes(targets: Targets, classes: NDArray[Any] | None) -> None:
+    """Warn of classes to be scored that were not in training."""
+    if classes is None or targets.class_names is None:
+        return
+    unseen = sorted(set(targets.class_names) - set(classes), key=str)
+    if unseen:
+        warnings.warn(
+            f"y holds classes that were not in training: {unseen}. Their boxes are scored, their "
+            "class cannot be right. In cross-validation this happens with rows sorted by class and "
+            "an unshuffled cv=3; pass cv=StratifiedBoxKFold(3).",
+            SkbboxWarning,
+            stacklevel=3,
+        )

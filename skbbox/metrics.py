@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from .typing import BoxesLike, ImagesLike, Localizer
+    from .typing import BoxesLike, FloatArray, ImagesLike, Localizer
 
 __all__ = [
     "IoUScore",
     "box_scorer",
+    "compute_box_issue",
     "drop_unreadable_rows",
     "iou_50_scorer",
     "localization_scorer",
@@ -180,3 +181,26 @@ def box_scorer(
             y, predicted, sample_weight=sample_weight
         )
     return scores
+
+
+def compute_box_issue(overlap: FloatArray, predicted: Any) -> FloatArray:
+    """How much predicted boxes contradict the given ones: (1 - IoU) times the confidence, in 0..1.
+
+    Parameters
+    ----------
+    overlap : ndarray of shape (n,)
+        IoU of given and predicted boxes.
+    predicted : table of n boxes
+        The confidence is ``box_confidence``; ``class_confidence`` in a table without it; and 1 in
+        a table without both.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    distance = 1 - np.asarray(overlap, dtype=np.float64)
+    if isinstance(predicted, pd.DataFrame):
+        for column in ("box_confidence", "class_confidence"):
+            if column in predicted:
+                return distance * predicted[column].to_numpy(dtype=np.float64)
+    return distance

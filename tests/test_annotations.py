@@ -1,4 +1,4 @@
-"""Reading the chapter's CSV and choosing one box for each image."""
+"""Reading the chapter's CSV, and selecting one box per image."""
 
 import csv
 
@@ -14,7 +14,7 @@ HEADER = "image_id,x_min,x_max,y_min,y_max,class_name,folder"
 
 @pytest.fixture
 def write(tmp_path):
-    """Write lines below the header (or another one) and give the path of the file."""
+    """Write a header and lines to a file, and return its path."""
 
     def write(*lines, header=HEADER, encoding="utf-8"):
         path = tmp_path / "boxes.csv"
@@ -24,7 +24,7 @@ def write(tmp_path):
     return write
 
 
-# ---------------------------------------------------------------- what is read
+# ---------------------------------------------------------------- reading valid files
 
 
 def test_snacks_file_becomes_one_row_for_each_box(write, tmp_path):
@@ -75,7 +75,7 @@ def test_class_stays_text(write, name):
     assert not boxes["class_name"].isna().any()
 
 
-def test_byte_order_mark_is_no_part_of_the_first_column(write):
+def test_byte_order_mark_is_not_part_of_the_first_column(write):
     boxes = read_annotations(write("1,0,1,0,1,cake,a", encoding="utf-8-sig"))
     assert boxes["image_id"].tolist() == ["1"]
 
@@ -99,7 +99,7 @@ def test_line_endings_and_blank_lines_do_not_matter(tmp_path, ending):
     assert read_annotations(path)["class_name"].tolist() == ["cake", "pie"]
 
 
-def test_space_after_a_comma_is_no_part_of_the_field(write):
+def test_space_after_a_comma_is_not_part_of_the_field(write):
     source = write("1, 0, 1, 0, 1, cake, a", header=HEADER.replace(",", ", "))
     assert read_annotations(source)["class_name"].tolist() == ["cake"]
 
@@ -110,8 +110,8 @@ def test_file_with_a_header_alone_is_an_empty_table(write):
     assert list(boxes.columns)[:6] == ["image", *TARGET_COLUMNS]
 
 
-def test_box_is_given_as_the_file_has_it(write):
-    # Inverted and out of range: fit refuses it, reading does not repair it.
+def test_box_is_returned_as_stored(write):
+    # Inverted and out of range: fit raises an error, reading does not repair it.
     row = read_annotations(write("1,0.9,0.1,-0.5,1.5,cake,a")).iloc[0]
     assert row[["x_min", "x_max", "y_min", "y_max"]].tolist() == [0.9, 0.1, -0.5, 1.5]
 
@@ -119,7 +119,7 @@ def test_box_is_given_as_the_file_has_it(write):
 def test_sample_of_the_tool_is_read_as_expected(shared):
     folder = shared / "formats" / "snacks"
     read = read_annotations(folder / "sample-1.csv")
-    # expected.csv was written apart from us and holds the first box of the sample.
+    # expected.csv was written independently and holds the first box of the sample.
     with (folder / "expected.csv").open(newline="") as file:
         expected = [row for row in csv.DictReader(file) if row["sample"] == "sample-1.csv"]
     assert len(expected) == 1
@@ -132,20 +132,22 @@ def test_sample_of_the_tool_is_read_as_expected(shared):
 
 def test_sample_of_the_tool_finds_images_by_folder_not_by_class(shared):
     read = read_annotations(shared / "formats" / "snacks" / "sample-1.csv", images_dir="images")
-    # As the five lines of the file have it.
+    # From the five lines of the file.
     cakes, muffins = "images/cake/009218ad38ab2010.jpg", "images/muffin/00c7515143b32051.jpg"
     assert read["image"].tolist() == [cakes] * 3 + [muffins] * 2
     assert read["class_name"].tolist() == ["cake", "ice cream", "ice cream", "cake", "muffin"]
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        pytest.param("2,0,1,0,1,cake", "line 3: the number of fields differs", id="too few"),
-        pytest.param("2,0,1,0,1,cake,a,b", "line 3: the number of fields differs", id="too many"),
+        pytest.param("2,0,1,0,1,cake", "line 3: expected 7 fields, .*Received 6", id="too few"),
+        pytest.param(
+            "2,0,1,0,1,cake,a,b", "line 3: expected 7 fields, .*Received 8", id="too many"
+        ),
         pytest.param(
             "2,0,wide,0,1,cake,a", "line 3: x_max is not a number. Received: 'wide'", id="text"
         ),
@@ -153,23 +155,23 @@ def test_sample_of_the_tool_finds_images_by_folder_not_by_class(shared):
         pytest.param(
             '2,0,"0,5",0,1,cake,a', "line 3: x_max is not a number. Received: '0,5'", id="comma"
         ),
-        pytest.param("2,0,1,0,1,cake,..", "line 3: the image lies outside", id="parent"),
+        pytest.param("2,0,1,0,1,cake,..", "line 3: the image is outside", id="parent"),
         pytest.param(
-            "../2,0,1,0,1,cake,a/..", "line 3: the image lies outside", id="parent in the id"
+            "../2,0,1,0,1,cake,a/..", "line 3: the image is outside", id="parent in the id"
         ),
         pytest.param(
-            "2,0,1,0,1,cake,a/../../b", "line 3: the image lies outside", id="up and down again"
+            "2,0,1,0,1,cake,a/../../b", "line 3: the image is outside", id="up and down again"
         ),
         pytest.param(
-            "2,0,1,0,1,cake,/etc", "line 3: .*outside.*'/etc/2.jpg'", id="absolute folder"
+            "2,0,1,0,1,cake,/etc", "line 3: .* is outside .*'/etc/2.jpg'", id="absolute folder"
         ),
         pytest.param(
-            "/etc/passwd,0,1,0,1,cake,a", "line 3: the image lies outside", id="absolute id"
+            "/etc/passwd,0,1,0,1,cake,a", "line 3: the image is outside", id="absolute id"
         ),
     ],
 )
 @pytest.mark.parametrize("images_dir", [None, "images", "."])
-def test_line_that_cannot_be_read_is_named(write, line, message, images_dir):
+def test_invalid_line_is_named(write, line, message, images_dir):
     source = write("1,0,1,0,1,cake,a", line)
     with pytest.raises(AnnotationError, match=rf"boxes.csv, {message}"):
         read_annotations(source, images_dir=images_dir)
@@ -177,9 +179,17 @@ def test_line_that_cannot_be_read_is_named(write, line, message, images_dir):
 
 def test_line_is_counted_in_the_file_not_in_records(write):
     source = write('1,0,1,0,1,"cake\nand pie",a', "", "2,0,wide,0,1,cake,a")
-    # Header, two lines of one record, a blank one.
+    # Line 1 is the header, 2 and 3 are one record, 4 is blank.
     with pytest.raises(AnnotationError, match=r"line 5: x_max"):
         read_annotations(source)
+
+
+def test_tilde_in_paths_is_the_home_folder(write, tmp_path, monkeypatch):
+    write("1,0,1,0,1,cake,a")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source in ("~/boxes.csv", "~/*.csv", "~"):
+        boxes = read_annotations(source, images_dir="~/images")
+        assert boxes["image"].tolist() == [f"{tmp_path}/images/a/1.jpg"]
 
 
 def test_missing_file_is_named(tmp_path):
@@ -192,18 +202,24 @@ def test_unknown_format_shows_the_known_ones(write):
         read_annotations(write(), format="snack")
 
 
-@pytest.mark.parametrize(
-    "content", ["", "a,b,c\n1,2,3\n", HEADER.replace(",", ";"), "\x00\xff", "\n\n"]
-)
+@pytest.mark.parametrize("content", ["a,b,c\n1,2,3\n", HEADER.replace(",", ";"), "\x00\xff"])
 def test_file_of_another_kind_is_not_recognised(tmp_path, content):
     path = tmp_path / "other.csv"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(AnnotationError, match=r"other.csv.* is in none of the known formats"):
+    with pytest.raises(AnnotationError, match=r"other.csv has none of the known formats"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_empty_file_is_not_recognised(tmp_path, content):
+    path = tmp_path / "other.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(AnnotationError, match=r"other.csv: the file is empty, so its format"):
         read_annotations(path)
 
 
 def test_folder_without_annotation_files_is_named(tmp_path):
-    with pytest.raises(AnnotationError, match="holds no annotation file"):
+    with pytest.raises(AnnotationError, match="contains no annotation file"):
         read_annotations(tmp_path)
 
 
@@ -220,13 +236,13 @@ def test_text_in_another_encoding_is_named(write):
 
 
 def test_quotation_mark_left_open_in_a_long_file_is_named(write):
-    # The csv module takes fields of up to 131072 characters.
+    # The csv module accepts fields of up to 131072 characters.
     source = write('1,0,1,0,1,"cake,a', *["2,0,1,0,1,cake,a"] * 10_000)
     with pytest.raises(AnnotationError, match=r"boxes.csv, line \d+: .*quotation mark"):
         read_annotations(source)
 
 
-# ---------------------------------------------------------------- one box for each image
+# ---------------------------------------------------------------- one box per image
 
 
 def table(*rows, **extra):
@@ -248,7 +264,7 @@ MISSING = ("d.jpg", None, *[np.nan] * 4)
 @pytest.mark.parametrize(
     ("keep", "expected"),
     [
-        # Of c's equals the first.
+        # c has two boxes of equal area; the first is kept.
         ("largest", [20, 30, 40]),
         ("first", [10, 20, 40]),
         ("all", [10, 20, 30, 40, 50, 60]),
@@ -261,14 +277,14 @@ def test_keep_chooses_the_rows_and_leaves_their_order_and_index(keep, expected):
     pd.testing.assert_frame_equal(y, BOXES.loc[expected, list(TARGET_COLUMNS)])
 
 
-def test_the_largest_is_kept_unless_told():
+def test_the_largest_is_kept_by_default():
     pd.testing.assert_frame_equal(
         one_box_per_image(BOXES)[1], one_box_per_image(BOXES, "largest")[1]
     )
 
 
 def test_first_of_many_equals_is_the_largest():
-    # Enough rows, and small boxes between the large ones, for an unstable sort to mix equals up.
+    # Enough rows, with small boxes between the large ones, for an unstable sort to swap equals.
     edges = [0.1, 0.2, 0.5, 0.3] * 200
     boxes = table(*[("a.jpg", "cat", 0.0, edge, 0.0, edge) for edge in edges])
     assert one_box_per_image(boxes)[0].index.tolist() == [2]
@@ -298,7 +314,7 @@ def test_images_without_an_object_are_left_out_with_a_warning(keep):
 
 @pytest.mark.parametrize("keep", ["largest", "first", "only", "all"])
 def test_row_without_a_box_does_not_count_beside_a_box(keep):
-    # No image is left out, so that nothing is said: SkbboxWarning is an error in these tests.
+    # No image is left out, so there is no warning: SkbboxWarning is an error in these tests.
     boxes = table(("a.jpg", None, *[np.nan] * 4), ("a.jpg", "cat", 0, 1, 0, 1))
     X, y = one_box_per_image(boxes, keep=keep)
     assert X.tolist() == ["a.jpg"]
@@ -322,12 +338,12 @@ def test_target_columns_come_first_then_the_others():
     assert list(y.columns) == [*TARGET_COLUMNS, "difficult", "note"]
 
 
-def test_labels_that_repeat_in_the_index_do_not_mix_rows_up():
+def test_duplicate_index_labels_do_not_mix_rows_up():
     _, y = one_box_per_image(BOXES.set_axis([0] * 6))
     assert y["class_name"].tolist() == ["cat", "dog", "owl"]
 
 
-def test_table_is_not_written_to():
+def test_table_is_not_changed():
     before = BOXES.copy()
     one_box_per_image(BOXES)
     pd.testing.assert_frame_equal(BOXES, before)
@@ -343,7 +359,7 @@ def test_missing_column_is_named():
         one_box_per_image(BOXES.drop(columns=["image", "y_max"]))
 
 
-def test_what_is_read_goes_straight_in(write, tmp_path):
+def test_result_of_read_annotations_is_accepted(write, tmp_path):
     source = write("1,0,0.5,0,0.5,cake,a", "1,0,1,0,1,pie,a", "2,0,1,0,1,cake,b")
     X, y = one_box_per_image(read_annotations(source))
     assert X.tolist() == [str(tmp_path / "a" / "1.jpg"), str(tmp_path / "b" / "2.jpg")]

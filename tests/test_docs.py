@@ -79,7 +79,7 @@ def test_valid_links_are_no_problem(check_links, site):
             '<p style="background: url(https://example.org/x.png)">',
             "a.html: <p> loads https://example.org/x.png from another site",
         ),
-        ('<a href="../c.html">c</a>', "a.html: <a> ../c.html lies outside of the pages"),
+        ('<a href="../c.html">c</a>', "a.html: <a> ../c.html is outside the pages"),
     ],
 )
 def test_broken_links_and_resources_of_other_sites_are_found(check_links, site, link, problem):

@@ -1,4 +1,4 @@
-"""Damaged annotation files: a table or an AnnotationError, soon."""
+"""Damaged annotation files give a table or an AnnotationError, within a time limit."""
 
 import random
 import re
@@ -14,7 +14,7 @@ from skbbox.exceptions import AnnotationError
 
 pytestmark = pytest.mark.filterwarnings("ignore::skbbox.exceptions.SkbboxWarning")
 
-#: What is put in place of a part of a file.
+#: Bytes that replace a part of a file.
 PIECES = [
     *(b'"', b"'", b"<", b">", b"{", b"}", b"[", b"]", b",", b":", b"/", b"\\", b"\n", b"\0"),
     *(b"-1", b"0", b"1e999", b"nan", b"null", b"true", b"[]", b"{}", b'""', b"9" * 5000),
@@ -23,15 +23,15 @@ PIECES = [
 ]
 
 
-def mutated(content, generator):
-    """The bytes of a file with one to four parts changed, left out, repeated or cut off."""
+def mutate(content, rng):
+    """Change, delete, repeat or cut off one to four parts of a file."""
     content = bytearray(content)
-    for _ in range(generator.randint(1, 4)):
-        start = generator.randrange(len(content) + 1)
-        end = min(len(content), start + generator.choice((0, 1, 1, 2, 5, 20, 200)))
-        kind = generator.randrange(6)
+    for _ in range(rng.randint(1, 4)):
+        start = rng.randrange(len(content) + 1)
+        end = min(len(content), start + rng.choice((0, 1, 1, 2, 5, 20, 200)))
+        kind = rng.randrange(6)
         if kind == 0:
-            content[start:end] = generator.choice(PIECES)
+            content[start:end] = rng.choice(PIECES)
         elif kind == 1:
             del content[start:end]
         elif kind == 2:
@@ -39,19 +39,19 @@ def mutated(content, generator):
         elif kind == 3:
             del content[start:]
         elif kind == 4 and content:
-            content[start % len(content)] = generator.randrange(256)
+            content[start % len(content)] = rng.randrange(256)
         else:
-            # A value of another kind, where a number or a text is.
+            # Replace a number or a string by a value of another kind.
             values = list(re.finditer(rb'-?\d[\d.]*|"[^"]*"', bytes(content)))
             if values:
-                value = generator.choice(values)
-                content[value.start() : value.end()] = generator.choice(PIECES)
+                value = rng.choice(values)
+                content[value.start() : value.end()] = rng.choice(PIECES)
     return bytes(content)
 
 
 def check_outcome(path, **options):
-    """Read a file, which has to give a table or an AnnotationError that names the file."""
-    begun = time.process_time()
+    """Assert that reading gives a valid table or an AnnotationError that names the file."""
+    start_time = time.process_time()
     try:
         table = read_annotations(path, **options)
     except AnnotationError as error:
@@ -60,11 +60,11 @@ def check_outcome(path, **options):
         assert list(table.columns[:6]) == ["image", *TARGET_COLUMNS]
         boxes = table[list(TARGET_COLUMNS[1:])].to_numpy()
         assert boxes.dtype == np.float64
-        whole = np.isfinite(boxes).all(axis=1)
-        assert (whole | (np.isnan(boxes).all(axis=1) & pd.isna(table["class_name"]))).all()
+        is_complete = np.isfinite(boxes).all(axis=1)
+        assert (is_complete | (np.isnan(boxes).all(axis=1) & pd.isna(table["class_name"]))).all()
         assert all(".." not in str(image).split("/") for image in table["image"])
-    # A second for each 100 kB, and each file is far smaller.
-    assert time.process_time() - begun < 1 + path.stat().st_size / 100_000
+    # One second, and one more per 100 kB; the files are far smaller.
+    assert time.process_time() - start_time < 1 + path.stat().st_size / 100_000
 
 
 @pytest.mark.slow
@@ -72,10 +72,10 @@ def check_outcome(path, **options):
 @pytest.mark.parametrize("kind", FILES)
 def test_damaged_file_gives_a_table_or_an_error_that_names_it(tmp_path, kind):
     (name, format, text), _ = FILES[kind]
-    generator = random.Random(kind)
+    rng = random.Random(kind)
     path = tmp_path / name
     for number in range(500):
-        path.write_bytes(mutated(text.encode() or b" ", generator))
+        path.write_bytes(mutate(text.encode() or b" ", rng))
         named = format if number % 2 else None
         check_outcome(path, format=named, sizes=SIZED, y_origin="top")
 
@@ -88,10 +88,10 @@ def test_damaged_samples_of_the_tools_give_a_table_or_an_error_that_names_it(sha
     assert len(samples) > 25
     sizes = {name: (1000, 1000) for name in SIZED}
     for sample in samples:
-        generator = random.Random(sample.name)
+        rng = random.Random(sample.name)
         content = sample.read_bytes()
         path = tmp_path / sample.name
         for number in range(500):
-            path.write_bytes(mutated(content, generator))
+            path.write_bytes(mutate(content, rng))
             named = sample.parent.name if number % 2 else None
             check_outcome(path, format=named, sizes=sizes, y_origin="top", shapes="hull")

@@ -1,4 +1,4 @@
-"""Files that the tools themselves wrote, against boxes worked out by hand, and counts."""
+"""Files written by the tools, compared with boxes calculated by hand and with counts."""
 
 import csv
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from skbbox import TARGET_COLUMNS, read_annotations
 from skbbox.exceptions import SkbboxWarning
 
-pytestmark = pytest.mark.filterwarnings("ignore:Shapes without a box")
+pytestmark = pytest.mark.filterwarnings("ignore:Shapes without a bounding box")
 
-#: Of images whose files have no sizes, as the notes beside the samples give them.
+#: Image sizes that the files do not contain, from the notes of the samples.
 SIZES = {
     "birds.jpg": (1000, 666),
     "crack.jpeg": (1280, 720),
@@ -20,7 +20,7 @@ SIZES = {
     "image1.jpg": (1024, 576),
     "2560px-Kitano_Street_Kobe01s5s4110.jpg": (2560, 1707),
 }
-#: Of images whose sizes are not known, as only their boxes are counted.
+#: Images of unknown size, whose boxes are only counted.
 UNKNOWN = [
     "hard_test.jpeg",
     "MISC_TEST.jpg",
@@ -30,7 +30,7 @@ UNKNOWN = [
     "2016-tesla-model-x_100554517_h.jpg",
 ]
 
-#: Images and boxes of each sample by the notes beside them, shapes that are no boxes left out.
+#: Number of images and boxes of each sample, from the notes; other shapes are not counted.
 COUNTS = {
     "coco/sample-1.json": (6, 36),
     "createml/sample-1.json": (5, 78),
@@ -73,7 +73,7 @@ def read(shared, name, **options):
 
 @pytest.mark.parametrize("named", [False, True], ids=["recognised", "named"])
 @pytest.mark.parametrize("name", COUNTS)
-def test_images_and_boxes_are_as_many_as_in_the_file(shared, name, named):
+def test_numbers_of_images_and_boxes(shared, name, named):
     format = name.split("/")[0] if named else None
     boxes = read(shared, name, format=format, shapes="skip")
     assert (boxes["image"].nunique(), boxes["x_min"].notna().sum()) == COUNTS[name]
@@ -81,7 +81,7 @@ def test_images_and_boxes_are_as_many_as_in_the_file(shared, name, named):
 
 @pytest.mark.parametrize("named", [False, True], ids=["recognised", "named"])
 @pytest.mark.parametrize("tool", sorted({name.split("/")[0] for name in COUNTS}))
-def test_boxes_worked_out_by_hand_are_read(shared, tool, named):
+def test_boxes_calculated_by_hand_are_read(shared, tool, named):
     with (shared / "formats" / tool / "expected.csv").open(newline="") as file:
         expected = list(csv.DictReader(file))
     assert expected
@@ -97,12 +97,12 @@ def test_boxes_worked_out_by_hand_are_read(shared, tool, named):
 
 
 def _is_image(path, row):
-    # A file of YOLO is named like its image, and this sample was named anew.
+    # YOLO names a file after its image, but this sample was renamed.
     return row["image"] in (Path(path).name, Path(path).stem) or row["sample"] == "sample-7.txt"
 
 
-def test_shapes_that_are_no_boxes_are_replaced_by_the_box_around_them(shared):
-    # 6 rings of polygons; and 25 rectangles and other shapes.
+def test_other_shapes_are_replaced_by_their_bounding_boxes(shared):
+    # 6 polygons; 25 rectangles and other shapes.
     assert read(shared, "labelbox/sample-6.json")["x_min"].notna().sum() == 6
     assert read(shared, "cvat/sample-1.xml")["x_min"].notna().sum() == 25
 
@@ -116,6 +116,6 @@ def test_early_labelbox_is_measured_from_the_bottom(shared):
     assert row[1:] == pytest.approx([356 / 1440, 1198 / 1440, 480 / 900, 826 / 900])
 
 
-def test_points_that_have_no_box_are_said(shared):
+def test_shapes_without_a_box_are_counted_in_a_warning(shared):
     with pytest.warns(SkbboxWarning, match="left out: 1 mask, 1 point"):
         read(shared, "labelbox/sample-3.json")

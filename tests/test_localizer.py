@@ -66,7 +66,7 @@ def test_it_learns_to_find_objects():
 
 def test_predict_gives_the_columns_of_y_and_confidence(fitted, shapes):
     predicted = fitted.predict(shapes[0])
-    assert list(predicted.columns) == [*TARGET_COLUMNS, "confidence"]
+    assert list(predicted.columns) == [*TARGET_COLUMNS, "class_confidence", "box_confidence"]
     assert len(predicted) == 48
 
 
@@ -112,20 +112,26 @@ def test_the_predicted_class_is_the_most_probable_one(fitted, shapes):
     assert (predicted["class_name"] == fitted.classes_[probabilities.argmax(axis=1)]).all()
 
 
-def test_without_an_iou_estimate_confidence_is_the_probability_of_the_class(shapes):
-    localizer = small_localizer(box_head="dense").fit(*shapes)
-    confidence = localizer.predict(shapes[0])["confidence"]
+@pytest.mark.parametrize("box_head", ["spatial", "pooled"])
+def test_class_confidence_is_the_probability_of_the_class(shapes, box_head):
+    localizer = small_localizer(box_head=box_head).fit(*shapes)
+    confidence = localizer.predict(shapes[0])["class_confidence"]
     assert np.allclose(confidence, localizer.predict_proba(shapes[0]).max(axis=1), atol=1e-6)
 
 
+def test_without_an_iou_estimate_there_is_no_box_confidence(shapes):
+    localizer = small_localizer(box_head="pooled").fit(*shapes)
+    assert list(localizer.predict(shapes[0])) == [*TARGET_COLUMNS, "class_confidence"]
+
+
 @pytest.mark.slow
-def test_confidence_tells_good_boxes_from_bad_ones():
+def test_box_confidence_tells_good_boxes_from_bad_ones():
     X, y = make_shapes(600, image_size=32, n_classes=2, random_state=0)
     X_test, y_test = make_shapes(200, image_size=32, n_classes=2, random_state=1)
     predicted = small_localizer(epochs=20).fit(X, y).predict(X_test)
     found = iou(y_test[list(COORDINATES)].to_numpy(), predicted[list(COORDINATES)].to_numpy())
-    assert predicted["confidence"].between(0, 1).all()
-    assert spearmanr(predicted["confidence"], found).statistic > 0.2
+    assert predicted["box_confidence"].between(0, 1).all()
+    assert spearmanr(predicted["box_confidence"], found).statistic > 0.2
 
 
 def test_score_is_mean_iou_and_share_at_one_half(fitted, shapes):
@@ -186,7 +192,7 @@ def test_model_predicts_class_and_box_from_pixels(fitted, shapes):
 def test_without_class_name_boxes_alone_are_learnt(shapes):
     X, y = shapes
     localizer = small_localizer().fit(X, y.drop(columns="class_name"))
-    assert list(localizer.predict(X)) == [*COORDINATES, "confidence"]
+    assert list(localizer.predict(X)) == [*COORDINATES, "box_confidence"]
     assert set(localizer.history_) == {key for key in HISTORY_KEYS if "class" not in key}
     assert localizer.classes_ is None
     with pytest.raises(ValueError, match="no class_name in fit"):
@@ -383,7 +389,7 @@ def test_another_engine_than_keras_predicts_many_images_without_features(of_many
     predicted = localizer.set_params(engine=get_engine("auto")).predict(shapes[0])
     assert not (tmp_path / "kept").exists()
     assert predicted["class_name"].equals(expected["class_name"])
-    columns = [*COORDINATES, "confidence"]
+    columns = [*COORDINATES, "box_confidence"]
     assert np.allclose(predicted[columns], expected[columns], atol=1e-3)
 
 
@@ -490,7 +496,7 @@ def test_a_warm_start_that_diverges_at_once_keeps_the_weights_it_began_with(shap
 
     localizer = small_localizer(warm_start=True).fit(*shapes)
     before = weights_of(localizer)
-    with pytest.warns(DivergenceWarning, match="epoch 1; .*that it began with were kept"):
+    with pytest.warns(DivergenceWarning, match="epoch 1; .*from before training were kept"):
         localizer.set_params(box_loss=never).fit(*shapes)
     assert np.array_equal(weights_of(localizer), before)
     assert localizer.n_iter_ == 2
@@ -585,7 +591,7 @@ def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
 
 @pytest.mark.parametrize(("many", "stops"), [(48, True), (49, False)])
 def test_early_stopping_begins_where_images_are_many(shapes, monkeypatch, many, stops):
-    monkeypatch.setattr("skbbox.localizer.MANY_IMAGES", many)
+    monkeypatch.setattr("skbbox.training.plan.MANY_IMAGES", many)
     monkeypatch.setattr("skbbox.training.plan.MINIMUM_STEPS", 1)
     localizer = small_localizer(epochs="auto").fit(*shapes)
     assert ("val_loss" in localizer.history_) == stops
@@ -661,7 +667,7 @@ def test_image_size_may_be_height_and_width(shapes):
 
 def test_one_class_is_allowed_with_advice(shapes):
     X, y = shapes
-    with pytest.warns(SkbboxWarning, match="one class only, 'thing'.*boxes alone"):
+    with pytest.warns(SkbboxWarning, match="only one class, 'thing'.*only boxes"):
         localizer = small_localizer().fit(X, y.assign(class_name="thing"))
     assert set(localizer.predict(X)["class_name"]) == {"thing"}
 
@@ -723,14 +729,14 @@ def test_an_unreadable_image_leaves_the_estimator_unfitted(shapes, tmp_path):
 
 def test_an_unreadable_image_that_is_decoded_in_training_is_named(shapes, tmp_path, monkeypatch):
     # Data too large for memory are decoded by the generator, inside Keras's fit.
-    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     X = [*shapes[0][:5], tmp_path / "gone.jpg"]
     with pytest.raises(ImageError, match=r"Row 5: .*gone\.jpg"):
         small_localizer().fit(X, shapes[1][:6])
 
 
 def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_path, monkeypatch):
-    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     X, y = shapes
     localizer = small_localizer(validation_fraction=0.3)
     rng = np.random.default_rng(localizer._seed())
@@ -741,7 +747,7 @@ def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_
 
 
 def test_data_too_large_for_memory_train_the_same_weights(shapes, fitted, monkeypatch):
-    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     assert np.array_equal(weights_of(small_localizer().fit(*shapes)), weights_of(fitted))
 
 

@@ -1,4 +1,4 @@
-"""Names of files that shells, tables and annotation files stumble over."""
+"""File names that cause problems in shells, tables and annotation files."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from skbbox.command_line import main
 from skbbox.exceptions import AnnotationError, ImageError
 from skbbox.images import load_image, upright_size
 
-#: Names that every format can carry; PNG, whatever they end in.
+#: Names that every format can store. All files are PNG, whatever their extension.
 COMMON = [
     *("a b.jpg", "a  b .jpg", "100%.jpg", "%s%n.jpg", "%20.jpg", "-a.jpg", "--help.jpg", "~.jpg"),
     *('"a".jpg', "it's.jpg", "`a`.jpg", "$HOME.jpg", "a|b&c;d.jpg", "<a>&amp;.jpg", "]]>.jpg"),
@@ -32,13 +32,13 @@ COMMON = [
     *("a\u2028b.jpg", "a\u00a0b.jpg", "\ufffd.jpg", "a\x85b.jpg", "x" * 251 + ".jpg", "null.jpg"),
     *("a.b.c.png", "a..png", "sub/[a].jpg", "sub./a.jpg", "sub /b.jpg", "C:.jpg"),
 ]
-#: And names that some cannot.
-NO_ENDING = ["a", "a.", "a..", "a.jpg.", "1", "nan", "a.xml", "a.txt", "a.jp2"]
+#: Names that some formats cannot store.
+NO_EXTENSION = ["a", "a.", "a..", "a.jpg.", "1", "nan", "a.xml", "a.txt", "a.jp2"]
 SPACE_AROUND = [" a.jpg", "a.jpg ", "\u3000a.jpg"]
-PASSED_OVER = ["README.jpg", "license.v2.jpg", ".hidden.jpg", "class-descriptions.jpg"]
-IN_PASSED_OVER = [".sub/a.jpg", "ImageSets/a.jpg"]
+IGNORED = ["README.jpg", "license.v2.jpg", ".hidden.jpg", "class-descriptions.jpg"]
+IN_IGNORED_FOLDERS = [".sub/a.jpg", "ImageSets/a.jpg"]
 SIDE_FILES = ["classes.jpg", "Labels.jpg"]
-#: And those that none can: control characters, what is not UTF-8, a folder and a drive on Windows.
+#: Names that no format can store: control characters, and folders and drives on Windows.
 UNWRITABLE = [
     "a\nb.jpg",
     "a\rb.jpg",
@@ -51,14 +51,16 @@ UNWRITABLE = [
 NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")
 
 REFUSED = dict.fromkeys(WRITTEN_FORMATS, UNWRITABLE) | {
-    "pascal_voc": UNWRITABLE + SPACE_AROUND + PASSED_OVER,
-    "yolo": UNWRITABLE + NO_ENDING + ["a.jpg "] + PASSED_OVER + IN_PASSED_OVER + SIDE_FILES,
+    "pascal_voc": UNWRITABLE + SPACE_AROUND + IGNORED,
+    "yolo": UNWRITABLE + NO_EXTENSION + ["a.jpg "] + IGNORED + IN_IGNORED_FOLDERS + SIDE_FILES,
 }
-NAMES = COMMON + NO_ENDING + SPACE_AROUND + PASSED_OVER + IN_PASSED_OVER + SIDE_FILES + UNWRITABLE
+NAMES = (
+    COMMON + NO_EXTENSION + SPACE_AROUND + IGNORED + IN_IGNORED_FOLDERS + SIDE_FILES + UNWRITABLE
+)
 
 
-def made(folder, name, pixels=None):
-    """An image of that name, or a skipped test where the file system refuses it."""
+def make_image(folder, name, pixels=None):
+    """Write an image of that name, or skip the test if the file system refuses the name."""
     path = os.path.join(folder, name)
     pixels = np.zeros((10, 20, 3), np.uint8) if pixels is None else pixels
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -71,7 +73,7 @@ def made(folder, name, pixels=None):
 
 
 def table(*paths):
-    """One box on each image; of objects, as pandas' text cannot hold what is not UTF-8."""
+    """A table with one box per image; dtype object, as pandas' text type must be UTF-8."""
     frame = pd.DataFrame({"image": pd.Series(paths, dtype=object), "class_name": "dog"})
     return frame.assign(x_min=0.1, x_max=0.3, y_min=0.1, y_max=0.5)
 
@@ -82,7 +84,7 @@ def table(*paths):
 @pytest.mark.parametrize("name", [*NAMES, NOT_UTF8], ids=ascii)
 def test_image_of_any_name_is_read(tmp_path, name):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    path = made(tmp_path, name, pixels)
+    path = make_image(tmp_path, name, pixels)
     np.testing.assert_array_equal(load_image(path), pixels)
     assert upright_size(path) == (8, 6)
 
@@ -92,22 +94,22 @@ def test_image_of_any_name_is_read(tmp_path, name):
 def test_message_about_an_image_of_any_name_can_be_printed(tmp_path, name, content):
     path = os.path.join(tmp_path, name)
     if content is not None:
-        made(tmp_path, name)
+        make_image(tmp_path, name)
         with open(path, "wb") as file:
             file.write(content)
     with pytest.raises(ImageError) as raised:
         load_image(path)
     assert str(raised.value).isprintable()
-    # What can be printed, the folder and the ending, is there as it is.
+    # The printable parts, folder and extension, are unchanged.
     assert all(part in str(raised.value) for part in path.split(name[1:-4]))
 
 
 @pytest.mark.slow
 def test_estimator_does_not_mind_names(tmp_path, shapes):
     X, y = shapes
-    names = [*COMMON, *NO_ENDING, *UNWRITABLE, NOT_UTF8][: len(X) - 1]
+    names = [*COMMON, *NO_EXTENSION, *UNWRITABLE, NOT_UTF8][: len(X) - 1]
     names.append(NOT_UTF8)
-    paths = [made(tmp_path, name, pixels) for name, pixels in zip(names, X, strict=True)]
+    paths = [make_image(tmp_path, name, pixels) for name, pixels in zip(names, X, strict=True)]
     plain, odd = (small_localizer(epochs=1).fit(images, y) for images in (X, paths))
     pd.testing.assert_frame_equal(odd.predict(paths), plain.predict(X))
 
@@ -119,11 +121,11 @@ def test_estimator_does_not_mind_names(tmp_path, shapes):
 @pytest.mark.parametrize("name", [*NAMES, NOT_UTF8], ids=ascii)
 def test_name_is_read_as_it_was_written_or_refused(tmp_path, format, name):
     images = tmp_path / "images"
-    paths = [made(images, name), made(images, "plain.jpg")]
+    paths = [make_image(images, name), make_image(images, "plain.jpg")]
     endings = {"snacks": ".csv", "labelbox": ".ndjson", "cvat": ".xml", "coco": ".json"}
     target = tmp_path / f"boxes{endings.get(format, '')}"
     if name in (*REFUSED[format], NOT_UTF8):
-        with pytest.raises(AnnotationError, match=r"[Rr]ename|space around") as raised:
+        with pytest.raises(AnnotationError, match=r"[Rr]ename|end with space") as raised:
             write_annotations(table(*paths), target, format, images_dir=images)
         assert str(raised.value).isprintable()
         assert not target.exists()
@@ -135,13 +137,13 @@ def test_name_is_read_as_it_was_written_or_refused(tmp_path, format, name):
 
 
 def test_space_around_a_class_is_refused_for_pascal_voc(tmp_path):
-    boxes = table(made(tmp_path, "a.jpg")).assign(class_name="dog ")
-    with pytest.raises(AnnotationError, match=r"no space around them\. Received: 'dog '"):
+    boxes = table(make_image(tmp_path, "a.jpg")).assign(class_name="dog ")
+    with pytest.raises(AnnotationError, match=r"end with space\. Received: 'dog '"):
         write_annotations(boxes, tmp_path / "boxes", "pascal_voc", images_dir=tmp_path)
 
 
-def test_names_that_are_not_utf_8_are_read_and_looked_at(tmp_path):
-    paths = [made(tmp_path, name) for name in (NOT_UTF8, "b.jpg")]
+def test_names_that_are_not_utf_8_are_read_and_checked(tmp_path):
+    paths = [make_image(tmp_path, name) for name in (NOT_UTF8, "b.jpg")]
     for path in paths:
         with open(path.removesuffix("jpg") + "txt", "w") as file:
             file.write("0 .5 .5 .2 .2\n")
@@ -164,8 +166,8 @@ def test_rows_of_names_that_are_not_utf_8_are_ranked():
 
 
 @pytest.mark.parametrize("where", ["images", "categories"])
-def test_half_a_character_in_json_is_read(tmp_path, where):
-    # As Python writes the name of a file that is not UTF-8.
+def test_lone_surrogate_in_json_is_read(tmp_path, where):
+    # As Python writes a file name that is not UTF-8.
     root = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 10, "height": 10}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]}],
@@ -188,8 +190,8 @@ def model(fitted, tmp_path_factory):
 
 
 def test_command_predicts_images_of_any_name(tmp_path, model, capsys):
-    names = [name for name in (*COMMON, *NO_ENDING, *SPACE_AROUND, *PASSED_OVER) if "/" not in name]
-    paths = [made(tmp_path / "images", name) for name in names]
+    names = [name for name in (*COMMON, *NO_EXTENSION, *SPACE_AROUND, *IGNORED) if "/" not in name]
+    paths = [make_image(tmp_path / "images", name) for name in names]
     target = tmp_path / "boxes.csv"
     assert main(["predict", model, *paths, "-o", str(target), "--quiet"]) == 0
     read = read_annotations(target)
@@ -197,7 +199,7 @@ def test_command_predicts_images_of_any_name(tmp_path, model, capsys):
 
 
 def test_command_predicts_images_whose_names_begin_with_a_dash(tmp_path, model, monkeypatch):
-    made(tmp_path, "-o.jpg")
+    make_image(tmp_path, "-o.jpg")
     monkeypatch.chdir(tmp_path)
     assert main(["predict", model, "-o", "boxes.csv", "--quiet", "--", "-o.jpg"]) == 0
     assert read_annotations("boxes.csv", images_dir=".")["image"].tolist() == ["-o.jpg"]
@@ -207,20 +209,20 @@ def test_command_predicts_images_whose_names_begin_with_a_dash(tmp_path, model, 
 def test_command_refuses_a_name_that_cannot_be_written_before_it_predicts(
     tmp_path, model, name, capsys
 ):
-    made(tmp_path / "images", name)
+    make_image(tmp_path / "images", name)
     with open(tmp_path / "broken.skbbox", "wb"):
         pass
-    # The model is not even opened.
+    # The model is broken, but it is not opened.
     arguments = ["predict", str(tmp_path / "broken.skbbox"), str(tmp_path / "images")]
     assert main([*arguments, "-o", str(tmp_path / "boxes.csv")]) == 1
-    said = capsys.readouterr().err
-    assert "holds a character that annotation files cannot; rename it." in said
-    assert said.removesuffix("\n").isprintable()
+    printed = capsys.readouterr().err
+    assert "contains a character that annotation files cannot store; rename it." in printed
+    assert printed.removesuffix("\n").isprintable()
     assert not (tmp_path / "boxes.csv").exists()
 
 
-def test_command_says_a_folder_whose_name_is_not_utf_8(tmp_path, model, capfd):
-    path = made(tmp_path / os.fsdecode(b"caf\xe9"), "a.jpg")
+def test_command_prints_a_folder_whose_name_is_not_utf_8(tmp_path, model, capfd):
+    path = make_image(tmp_path / os.fsdecode(b"caf\xe9"), "a.jpg")
     target = os.path.join(os.path.dirname(path), "boxes.csv")
     assert main(["predict", model, path, "-o", target, "--quiet"]) == 0
     assert "caf\\udce9" in capfd.readouterr().out

@@ -1,7 +1,8 @@
-"""Boxes written for a tool, and read again."""
+"""Writing boxes in the formats of annotation tools, and reading them again."""
 
 import json
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ SIZES = {f"{name}.jpg": (200, 100) for name in "abc"}
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_without_images(tmp_path_factory, monkeypatch):
+def change_to_empty_folder(tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
 
 
@@ -36,24 +37,24 @@ WITH_EMPTY = pd.concat([BOXES, table(("c.jpg", None, *[np.nan] * 4))], ignore_in
 FOLDERS = ("pascal_voc", "yolo")
 
 
-def target(folder, format):
-    """Where a format is written to."""
+def get_target(folder, format):
+    """Path that a format is written to."""
     endings = {"snacks": ".csv", "labelbox": ".ndjson", "cvat": ".xml", "coco": ".json"}
     return folder / f"boxes{endings.get(format, '')}"
 
 
-def written_and_read(boxes, folder, format, sizes=SIZES):
-    path = target(folder, format)
+def write_and_read(boxes, folder, format, sizes=SIZES):
+    path = get_target(folder, format)
     write_annotations(boxes, path, format, images_dir=".", sizes=sizes)
     return read_annotations(path, images_dir=".", sizes=sizes)
 
 
-# ---------------------------------------------------------------- what is written
+# ---------------------------------------------------------------- content of the files
 
 
 def test_coco(tmp_path):
     write_annotations(BOXES, tmp_path / "a.json", "coco", images_dir=".", sizes=SIZES)
-    # By hand: .1, .3 and .1, .5 of 200 x 100 are 20, 60 and 10, 50.
+    # By hand: x .1 to .3 of 200 pixels is 20 to 60, and y .1 to .5 of 100 pixels is 10 to 50.
     written = json.loads((tmp_path / "a.json").read_text())
     assert written["images"] == [
         {"id": 1, "file_name": "b.jpg", "width": 200, "height": 100},
@@ -79,15 +80,18 @@ def test_pascal_voc_has_numbers_of_pixels(tmp_path):
     write_annotations(BOXES, tmp_path, "pascal_voc", images_dir=".", sizes=SIZES)
     text = re.sub(r"\s", "", (tmp_path / "b.xml").read_text())
     assert "<filename>b.jpg</filename>" in text
-    # Pixels 20 up to but not with 60, of which the first is the 21st and the last the 60th.
+    # Edges at 20 and 60 enclose the 21st to the 60th pixel.
     assert "<xmin>21</xmin><ymin>11</ymin><xmax>60</xmax><ymax>50</ymax>" in text
 
 
 def test_cvat(tmp_path):
     write_annotations(BOXES[:1], tmp_path / "a.xml", "cvat", images_dir=".", sizes=SIZES)
-    text = (tmp_path / "a.xml").read_text()
-    assert '<image id="0" name="b.jpg" width="200" height="100">' in text
-    assert '<box label="dog" occluded="0" source="manual" xtl="20.0" ytl="10.0"' in text
+    image = ElementTree.parse(tmp_path / "a.xml").find("image")
+    assert image.attrib == {"id": "0", "name": "b.jpg", "width": "200", "height": "100"}
+    (box,) = image
+    corners = [float(box.attrib.pop(name)) for name in ("xtl", "ytl", "xbr", "ybr")]
+    assert corners == pytest.approx([20, 10, 60, 50])
+    assert box.attrib == {"label": "dog", "occluded": "0", "source": "manual", "z_order": "0"}
 
 
 def test_labelbox_gives_the_same_box_the_same_identifier(tmp_path):
@@ -102,7 +106,7 @@ def test_labelbox_gives_the_same_box_the_same_identifier(tmp_path):
     assert len({json.loads(line)["uuid"] for line in lines}) == 3
 
 
-def test_csv_is_the_chapters_where_all_images_fit(tmp_path):
+def test_csv_has_the_chapters_columns_if_all_images_fit(tmp_path):
     boxes = BOXES.assign(image="pets/" + BOXES["image"])
     write_annotations(boxes[:1], tmp_path / "a.csv", "snacks", images_dir=".")
     assert (tmp_path / "a.csv").read_text() == (
@@ -111,7 +115,7 @@ def test_csv_is_the_chapters_where_all_images_fit(tmp_path):
 
 
 @pytest.mark.parametrize("image", ["b.jpg", "pets/b.png", "pets/small/b.jpg"])
-def test_csv_names_images_where_one_does_not_fit(tmp_path, image):
+def test_csv_has_a_column_image_if_one_does_not_fit(tmp_path, image):
     boxes = BOXES[:1].assign(image=image)
     write_annotations(boxes, tmp_path / "a.csv", "snacks", images_dir=".")
     assert (tmp_path / "a.csv").read_text() == (
@@ -119,11 +123,11 @@ def test_csv_names_images_where_one_does_not_fit(tmp_path, image):
     )
 
 
-# ---------------------------------------------------------------- what is read again
+# ---------------------------------------------------------------- reading written files
 
 
-def same(read, boxes, precision):
-    """Whether two tables hold the same rows, in any order of their images."""
+def assert_same(read, boxes, precision):
+    """Assert that two tables hold the same rows, in any order of their images."""
     read, boxes = (
         frame.sort_values("image", kind="stable").reset_index(drop=True) for frame in (read, boxes)
     )
@@ -132,27 +136,50 @@ def same(read, boxes, precision):
     np.testing.assert_allclose(read[SIDES], boxes[SIDES], rtol=0, atol=precision)
 
 
-#: The largest difference of an edge after writing: a pixel of 100, six digits, or rounding.
+#: Largest change of an edge by writing: a pixel of 100, six digits, or rounding errors.
 PRECISION = dict.fromkeys(WRITTEN_FORMATS, 1e-12) | {"pascal_voc": 0.01, "yolo": 1e-6}
 NO_EMPTY = ("labelbox",)
 
 
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
-def test_what_is_written_is_read_again(tmp_path, format):
+def test_written_table_is_read_again(tmp_path, format):
     boxes = BOXES if format in NO_EMPTY else WITH_EMPTY
-    same(written_and_read(boxes, tmp_path, format), boxes, PRECISION[format])
+    assert_same(write_and_read(boxes, tmp_path, format), boxes, PRECISION[format])
 
 
 @pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
 def test_confidence_is_written_and_read_again(tmp_path, format):
     boxes = BOXES.assign(confidence=[0.25, 0.5, 1.0])
-    read = written_and_read(boxes, tmp_path, format)
-    assert sorted(read["confidence"]) == [0.25, 0.5, 1.0]
+    read = write_and_read(boxes, tmp_path, format)
+    # All boxes of b.jpg come first.
+    assert read["class_name"].tolist() == ["dog", "cat, black", "cat, black"]
+    assert read["confidence"].tolist() == [0.25, 1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("columns", "written"),
+    [
+        # As predict returns them without and with the spatial head; and of a table of the user.
+        (["class_confidence"], "class_confidence"),
+        (["class_confidence", "box_confidence"], "box_confidence"),
+        (["box_confidence"], "box_confidence"),
+        (["confidence"], "confidence"),
+        (["confidence", "class_confidence"], "class_confidence"),
+        (["confidence", "class_confidence", "box_confidence"], "box_confidence"),
+    ],
+)
+@pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
+def test_confidence_is_that_of_the_box_then_of_the_class(tmp_path, format, columns, written):
+    values = {"confidence": 0.25, "class_confidence": 0.5, "box_confidence": 0.75}
+    boxes = BOXES.assign(**{name: values[name] for name in columns})
+    read = write_and_read(boxes, tmp_path, format)
+    assert read["confidence"].tolist() == [values[written]] * 3
 
 
 @pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
 def test_confidence_may_be_missing(tmp_path, format):
-    read = written_and_read(BOXES.assign(confidence=[0.25, np.nan, np.nan]), tmp_path, format)
+    read = write_and_read(BOXES.assign(confidence=[0.25, np.nan, np.nan]), tmp_path, format)
+    assert read["class_name"][read["confidence"].notna()].tolist() == ["dog"]
     assert read["confidence"].dropna().tolist() == [0.25]
 
 
@@ -184,20 +211,20 @@ def test_random_tables_are_read_as_they_were_written(tmp_path_factory, format):
     @given(tables())
     def check(boxes):
         folder = tmp_path_factory.mktemp("written")
-        same(written_and_read(boxes, folder, format), boxes, PRECISION[format])
+        assert_same(write_and_read(boxes, folder, format), boxes, PRECISION[format])
 
     check()
 
 
 def test_space_at_the_beginning_of_a_class_is_kept_in_csv(tmp_path):
     boxes = BOXES.assign(class_name=[" dog", "cat ", ""])
-    read = written_and_read(boxes, tmp_path, "snacks")
+    read = write_and_read(boxes, tmp_path, "snacks")
     assert sorted(read["class_name"]) == ["", " dog", "cat "]
 
 
 def test_one_pixel_stays_one_pixel_in_pascal_voc(tmp_path):
     boxes = table(("a.jpg", "cat", 0.501, 0.5011, 0.999, 1.0))
-    read = written_and_read(boxes, tmp_path, "pascal_voc")
+    read = write_and_read(boxes, tmp_path, "pascal_voc")
     np.testing.assert_allclose(read[SIDES].iloc[0], [0.5, 0.505, 0.99, 1.0])
 
 
@@ -207,7 +234,15 @@ def test_one_pixel_stays_one_pixel_in_pascal_voc(tmp_path):
 def test_names_are_relative_to_the_folder_of_the_file(tmp_path):
     boxes = BOXES.assign(image=[f"{tmp_path}/pets/{name}" for name in BOXES["image"]])
     write_annotations(boxes, tmp_path / "a.csv", "snacks")
-    same(read_annotations(tmp_path / "a.csv"), boxes, 0)
+    assert_same(read_annotations(tmp_path / "a.csv"), boxes, 0)
+
+
+def test_tilde_in_paths_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    boxes = BOXES.assign(image=f"{tmp_path}/pets/" + BOXES["image"])
+    with_tilde = BOXES.assign(image="~/pets/" + BOXES["image"])
+    write_annotations(with_tilde, "~/a.csv", "snacks", images_dir="~/pets")
+    assert_same(read_annotations(tmp_path / "a.csv", images_dir=tmp_path / "pets"), boxes, 0)
 
 
 def test_size_is_that_of_the_upright_image(tmp_path):
@@ -220,23 +255,23 @@ def test_size_is_that_of_the_upright_image(tmp_path):
     assert (image["width"], image["height"]) == (200, 100)
 
 
-def test_image_whose_size_cannot_be_had_is_named(tmp_path):
+def test_image_of_unknown_size_is_named(tmp_path):
     with pytest.raises(AnnotationError, match=r"size of 'b.jpg'.*sizes=\{'b.jpg'"):
         write_annotations(BOXES, tmp_path / "a.json", "coco", images_dir=".")
 
 
 def test_image_outside_the_folder_is_named(tmp_path):
-    with pytest.raises(AnnotationError, match=r"/elsewhere/b.jpg lies outside of"):
+    with pytest.raises(AnnotationError, match=r"/elsewhere/b.jpg is outside"):
         boxes = BOXES.assign(image="/elsewhere/b.jpg")
         write_annotations(boxes, tmp_path / "a.csv", "snacks")
 
 
-# ---------------------------------------------------------------- nothing is lost
+# ---------------------------------------------------------------- overwriting, and errors
 
 
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
-def test_what_exists_is_replaced_only_when_told(tmp_path, format):
-    path = target(tmp_path, format)
+def test_existing_files_are_replaced_only_with_overwrite(tmp_path, format):
+    path = get_target(tmp_path, format)
     write_annotations(BOXES, path, format, images_dir=".", sizes=SIZES)
     files = {file: file.read_bytes() for file in sorted(tmp_path.rglob("*")) if file.is_file()}
     other = BOXES.assign(class_name="owl")
@@ -254,45 +289,49 @@ def test_what_exists_is_replaced_only_when_told(tmp_path, format):
         ({"x_max": [0.3, 1.0, 0.5]}, BoxError, "Row 2: the box is empty"),
         ({"x_max": [0.3, 1.0, 1.5]}, BoxError, "Row 2: an edge lies outside"),
         ({"x_max": [0.3, 1.0, np.nan]}, BoxError, "Row 2: a coordinate is missing"),
-        ({"class_name": ["a", 3, "b"]}, AnnotationError, "Row 1: class_name is text. Received: 3"),
-        ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name holds a char"),
+        (
+            {"class_name": ["a", 3, "b"]},
+            AnnotationError,
+            "Row 1: class_name must be .* Received: 3",
+        ),
+        ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name contains a char"),
         ({"image": ["a.jpg", "b\n.jpg", "b.jpg"]}, AnnotationError, "Row 1: the name of the image"),
     ],
 )
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
 def test_row_that_cannot_be_written_is_named(tmp_path, format, change, error, message):
     with pytest.raises(error, match=message):
-        written_and_read(BOXES.assign(**change), tmp_path, format)
+        write_and_read(BOXES.assign(**change), tmp_path, format)
     assert not any(tmp_path.iterdir())
 
 
 def test_rows_without_an_object_are_counted_in_messages(tmp_path):
     boxes = pd.concat([WITH_EMPTY[3:], BOXES.assign(x_max=[0.3, 1.0, 0.5])], ignore_index=True)
     with pytest.raises(BoxError, match="Row 3: the box is empty"):
-        written_and_read(boxes, tmp_path, "coco")
+        write_and_read(boxes, tmp_path, "coco")
 
 
-def test_images_of_one_name_are_told_apart_or_refused(tmp_path):
+def test_images_with_the_same_name_are_distinguished_or_refused(tmp_path):
     boxes = BOXES[:2].assign(image=["one/a.jpg", "two/a.jpg"])
     sizes = dict.fromkeys(boxes["image"], (200, 100))
     write_annotations(boxes, tmp_path / "voc", "pascal_voc", images_dir=".", sizes=sizes)
     assert sorted(path.name for path in (tmp_path / "voc").iterdir()) == ["one_a.xml", "two_a.xml"]
-    same(read_annotations(tmp_path / "voc", images_dir="."), boxes, 0.01)
+    assert_same(read_annotations(tmp_path / "voc", images_dir="."), boxes, 0.01)
     boxes["image"] = ["a.jpg", "a.png"]
     sizes = dict.fromkeys(boxes["image"], (200, 100))
     for format, taken in (("yolo", "a.txt"), ("pascal_voc", "a.xml")):
-        with pytest.raises(AnnotationError, match=rf"{taken} is taken. Rename a.png"):
+        with pytest.raises(AnnotationError, match=rf"{taken} is already used\. Rename a.png"):
             write_annotations(boxes, tmp_path / format, format, images_dir=".", sizes=sizes)
 
 
-def test_class_that_yolo_has_no_line_for_is_named(tmp_path):
+def test_class_that_yolo_cannot_store_is_named(tmp_path):
     with pytest.raises(
-        AnnotationError, match=r"without space around it\. Received the class 'cat '"
+        AnnotationError, match=r"begin or end with space\. Received the class 'cat '"
     ):
-        written_and_read(BOXES.assign(class_name="cat "), tmp_path, "yolo")
+        write_and_read(BOXES.assign(class_name="cat "), tmp_path, "yolo")
 
 
-def test_yolo_tells_images_of_one_name_apart_by_their_folders(tmp_path):
+def test_yolo_distinguishes_images_with_the_same_name_by_folder(tmp_path):
     boxes = BOXES[:2].assign(image=["one/a.jpg", "two/a.jpg"])
     for image in boxes["image"]:
         path = tmp_path / "images" / image
@@ -301,12 +340,12 @@ def test_yolo_tells_images_of_one_name_apart_by_their_folders(tmp_path):
     boxes["image"] = f"{tmp_path}/images/" + boxes["image"]
     write_annotations(boxes, tmp_path / "texts", "yolo", images_dir=tmp_path / "images")
     read = read_annotations(tmp_path / "texts", images_dir=tmp_path / "images")
-    same(read, boxes, 1e-6)
+    assert_same(read, boxes, 1e-6)
 
 
 def test_image_without_an_object_is_refused_for_labelbox(tmp_path):
-    with pytest.raises(AnnotationError, match=r"no image without an object, as c.jpg is"):
-        written_and_read(WITH_EMPTY, tmp_path, "labelbox")
+    with pytest.raises(AnnotationError, match=r"image without an object\. Received: c.jpg"):
+        write_and_read(WITH_EMPTY, tmp_path, "labelbox")
 
 
 def test_missing_column_is_named(tmp_path):

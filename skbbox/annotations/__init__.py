@@ -1,6 +1,7 @@
-"""Boxes from the files that annotation tools write, one module per tool."""
+"""Reading, checking, cleaning and writing bounding boxes in the formats of annotation tools."""
 
-from .checking import check_annotations, clean_annotations
+from .checking import check_annotations
+from .cleaning import clean_annotations
 from .reading import read_annotations
 from .selection import one_box_per_image
 from .writing import write_annotations

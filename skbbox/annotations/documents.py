@@ -1,31 +1,36 @@
-"""Annotation files as trees and rows that say where they are when something is wrong in them."""
+"""Annotation files, parsed as XML, JSON, CSV or lines of text."""
+
+from __future__ import annotations
 
 import csv
 import json
-import math
 import re
-from itertools import repeat
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from pathlib import Path
+from typing import Any, NoReturn
+from xml.etree.ElementTree import Element as XmlElement
 from xml.etree.ElementTree import TreeBuilder
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from ..exceptions import AnnotationError
+from .nodes import Element, Line, Node, shorten_repr
 
-__all__ = ["Document", "Element", "Line", "Node", "known_size", "parse_number", "parse_numbers"]
+__all__ = ["Document"]
 
-#: Deeper nested than this is no annotation file, and may be an attack.
-MOST_DEPTH = 100
-#: Bytes at the beginning from which it is told what a file holds.
-BEGINNING = 64 * 1024
+#: Deeper nesting is no annotation file, and may be an attack.
+MAX_DEPTH = 100
+#: Number of bytes at the start of a file that its kind is detected from.
+N_START_BYTES = 64 * 1024
 
 _SPACE = re.compile(r"\s*")
-_MANY_BRACKETS = re.compile(rf"(\s*[\[{{]){{{MOST_DEPTH + 1}}}")
+_MANY_BRACKETS = re.compile(rf"(\s*[\[{{]){{{MAX_DEPTH + 1}}}")
 
 
 class Document:
-    """An annotation file, read when one of its forms is asked for.
+    """An annotation file, parsed on first use.
 
     Parameters
     ----------
@@ -35,38 +40,114 @@ class Document:
     Attributes
     ----------
     kind : {"xml", "json", "csv", "text"}
-        Told by the content; by the name where it ends in ``.csv``.
+        Detected from the content; always ``"csv"`` for names that end in ``.csv``.
     first_line : str
         The first line, or its first 4096 characters.
     is_empty : bool
-        Whether there is nothing but white space.
+        Whether the file holds only white space.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         try:
             with path.open("rb") as file:
-                beginning = file.read(BEGINNING)
+                start = file.read(N_START_BYTES)
         except OSError as error:
             raise AnnotationError(f"{path} cannot be read: {error.strerror}.") from None
-        self.encoding = _encoding(beginning)
-        self.is_empty = not beginning.strip()
-        # A character may be cut at the end, and wrong ones are found when the file is read.
-        beginning = beginning.decode(self.encoding, errors="replace").removeprefix("\ufeff")
-        self.first_line = beginning[:4096].partition("\n")[0].rstrip("\r")
-        self.kind = self._kind(beginning.lstrip()[:1])
-        self._is_deep = bool(_MANY_BRACKETS.match(beginning))
+        self.encoding = _detect_encoding(start)
+        self.is_empty = not start.strip()
+        # The last character may be cut off; invalid ones raise an error when the file is parsed.
+        text = start.decode(self.encoding, errors="replace").removeprefix("\ufeff")
+        self.first_line = text[:4096].partition("\n")[0].rstrip("\r")
+        self.kind = self._detect_kind(text.lstrip()[:1])
+        self._is_deep = bool(_MANY_BRACKETS.match(text))
+        self._xml: Element | None = None
+        self._json: Node | None = None
+
+    def forget(self) -> None:
+        """Free the parsed content; the next use parses the file again."""
         self._xml = self._json = None
 
-    def forget(self):
-        """Let go of what was read, which is read again when it is asked for."""
-        self._xml = self._json = None
-
-    def fail(self, message):
-        """Raise an AnnotationError about the whole file."""
+    def fail(self, message: str) -> NoReturn:
+        """Raise an AnnotationError about the file."""
         raise AnnotationError(f"{self.path}: {message}")
 
-    def _kind(self, first):
+    def parse_xml(self) -> Element:
+        """The root of an XML file."""
+        if self._xml is None:
+            self._xml = Element(self._parse_xml_root(), self.path)
+        return self._xml
+
+    def parse_json(self) -> Node:
+        """The value of a JSON file; for JSON lines, the list of their values."""
+        if self._json is None:
+            self._json = Node(self._parse_json_value(), self.path)
+        return self._json
+
+    def read_text(self) -> str:
+        """The content as text."""
+        try:
+            return self.path.read_bytes().decode(self.encoding)
+        except UnicodeDecodeError as error:
+            raise self._make_decoding_error(error) from None
+
+    def iter_lines(self) -> Iterator[tuple[Line, str]]:
+        """Yield position and text of each line that is not blank."""
+        for number, text in enumerate(self.read_text().split("\n"), start=1):
+            if text.strip():
+                yield Line(self.path, number), text.rstrip("\r")
+
+    def iter_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield line number and fields of each row of a CSV file that is not blank."""
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            try:
+                for fields in reader:
+                    if fields:
+                        yield reader.line_num, fields
+            except UnicodeDecodeError as error:
+                raise self._make_decoding_error(error) from None
+            except csv.Error as error:
+                raise AnnotationError(
+                    f"{self.path}, line {reader.line_num}: {error}; a quotation mark may be "
+                    "unclosed. Fields of more than 131072 characters need csv.field_size_limit."
+                ) from None
+
+    def parse_header(self) -> list[str]:
+        """Fields of the first line of a CSV file, stripped."""
+        try:
+            fields = next(csv.reader([self.first_line], skipinitialspace=True), [])
+        except csv.Error:
+            return []
+        return [field.strip() for field in fields]
+
+    def iter_table(self, columns: Sequence[str]) -> Iterator[tuple[Line, tuple[str, ...]]]:
+        """Yield position and fields of each row of a CSV file with a header.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            The columns to return, at least two.
+        """
+        rows = self.iter_rows()
+        _, header = next(rows, (1, []))
+        header = [name.strip() for name in header]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            self.fail(f"the columns {missing} are missing. Received: {header}.")
+        for name in columns:
+            if header.count(name) > 1:
+                self.fail(f"the column {name} appears {header.count(name)} times.")
+        select = itemgetter(*(header.index(name) for name in columns))
+        for line, fields in rows:
+            if len(fields) != len(header):
+                raise AnnotationError(
+                    f"{self.path}, line {line}: expected {len(header)} fields, as in the header. "
+                    f"Received {len(fields)}."
+                )
+            yield Line(self.path, line), select(fields)
+
+    def _detect_kind(self, first: str) -> str:
         if self.path.suffix.lower() == ".csv":
             return "csv"
         if first == "<":
@@ -75,411 +156,94 @@ class Document:
             return "json"
         return "csv" if "," in self.first_line else "text"
 
-    def xml(self):
-        """The root of an XML file, as an :class:`Element`."""
-        if self._xml is None:
-            self._xml = Element(self._parsed_xml(), self.path)
-        return self._xml
-
-    def json(self):
-        """The value of a JSON file, as a :class:`Node`; of lines of JSON, a list of them."""
-        if self._json is None:
-            self._json = Node(self._parsed_json(), self.path)
-        return self._json
-
-    def text(self):
-        """All of the file as text."""
-        try:
-            return self.path.read_bytes().decode(self.encoding)
-        except UnicodeDecodeError as error:
-            raise self._not_decodable(error) from None
-
-    def lines(self):
-        """Places and texts of the lines of a text file that are not blank."""
-        for number, text in enumerate(self.text().split("\n"), start=1):
-            if text.strip():
-                yield Line(self.path, number), text.rstrip("\r")
-
-    def rows(self):
-        """Line numbers and fields of the lines of a CSV file that are not blank."""
-        with self.path.open(encoding=self.encoding, newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
-            try:
-                for fields in reader:
-                    if fields:
-                        yield reader.line_num, fields
-            except UnicodeDecodeError as error:
-                raise self._not_decodable(error) from None
-            except csv.Error as error:
-                raise AnnotationError(
-                    f"{self.path}, line {reader.line_num}: {error}; a quotation mark may be "
-                    "unclosed. Fields of more than 131072 characters need csv.field_size_limit."
-                ) from None
-
-    def header(self):
-        """Fields of the first line of a CSV file, without space around them."""
-        try:
-            fields = next(csv.reader([self.first_line], skipinitialspace=True), [])
-        except csv.Error:
-            return []
-        return [field.strip() for field in fields]
-
-    def table(self, columns):
-        """Rows of a CSV file with a header, as :class:`Line` and the fields of `columns`.
-
-        Parameters
-        ----------
-        columns : sequence of str
-            Two at least; others are left out.
-        """
-        rows = self.rows()
-        _, header = next(rows, (1, []))
-        header = [name.strip() for name in header]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            self.fail(f"the columns {missing} are missing. Received: {header}.")
-        for name in columns:
-            if header.count(name) > 1:
-                self.fail(f"the column {name} is there {header.count(name)} times.")
-        chosen = itemgetter(*(header.index(name) for name in columns))
-        for line, fields in rows:
-            if len(fields) != len(header):
-                raise AnnotationError(
-                    f"{self.path}, line {line}: the number of fields differs from the header's. "
-                    f"Received {len(fields)}, not {len(header)}."
-                )
-            yield Line(self.path, line), chosen(fields)
-
-    def _parsed_xml(self):
+    def _parse_xml_root(self) -> XmlElement:
         parser = DefusedXMLParser(target=_ShallowTree())
         try:
             with self.path.open("rb") as file:
-                while data := file.read(BEGINNING):
+                while data := file.read(N_START_BYTES):
                     parser.feed(data)
-            return parser.close()
+            # The type stubs do not know the class of `target`.
+            root: XmlElement = parser.close()
+            return root
         except DefusedXmlException as error:
-            self.fail(f"entities are refused, as they can fill the memory: {error}.")
+            self.fail(f"XML entities are refused, because they can exhaust the memory: {error}.")
         except ParseError as error:
-            self.fail(f"this is not whole XML: {error}.")
+            self.fail(f"not well-formed XML: {error}.")
         except (LookupError, ValueError) as error:
             if isinstance(error, AnnotationError):
                 self.fail(str(error))
-            self.fail(f"the encoding of this XML cannot be read: {error}.")
+            self.fail(f"the encoding of this XML file cannot be read: {error}.")
 
-    def _parsed_json(self):
+    def _parse_json_value(self) -> Any:
         if self._is_deep:
-            self.fail(f"nested deeper than {MOST_DEPTH}; this is no annotation file.")
-        text = self.text()
+            self.fail(f"nested deeper than {MAX_DEPTH} levels; not an annotation file.")
+        text = self.read_text()
         values = []
-        decoder = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_constant=_no_constant)
+        decoder = json.JSONDecoder(
+            object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
+        )
         try:
-            end = _SPACE.match(text).end()
+            end = _skip_space(text, 0)
             while end < len(text):
                 value, end = decoder.raw_decode(text, end)
                 values.append(value)
-                end = _SPACE.match(text, end).end()
+                end = _skip_space(text, end)
         except RecursionError:
-            self.fail("nested too deep; this is no annotation file.")
+            self.fail("nested too deeply; not an annotation file.")
         except ValueError as error:
-            self.fail(f"this is not whole JSON: {error}.")
-        # Lines of JSON are a list; one line is not told from a file of one value.
+            self.fail(f"not valid JSON: {error}.")
+        # JSON lines are a list; a single line looks like a file with one value.
         return values[0] if len(values) == 1 else values
 
-    def _not_decodable(self, error):
+    def _make_decoding_error(self, error: UnicodeDecodeError) -> AnnotationError:
         name = "UTF-8" if self.encoding == "utf-8-sig" else self.encoding
         return AnnotationError(f"{self.path} is not {name}: {error}; save it as UTF-8.")
 
 
-class Line:
-    """A line of a text file, which knows its place.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    number : int
-        Counted from 1.
-    """
-
-    __slots__ = ("number", "path")
-
-    def __init__(self, path, number):
-        self.path, self.number = path, number
-
-    def __str__(self):
-        return f"line {self.number}"
-
-    def fail(self, message):
-        """Raise an AnnotationError about this line."""
-        raise AnnotationError(f"{self.path}, {self}: {message}")
-
-
-class Node:
-    """A value in a JSON file, which knows its place.
-
-    Parameters
-    ----------
-    value : object
-        The value itself.
-    path : Path
-        The file.
-    parent : Node, default=None
-    key : str or int, default=None
-        Of this value in its parent.
-    """
-
-    __slots__ = ("key", "parent", "path", "value")
-
-    def __init__(self, value, path, parent=None, key=None):
-        self.value, self.path, self.parent, self.key = value, path, parent, key
-
-    def __str__(self):
-        """The place, such as ``annotations[3].bbox``."""
-        if self.parent is None:
-            return "" if self.key is None else str(self.key)
-        above = str(self.parent)
-        if isinstance(self.key, int):
-            return f"{above}[{self.key}]"
-        return f"{above}.{self.key}" if above else str(self.key)
-
-    def fail(self, message):
-        """Raise an AnnotationError about this value."""
-        raise AnnotationError(
-            f"{self.path}, {self}: {message}" if str(self) else f"{self.path}: {message}"
-        )
-
-    def __contains__(self, key):
-        return self.is_object and self.value.get(key) is not None
-
-    def __getitem__(self, key):
-        """The value at a key of an object, which must be there."""
-        child = self.get(key)
-        if child is None:
-            self.fail(f"{key} is missing.")
-        return child
-
-    def get(self, key):
-        """The value at a key of an object; None where it is missing or null."""
-        if not self.is_object:
-            self.fail(f"an object with {key} is wanted. Received: {_shown(self.value)}.")
-        value = self.value.get(key)
-        return None if value is None else Node(value, self.path, self, key)
-
-    def __iter__(self):
-        """The values of a list, or of an object."""
-        if self.is_list:
-            return (Node(value, self.path, self, i) for i, value in enumerate(self.value))
-        if self.is_object:
-            return (Node(value, self.path, self, key) for key, value in self.value.items())
-        return self.fail(f"a list is wanted. Received: {_shown(self.value)}.")
-
-    @property
-    def is_object(self):
-        return isinstance(self.value, dict)
-
-    @property
-    def is_list(self):
-        return isinstance(self.value, list)
-
-    @property
-    def is_text(self):
-        return isinstance(self.value, str)
-
-    def list(self):
-        """Its values as a list of nodes; only of a list."""
-        if not self.is_list:
-            self.fail(f"a list is wanted. Received: {_shown(self.value)}.")
-        return list(self)
-
-    def text(self):
-        """A text, or a whole number as text."""
-        if isinstance(self.value, int) and not isinstance(self.value, bool):
-            return str(self.value)
-        if not self.is_text:
-            self.fail(f"text is wanted. Received: {_shown(self.value)}.")
-        return self.value
-
-    def number(self):
-        """A finite number."""
-        value = self.value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            try:
-                value = float(value)
-            except OverflowError:
-                value = math.inf
-            if math.isfinite(value):
-                return value
-        return self.fail(f"a number is wanted. Received: {_shown(self.value)}.")
-
-    def size(self):
-        """Width and height at the keys of these names; None where one is missing or 0."""
-        if "width" not in self or "height" not in self:
-            return None
-        width, height = self["width"].number(), self["height"].number()
-        return known_size(width, height)
-
-
-class Element:
-    """An element of an XML file, which knows its place.
-
-    Parameters
-    ----------
-    element : xml.etree.ElementTree.Element
-    path : Path
-        The file.
-    place : str, default=""
-        Such as ``object 3``.
-    """
-
-    __slots__ = ("element", "path", "place")
-
-    def __init__(self, element, path, place=""):
-        self.element, self.path, self.place = element, path, place
-
-    def __str__(self):
-        return self.place
-
-    @property
-    def tag(self):
-        return self.element.tag
-
-    def fail(self, message):
-        """Raise an AnnotationError about this element."""
-        where = f"{self.path}, {self.place}" if self.place else f"{self.path}"
-        raise AnnotationError(f"{where}: {message}")
-
-    def children(self, *tags):
-        """Those right below this one that have one of the tags, or all; numbered from 1."""
-        numbers = {}
-        for child in self.element:
-            if not tags or child.tag in tags:
-                number = numbers[child.tag] = numbers.get(child.tag, 0) + 1
-                below = f"{child.tag} {number}"
-                place = f"{self.place}, {below}" if self.place else below
-                yield Element(child, self.path, place)
-
-    def child(self, tag):
-        """The first one right below this one with the tag, or None."""
-        found = self.element.find(tag)
-        if found is None:
-            return None
-        return Element(found, self.path, f"{self.place}, {tag}" if self.place else tag)
-
-    def text(self, tag, default=None):
-        """Text of the child with the tag, without space around it.
-
-        With no default, it must be there.
-        """
-        found = self.element.find(tag)
-        if found is None:
-            if default is not None:
-                return default
-            self.fail(f"<{tag}> is missing.")
-        return (found.text or "").strip()
-
-    def number(self, tag):
-        """Finite number in the child with the tag, which must be there."""
-        return parse_number(self.text(tag), self, f"<{tag}>")
-
-    def attribute(self, name):
-        """An attribute, which must be there."""
-        value = self.element.get(name)
-        if value is None:
-            self.fail(f"the attribute {name} is missing.")
-        return value
-
-    def attribute_number(self, name):
-        """A finite number in an attribute, which must be there."""
-        return parse_number(self.attribute(name), self, name)
-
-    def size(self):
-        """Width and height by the children of these names; None where one is missing or 0."""
-        sides = [self.text(tag, default="0") or "0" for tag in ("width", "height")]
-        return known_size(*(parse_number(side, self, "size") for side in sides))
-
-
-def known_size(width, height):
-    """Width and height, or None where one is 0, by which tools say that they do not know it."""
-    return (width, height) if width > 0 and height > 0 else None
-
-
-def parse_number(text, owner, name):
-    """The finite number that a text is.
-
-    Parameters
-    ----------
-    text : str
-    owner : Line, Node or Element
-        Fails where it is none.
-    name : str
-        Of what should be a number.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    # Python takes 1_000 and digits of other scripts for numbers as well.
-    if not math.isfinite(value) or "_" in text or not text.isascii():
-        owner.fail(f"{name} is not a number. Received: {_shown(text)}.")
-    return value
-
-
-def parse_numbers(texts, owner, names):
-    """:func:`parse_number` of several texts, as a tuple."""
-    try:
-        values = tuple(map(float, texts))
-    except ValueError:
-        values = (math.nan,)
-    joined = "".join(texts)
-    if math.isfinite(sum(values)) and "_" not in joined and joined.isascii():
-        return values
-    return tuple(parse_number(*pair) for pair in zip(texts, repeat(owner), names, strict=False))
-
-
 class _ShallowTree:
-    """Builds a tree that is not too deep."""
+    """Tree builder that refuses deep nesting."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._builder = TreeBuilder()
         self._depth = 0
 
-    def start(self, tag, attributes):
+    def start(self, tag: str, attributes: dict[Any, Any]) -> XmlElement:
         self._depth += 1
-        if self._depth > MOST_DEPTH:
-            raise AnnotationError(f"nested deeper than {MOST_DEPTH}; this is no annotation file.")
+        if self._depth > MAX_DEPTH:
+            raise AnnotationError(f"nested deeper than {MAX_DEPTH} levels; not an annotation file.")
         return self._builder.start(tag, attributes)
 
-    def end(self, tag):
+    def end(self, tag: str) -> XmlElement:
         self._depth -= 1
         return self._builder.end(tag)
 
-    def data(self, data):
-        return self._builder.data(data)
+    def data(self, data: str) -> None:
+        self._builder.data(data)
 
-    def close(self):
+    def close(self) -> XmlElement:
         return self._builder.close()
 
 
-def _encoding(beginning):
-    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _detect_encoding(start: bytes) -> str:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     return "utf-8-sig"
 
 
-def _unrepeated(pairs):
+def _skip_space(text: str, start: int) -> int:
+    match = _SPACE.match(text, start)
+    assert match is not None
+    return match.end()
+
+
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {_shown(repeated)} is there twice in one object")
+        duplicate = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"duplicate key {shorten_repr(duplicate)} in an object")
     return found
 
 
-def _no_constant(name):
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
-
-
-def _shown(value):
-    """A value in a message, cut where it is long."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."

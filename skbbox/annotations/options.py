@@ -1,11 +1,21 @@
-"""What the caller of ``read_annotations`` says beyond the file, as readers ask for it."""
+"""Arguments of ``read_annotations``, as readers use them."""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import AnnotationError
-from . import shapes
+from .shapes import bound_points
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .class_names import ClassNames
+    from .nodes import Place
+    from .record import Box, Point
 
 __all__ = ["CORNERS", "SHAPES", "Y_ORIGINS", "Options", "check_choice"]
 
@@ -14,58 +24,58 @@ SHAPES = ("hull", "skip", "error")
 Y_ORIGINS = ("top", "bottom")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Options:
-    """Arguments of :func:`read_annotations`, checked.
+    """Arguments of one call of :func:`read_annotations`, and two records of its progress.
 
     Attributes
     ----------
     corners : {"edges", "voc"} or None
-        None is what the tool writes.
+        None means the convention of the tool.
     y_origin : {"top", "bottom"} or None
     shapes : {"hull", "skip", "error"}
     class_attribute : str or None
     class_names : list of str, dict or None
-    left_out : Counter
-        Shapes around which there is no box, by kind, counted while files are read.
-    names_beside : dict
-        Names of classes that were found in a folder, kept while files are read.
+    n_unbounded : Counter
+        Number of shapes without a bounding box so far, by kind.
+    names_by_folder : dict
+        Class names that were found so far, by folder.
     """
 
     corners: str | None = None
     y_origin: str | None = None
     shapes: str = "hull"
     class_attribute: str | None = None
-    class_names: list[str] | Mapping | None = None
-    left_out: Counter = field(default_factory=Counter)
-    names_beside: dict = field(default_factory=dict)
+    class_names: ClassNames | None = None
+    n_unbounded: Counter[str] = field(default_factory=Counter)
+    names_by_folder: dict[Path, ClassNames | None] = field(default_factory=dict)
 
-    def around(self, owner, kind, points):
-        """The box around a shape that is none, or None where it is to be left out.
+    def bound_shape(self, place: Place, kind: str, points: list[Point] | Box) -> Box | None:
+        """Bounding box of a shape that is not a box, or None if the shape is skipped.
 
         Parameters
         ----------
-        owner : Node or Element
-            Fails where shapes are refused.
+        place : Node, Element or Line
+            Position of the shape, for the error of ``shapes="error"``.
         kind : str
-            Of shape, for the message.
+            Kind of shape, for messages.
         points : list of (float, float), or tuple of 4 floats
-            The shape's points; or the box around it.
+            Points of the shape, or its bounding box.
         """
         if self.shapes == "error":
-            owner.fail(
-                f"a {kind} is not a box; shapes='hull' takes the box around it, 'skip' leaves "
-                "it out."
+            place.fail(
+                f"a {kind} is not a box; shapes='hull' uses its bounding box, shapes='skip' "
+                "leaves it out."
             )
         if self.shapes == "skip":
             return None
-        box = points if isinstance(points, tuple) else shapes.around(points)
+        box = points if isinstance(points, tuple) else bound_points(points)
         if box is None:
-            self.left_out[kind] += 1
+            self.n_unbounded[kind] += 1
         return box
 
-    def edges(self, box, tool_corners="edges"):
-        """A box in pixels with half-open edges, of one whose corners may be pixels' numbers.
+    def convert_corners(self, box: Box, tool_corners: str = "edges") -> Box:
+        """Convert a box in pixels to half-open edges if its corners are numbers of pixels.
 
         References
         ----------
@@ -77,33 +87,32 @@ class Options:
             return x_min - 1, x_max, y_min - 1, y_max
         return box
 
-    def class_name(self, key, owner, names=None):
-        """Name of a class by what stands for it in the file; `key` itself where nothing says it.
+    def get_class_name(self, key: str, place: Place, names: ClassNames | None = None) -> str:
+        """Class name for a number or code in a file; `key` itself if there are no names.
 
         Parameters
         ----------
         key : str
-        owner : Node or Element
-            Fails where there are names, but none for `key`.
+        place : Node, Element or Line
+            Position of the key, for the error if it has no name.
         names : list or dict, default=None
-            What lies beside the file; ``class_names`` come first.
+            Names found next to the file; ``class_names`` take precedence.
         """
         names = names if self.class_names is None else self.class_names
         if names is None:
             return key
         number = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None
         if isinstance(names, Mapping):
-            for form in (key, number):
-                if form in names:
-                    return str(names[form])
+            candidates: tuple[Any, ...] = (key, number)
+            for candidate in candidates:
+                if candidate in names:
+                    return str(names[candidate])
         elif number is not None and number < len(names):
             return str(names[number])
-        return owner.fail(
-            f"there is no name for class {key!r} among {len(names)}; class_names= takes others."
-        )
+        place.fail(f"class {key!r} has none of the {len(names)} names; pass all with class_names=.")
 
 
-def check_choice(name, value, choices):
-    """Refuse a value that is none of the choices."""
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Raise an AnnotationError if a value is not one of the choices."""
     if value not in choices:
         raise AnnotationError(f"{name} must be one of {list(choices)}. Received: {value!r}.")

@@ -1,4 +1,4 @@
-"""What every reader produces: one record per box."""
+"""The records that readers produce and writers consume, and the table made of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,66 +15,74 @@ from ..boxes import COORDINATES, TARGET_COLUMNS
 from ..exceptions import AnnotationError
 from ..files import names_to_series
 
+if TYPE_CHECKING:
+    from .nodes import Place
+
 __all__ = [
     "UNWRITABLE",
-    "AnyEnding",
     "BoxRecord",
+    "FoundBox",
+    "ImageStem",
     "ImageWithBoxes",
     "check_columns",
-    "of_image",
+    "make_records",
     "to_frame",
 ]
 
-#: Control characters, and what is no character in XML or UTF-8.
+#: Control characters, and code points that are not characters in XML or UTF-8.
 UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
+#: ``x, y``.
+Point: TypeAlias = tuple[float, float]
 #: ``x_min, x_max, y_min, y_max``.
-Box = tuple[float, float, float, float]
+Box: TypeAlias = tuple[float, float, float, float]
 #: Image, class, box and further columns.
-Row = tuple[str, str | None, Box | None, dict[str, Any]]
+Row: TypeAlias = tuple[str, str | None, Box | None, dict[str, Any]]
+#: Place, class, box (None to leave it out) and further columns.
+FoundBox: TypeAlias = "tuple[Place, str, Box | None, dict[str, Any]]"
 
 
-class AnyEnding(NamedTuple):
-    """Name of an image of which a file does not know the end.
+class ImageStem(NamedTuple):
+    """Name of an image whose file extension is unknown.
 
     Attributes
     ----------
     stem : str
-        The name without an end.
-    otherwise : str
-        The end where there is no such image.
-    beside : Path or None
-        The file that names it: of several such images, the one whose folders are called like
-        those of the file.
+        The name without its extension.
+    default_extension : str
+        The extension if no such image exists.
+    annotation_file : Path or None
+        The file that names the image. If several images have this stem, the one whose folders
+        have the same names as those of this file is chosen.
     """
 
     stem: str
-    otherwise: str = ".jpg"
-    beside: Path | None = None
+    default_extension: str = ".jpg"
+    annotation_file: Path | None = None
 
 
 class BoxRecord(NamedTuple):
-    """One box of one image, or an image without an object, as a file has it.
+    """One box of one image, or an image without an object, as stored in a file.
 
     Attributes
     ----------
-    place : Node or Element
-        Where in the file, for messages.
-    image : str or AnyEnding
+    place : Line, Node or Element
+        Position in the file, for messages.
+    image : str or ImageStem
         Name of the image, relative to the folder of images.
     class_name : str or None
         None for an image without an object.
     box : tuple of 4 floats, or None
         ``x_min, x_max, y_min, y_max``; None for an image without an object.
     size : (float, float) or None
-        Width and height that the box is divided by: (1, 1) where it is normalised, those of the
-        image where it is in pixels, None where the file does not say them.
+        Width and height that the box is divided by: (1, 1) for a normalised box, the size of the
+        image for a box in pixels, None if the file does not contain it.
     extra : dict
-        What the format says beyond that, by column name.
+        Further columns of the format, by name.
     """
 
-    place: Any
-    image: str | AnyEnding
+    place: Place
+    image: str | ImageStem
     class_name: str | None = None
     box: Box | None = None
     size: tuple[float, float] | None = (1.0, 1.0)
@@ -82,14 +90,14 @@ class BoxRecord(NamedTuple):
 
 
 class ImageWithBoxes(NamedTuple):
-    """An image as it is written.
+    """An image and its boxes, ready to be written.
 
     Attributes
     ----------
     name : str
         Relative to the folder of images.
     size : (float, float) or None
-        Width and height in pixels, where the format needs them.
+        Width and height in pixels, if the format needs them.
     boxes : list of (str, tuple of 4 floats, float or None)
         Class, box (``x_min, x_max, y_min, y_max``, normalised) and confidence.
     """
@@ -98,37 +106,41 @@ class ImageWithBoxes(NamedTuple):
     size: tuple[float, float] | None
     boxes: list[tuple[str, Box, float | None]]
 
-    def in_pixels(self) -> Iterator[tuple[str, Box, float | None]]:
-        """Class, box in pixels and confidence of each box."""
+    def get_size(self) -> tuple[float, float]:
+        """Width and height in pixels."""
         assert self.size is not None
-        width, height = self.size
+        return self.size
+
+    def iter_pixel_boxes(self) -> Iterator[tuple[str, Box, float | None]]:
+        """Yield class, box in pixels and confidence of each box."""
+        width, height = self.get_size()
         for class_name, (x_min, x_max, y_min, y_max), confidence in self.boxes:
             box = x_min * width, x_max * width, y_min * height, y_max * height
             yield class_name, box, confidence
 
 
-def of_image(
-    place: Any,
-    image: str | AnyEnding,
-    found: Iterable[tuple[Any, str, Box | None, dict[str, Any]]],
-    size: tuple[float, float] | None = (1.0, 1.0),
+def make_records(
+    place: Place,
+    image: str | ImageStem,
+    found: Iterable[FoundBox],
+    size: tuple[float, float] | None,
     extra: dict[str, Any] | None = None,
 ) -> Iterator[BoxRecord]:
-    """Records of one image.
+    """Yield the records of one image.
 
     Parameters
     ----------
     place, image, size
-        As of a :class:`BoxRecord`.
+        See :class:`BoxRecord`.
     found : iterable of (place, class_name, box or None, dict)
         Objects; those without a box are left out.
     extra : dict, default=None
-        What is said of the image.
+        Further columns of the image.
 
     Yields
     ------
     BoxRecord
-        One for each object, or one without an object.
+        One per object, or a single one for an image without an object.
     """
     extra = extra or {}
     empty = True
@@ -141,7 +153,7 @@ def of_image(
 
 
 def check_columns(boxes: pd.DataFrame) -> None:
-    """Refuse a table that lacks ``image`` or one of ``TARGET_COLUMNS``."""
+    """Raise an AnnotationError if ``image`` or one of ``TARGET_COLUMNS`` is missing."""
     needed = ["image", *TARGET_COLUMNS]
     missing = [name for name in needed if name not in boxes.columns]
     if missing:
@@ -152,8 +164,9 @@ def check_columns(boxes: pd.DataFrame) -> None:
 
 
 def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Table of rows ``(image, class_name, box, extra)``, which are taken one after another."""
+    """Make a table of rows ``(image, class_name, box, extra)``."""
     columns: dict[str, Any] = {"image": [], "class_name": []}
+    # An array of doubles needs far less memory than tuples, and files may have a million boxes.
     coordinates = array("d")
     nothing = (np.nan,) * len(COORDINATES)
     extra_columns: dict[str, list[Any]] = {}

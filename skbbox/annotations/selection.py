@@ -1,4 +1,4 @@
-"""From a table of boxes to the X and y of an estimator."""
+"""Converting a table of boxes to the X and y of an estimator."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ KEEP = ("largest", "first", "only", "all")
 def one_box_per_image(
     boxes: pd.DataFrame, keep: Literal["largest", "first", "only", "all"] = "largest"
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Choose the box that stands for each image.
+    """Select one box per image from a table of boxes.
 
     Parameters
     ----------
     boxes : DataFrame
-        As :func:`read_annotations` returns it: a column ``image`` and the columns
-        of ``TARGET_COLUMNS``; others pass through.
+        As returned by :func:`read_annotations`: a column ``image`` and the columns of
+        ``TARGET_COLUMNS``. Further columns are kept.
     keep : {"largest", "first", "only", "all"}, default="largest"
-        Which box of an image with several is kept: the one with the largest area
-        (the first of equals), the first in the table, none (``"only"`` drops
-        such images), or all of them (the image is repeated, as in the chapter).
+        Which box of an image with several to keep: the one with the largest area (of equal
+        areas, the first), the first row, none (``"only"`` leaves such images out), or all of
+        them (the image is repeated, as in the chapter).
 
     Returns
     -------
     X : Series of str
         Paths of the images.
     y : DataFrame
-        The columns of ``TARGET_COLUMNS`` first, then every further column of
-        `boxes`. Rows keep the order and the index that they have in `boxes`.
+        The columns of ``TARGET_COLUMNS``, followed by the further columns of `boxes`. Rows keep
+        their order and index.
 
     Warns
     -----
     SkbboxWarning
-        If images without an object, or with ``keep="only"`` images with several
-        boxes, are left out; with their number.
+        If images without an object or, with ``keep="only"``, images with several boxes are left
+        out; gives their number.
 
     Raises
     ------
@@ -70,10 +70,11 @@ def one_box_per_image(
         raise ValueError(f"keep must be one of {list(KEEP)}. Received: {keep!r}.")
     check_columns(boxes)
     needed = ["image", *TARGET_COLUMNS]
-    boxes = _without(boxes, boxes[list(COORDINATES)].isna().all(axis=1), "images without an object")
+    no_box = boxes[list(COORDINATES)].isna().all(axis=1)
+    boxes = _drop_rows(boxes, no_box, "images without an object")
     if keep == "only":
         several = boxes["image"].duplicated(keep=False)
-        boxes = _without(boxes, several, "images with several boxes")
+        boxes = _drop_rows(boxes, several, "images with several boxes")
     elif keep == "first":
         boxes = boxes[~boxes["image"].duplicated()]
     elif keep == "largest":
@@ -84,7 +85,7 @@ def one_box_per_image(
 
 def _is_largest(boxes: pd.DataFrame) -> NDArray[np.bool_]:
     area = (boxes["x_max"] - boxes["x_min"]) * (boxes["y_max"] - boxes["y_min"])
-    # A stable sort keeps the first of equals in front.
+    # A stable sort keeps the first of equal areas in front.
     order = area.reset_index(drop=True).sort_values(ascending=False, kind="stable").index
     first = ~boxes["image"].iloc[order].duplicated().to_numpy()
     chosen = np.zeros(len(boxes), dtype=bool)
@@ -92,11 +93,11 @@ def _is_largest(boxes: pd.DataFrame) -> NDArray[np.bool_]:
     return chosen
 
 
-def _without(boxes: pd.DataFrame, left_out: pd.Series, what: str) -> pd.DataFrame:
-    kept = boxes[~left_out.to_numpy()]
+def _drop_rows(boxes: pd.DataFrame, dropped: pd.Series, description: str) -> pd.DataFrame:
+    kept = boxes[~dropped.to_numpy()]
     number = len(set(boxes["image"]) - set(kept["image"]))
     if number:
         warnings.warn(
-            f"{number} {what} left out by one_box_per_image.", SkbboxWarning, stacklevel=3
+            f"{number} {description} left out by one_box_per_image.", SkbboxWarning, stacklevel=3
         )
     return kept

@@ -1,18 +1,26 @@
-"""Boxes around shapes that are not boxes."""
+"""Bounding boxes of shapes that are not upright boxes."""
+
+from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from .documents import parse_numbers
+from .nodes import parse_numbers
 
-__all__ = ["around", "around_circle", "rotated", "split_pairs", "wkt_polygons"]
+if TYPE_CHECKING:
+    from .nodes import Place
+    from .record import Box, Point
 
-#: One ring in well-known text: the inside of the innermost brackets.
+__all__ = ["bound_ellipse", "bound_points", "parse_points", "parse_wkt_polygons", "rotate_box"]
+
+#: One polygon in well-known text: the outer ring, then any holes.
 _POLYGON = re.compile(r"\(\s*\(([^()]*)\)((?:\s*,\s*\([^()]*\))*)\s*\)")
 
 
-def around(points):
-    """The box around points, or None around fewer than two.
+def bound_points(points: Iterable[Point]) -> Box | None:
+    """Bounding box of points, or None for fewer than two.
 
     Parameters
     ----------
@@ -31,16 +39,18 @@ def around(points):
     return min(x), max(x), min(y), max(y)
 
 
-def around_circle(x, y, radius_x, radius_y, degrees=0.0):
-    """The box around an ellipse that is turned about its centre."""
+def bound_ellipse(
+    x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0
+) -> Box:
+    """Bounding box of an ellipse that is rotated about its centre ``x, y``."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     width = math.hypot(radius_x * cosine, radius_y * sine)
     height = math.hypot(radius_x * sine, radius_y * cosine)
     return x - width, x + width, y - height, y + height
 
 
-def rotated(box, degrees):
-    """The corners of a box that is turned about its centre, clockwise on the screen."""
+def rotate_box(box: Box, degrees: float) -> list[Point]:
+    """Corners of a box after a clockwise rotation about its centre."""
     x_min, x_max, y_min, y_max = box
     x, y = (x_min + x_max) / 2, (y_min + y_max) / 2
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -51,27 +61,26 @@ def rotated(box, degrees):
     ]
 
 
-def split_pairs(text, owner):
-    """Points of a text such as ``1,2;3,4``; `owner` fails where one is none."""
-    return [_point(pair.split(","), owner) for pair in text.split(";") if pair.strip()]
+def parse_points(text: str, place: Place) -> list[Point]:
+    """Convert text such as ``1,2;3,4`` to points."""
+    return [_parse_point(pair.split(","), place) for pair in text.split(";") if pair.strip()]
 
 
-def wkt_polygons(text, owner):
-    """Outer rings of a POLYGON or MULTIPOLYGON in well-known text, as lists of points.
-
-    `owner` fails where one is none.
+def parse_wkt_polygons(text: str, place: Place) -> list[list[Point]]:
+    """Outer rings of a POLYGON or MULTIPOLYGON in well-known text.
 
     References
     ----------
     .. [1] OGC 06-103r4, "Simple feature access", section 7.
     """
     return [
-        [_point(point.split(), owner) for point in outer.split(",")]
+        [_parse_point(point.split(), place) for point in outer.split(",")]
         for outer, _ in _POLYGON.findall(text)
     ]
 
 
-def _point(texts, owner):
+def _parse_point(texts: list[str], place: Place) -> Point:
     if len(texts) != 2:
-        owner.fail(f"a point is two numbers. Received: {texts[:5]}.")
-    return parse_numbers(texts, owner, ("x of a point", "y of a point"))
+        place.fail(f"expected a point with two numbers. Received: {texts[:5]}.")
+    x, y = parse_numbers(texts, place, ("x of a point", "y of a point"))
+    return x, y

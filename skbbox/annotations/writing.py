@@ -1,4 +1,4 @@
-"""One function for every format that is written, so that predictions go back to a tool."""
+"""Writing boxes in the formats of annotation tools."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ..boxes import as_boxes, check_boxes
 from ..exceptions import AnnotationError
-from ..files import atomic_write, check_overwrite
+from ..files import as_path, atomic_write, check_overwrite
 from .formats import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
-from .reading import is_passed_over
+from .reading import is_ignored
 from .record import UNWRITABLE, ImageWithBoxes, check_columns
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..typing import PathLikeStr, Sizes
+    from .formats import Writer
 
 __all__ = ["WRITTEN_FORMATS", "write_annotations"]
 
-#: Writers by the name of their format. A writer has ``write(images)``, which returns the text of
-#: each file by its name; one name is "" where the format is a single file. ``NEEDS_SIZES`` says
-#: whether boxes are written in pixels.
-WRITTEN_FORMATS = {
+#: Writers by the name of their format. Each is a module; see :class:`formats.Writer`.
+WRITTEN_FORMATS: dict[str, Writer] = {
     "snacks": snacks,
     "labelbox": labelbox,
     "cvat": cvat,
@@ -35,6 +33,9 @@ WRITTEN_FORMATS = {
     "coco": coco,
     "yolo": yolo,
 }
+
+#: Columns that may hold the confidence of a box; the first that exists is written.
+CONFIDENCE_COLUMNS = ("box_confidence", "class_confidence", "confidence")
 
 
 def write_annotations(
@@ -46,45 +47,47 @@ def write_annotations(
     sizes: Sizes | None = None,
     overwrite: bool = False,
 ) -> None:
-    r"""Write boxes into the file that an annotation tool reads.
+    r"""Write bounding boxes in the format of an annotation tool.
 
     Parameters
     ----------
     boxes : DataFrame
-        As :func:`read_annotations` returns it: a column ``image`` and the columns of
+        As returned by :func:`read_annotations`: a column ``image`` and the columns of
         ``TARGET_COLUMNS``, normalised. Rows without class and coordinates are images without
-        an object. What ``predict`` returns needs the column ``image`` beside it.
+        an object. Add the column ``image`` to write the result of ``predict``. The confidence is
+        the first of the columns ``box_confidence``, ``class_confidence`` and ``confidence`` that
+        exists.
     path : str or Path
-        The file; for ``"pascal_voc"`` and ``"yolo"`` a folder, in which each image has a file.
+        The file; for ``"pascal_voc"`` and ``"yolo"``, a folder with one file per image.
     format : {"snacks", "labelbox", "cvat", "pascal_voc", "coco", "yolo"}
-        The chapter's CSV, lines of JSON that Labelbox imports, CVAT's XML for images, Pascal
-        VOC's XML, COCO's JSON, or YOLO's texts with ``classes.txt``.
+        The chapter's CSV, JSON lines that Labelbox imports, CVAT's XML for images, Pascal VOC's
+        XML, COCO's JSON, or YOLO's text files with ``classes.txt``.
     images_dir : str or Path, default=None
-        Folder to which the names of images in the file are relative. None is the folder of
-        the file, or the folder itself.
+        Folder that the image names in the file are relative to. None means the folder of the
+        file, or `path` itself if it is a folder.
     sizes : dict of str to (width, height), default=None
-        Sizes in pixels of images that cannot be opened, by name; of formats in pixels.
+        Sizes in pixels by image name, for formats in pixels and images that cannot be opened.
     overwrite : bool, default=False
-        Whether files that exist are replaced.
+        Whether to replace existing files.
 
     Raises
     ------
     FileExistsError
-        If a file exists that would be replaced; nothing is written then.
+        If a file exists and `overwrite` is False; nothing is written.
     AnnotationError
-        If a column is missing, an image lies outside `images_dir`, its size cannot be had, or
-        the format has no place for something; a ValueError.
+        If a column is missing, an image is outside `images_dir`, its size is unknown, or the
+        format cannot store a value; a ValueError.
     BoxError
-        If a box is missing in part, inverted, empty or outside of the image; see
+        If a box is incomplete, inverted, empty or outside the image; see
         :func:`clean_annotations`.
 
     Notes
     -----
-    Pascal VOC's corners are whole pixels, and YOLO has six digits; the others lose nothing. A
-    confidence is written where the format has a place for it: CSV, COCO and Labelbox. Labelbox
-    has no place for an image without an object, which is refused. So are names of images that
-    would be read as others: with control characters, a backslash or what is not UTF-8; of space
-    around them for Pascal VOC; without a usual ending for YOLO.
+    Pascal VOC's corners are rounded to pixels and YOLO's numbers to six digits; the other formats
+    are exact. CSV, COCO and Labelbox store the confidence. Labelbox cannot store an image without
+    an object. Image names that would not be read back unchanged raise an error: those with control
+    characters, a backslash or bytes that are not UTF-8; for Pascal VOC, those that begin or end
+    with space; for YOLO, those without a common file extension.
 
     Examples
     --------
@@ -102,17 +105,17 @@ def write_annotations(
     """
     check_choice("format", format, tuple(WRITTEN_FORMATS))
     writer = WRITTEN_FORMATS[format]
-    path = Path(path)
+    path = as_path(path)
     in_folder = writer in (pascal_voc, yolo)
     if images_dir is None:
         images_dir = path if in_folder else path.parent
-    images = _images(boxes, Path(images_dir), sizes, writer.NEEDS_SIZES)
+    images = _group_by_image(boxes, as_path(images_dir), sizes, writer.NEEDS_SIZES)
     texts = writer.write(images)
     for name in texts:
-        if in_folder and is_passed_over(PurePosixPath(name)):
+        if in_folder and is_ignored(PurePosixPath(name)):
             raise AnnotationError(
-                f"{format} names a file like its image, and {name} would be passed over when the "
-                "folder is read. Rename the image."
+                f"{format} names each file after its image, but read_annotations ignores files "
+                f"named {name}. Rename the image."
             )
     files = {path / name if in_folder else path: text for name, text in texts.items()}
     check_overwrite(files, overwrite)
@@ -122,19 +125,21 @@ def write_annotations(
             unfinished.write(text.encode())
 
 
-def _images(
+def _group_by_image(
     boxes: pd.DataFrame, images_dir: Path, sizes: Sizes | None, needs_sizes: bool
 ) -> list[ImageWithBoxes]:
     """Images in order of their first rows, each with its boxes."""
     check_columns(boxes)
     values = as_boxes(boxes)
     empty = np.isnan(values).all(axis=1) & boxes["class_name"].isna().to_numpy()
-    # Whole boxes stand in for those that are not there, so that a message counts all rows.
+    # Valid boxes as placeholders, so that errors of `check_boxes` count all rows.
     values[empty] = (0.0, 1.0, 0.0, 1.0)
     values = check_boxes(values)
-    confidences = boxes["confidence"] if "confidence" in boxes else [None] * len(boxes)
+    column = next((name for name in CONFIDENCE_COLUMNS if name in boxes), None)
+    confidences = [np.nan] * len(boxes) if column is None else boxes[column]
     rows = zip(boxes["image"], boxes["class_name"], values.tolist(), confidences, strict=True)
-    image_files, images = ImageFiles(images_dir, sizes), {}
+    image_files = ImageFiles(images_dir, sizes)
+    images: dict[str, ImageWithBoxes] = {}
     for row, (path, class_name, box, confidence) in enumerate(rows):
         path = os.fspath(path)
         if path not in images:
@@ -142,17 +147,17 @@ def _images(
                 name = image_files.name(path)
             except AnnotationError as error:
                 raise AnnotationError(f"Row {row}: {error}") from None
-            size = image_files.size_in_pixels(path, name) if needs_sizes else None
+            size = image_files.read_size(path, name) if needs_sizes else None
             images[path] = ImageWithBoxes(name, size, [])
         if empty[row]:
             continue
         if not isinstance(class_name, str):
-            raise AnnotationError(f"Row {row}: class_name is text. Received: {class_name!r}.")
+            raise AnnotationError(f"Row {row}: class_name must be text. Received: {class_name!r}.")
         if UNWRITABLE.search(class_name):
             raise AnnotationError(
-                f"Row {row}: class_name holds a character that files cannot. "
+                f"Row {row}: class_name contains a character that annotation files cannot store. "
                 f"Received: {class_name!r}."
             )
-        sure = None if confidence is None or np.isnan(confidence) else float(confidence)
-        images[path].boxes.append((class_name, tuple(box), sure))
+        known = None if pd.isna(confidence) else float(confidence)
+        images[path].boxes.append((class_name, tuple(box), known))
     return list(images.values())

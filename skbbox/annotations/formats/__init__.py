@@ -1,1 +1,50 @@
 """Readers and writers of annotation files, one module per tool or format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..options import Options
+    from ..record import BoxRecord, ImageWithBoxes
+
+__all__ = ["Reader", "Writer"]
+
+
+class Reader(Protocol):
+    """A module that reads a format; ``skbbox.annotations.reading.FORMATS`` lists them.
+
+    Attributes
+    ----------
+    FILES, COORDINATES, SIZE, EMPTY : str
+        Cells of the table of formats in the documentation: kinds of file, coordinates, where
+        the size of the image is, and how an image without an object is stored.
+    """
+
+    FILES: str
+    COORDINATES: str
+    SIZE: str
+    EMPTY: str
+
+    def recognises(self, document: Document, /) -> bool:
+        """Whether the content of a file shows this format."""
+
+    def read(self, document: Document, options: Options, /) -> Iterator[BoxRecord]:
+        """Yield the records of a file."""
+
+
+class Writer(Protocol):
+    """A module that writes a format; ``skbbox.annotations.writing.WRITTEN_FORMATS`` lists them.
+
+    Attributes
+    ----------
+    NEEDS_SIZES : bool
+        Whether boxes are written in pixels.
+    """
+
+    NEEDS_SIZES: bool
+
+    def write(self, images: list[ImageWithBoxes], /) -> dict[str, str]:
+        """Text of each file by its name, which is "" if the format is a single file."""

@@ -1,11 +1,21 @@
 """COCO: one JSON file with images, categories and boxes as x, y, width, height."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from ..record import of_image
-from ..shapes import rotated
+from ..record import make_records
+from ..shapes import rotate_box
 
-__all__ = ["read", "recognises", "write"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..nodes import Node
+    from ..options import Options
+    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
 
 FILES = "JSON"
 COORDINATES = "pixels, edges, `[x, y, width, height]`"
@@ -14,82 +24,85 @@ EMPTY = "image without annotations"
 NEEDS_SIZES = True
 
 
-def recognises(document):
+def recognises(document: Document) -> bool:
     """Whether `document` is an object with images and annotations."""
-    if document.kind != "json" or not document.json().is_object:
+    if document.kind != "json" or not document.parse_json().is_object:
         return False
-    root = document.json()
+    root = document.parse_json()
     return "images" in root and "annotations" in root
 
 
-def read(document, options):
-    """Records of a JSON file in COCO's form."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of a JSON file in COCO's format."""
     if document.kind != "json":
-        document.fail("this is not JSON, which is the form of COCO.")
-    root = document.json()
-    categories = root["categories"].list() if "categories" in root else []
-    names = {key: node["name"].text() for key, node in _by_id(categories).items()}
-    images = _by_id(root["images"].list())
-    of_images = {key: [] for key in images}
-    for annotation in root["annotations"].list():
-        key = _id(annotation, "image_id")
+        document.fail("expected JSON, COCO's kind of file.")
+    root = document.parse_json()
+    categories = root["categories"].as_list() if "categories" in root else []
+    names = {key: node["name"].as_text() for key, node in _index_by_id(categories).items()}
+    images = _index_by_id(root["images"].as_list())
+    annotations: dict[str | float, list[Node]] = {key: [] for key in images}
+    for annotation in root["annotations"].as_list():
+        key = _read_id(annotation, "image_id")
         if key not in images:
             annotation.fail(f"image_id {key!r} is not among the {len(images)} images.")
-        of_images[key].append(annotation)
+        annotations[key].append(annotation)
     for key, image in images.items():
-        found = (_object(annotation, names, options) for annotation in of_images[key])
+        found = (_read_annotation(node, names, options) for node in annotations[key])
         extra = {"image_id": str(key)}
-        yield from of_image(image, image["file_name"].text(), found, image.size(), extra)
+        name = image["file_name"].as_text()
+        yield from make_records(image, name, found, image.read_size(), extra)
 
 
-def _object(annotation, names, options):
-    key = _id(annotation, "category_id")
+def _read_annotation(annotation: Node, names: dict[str | float, str], options: Options) -> FoundBox:
+    key = _read_id(annotation, "category_id")
     if key not in names:
         annotation.fail(f"category_id {key!r} is not among the {len(names)} categories.")
-    extra = {}
+    extra: dict[str, Any] = {}
     if "iscrowd" in annotation:
-        extra["iscrowd"] = int(annotation["iscrowd"].number())
+        extra["iscrowd"] = int(annotation["iscrowd"].as_number())
     if "score" in annotation:
-        extra["confidence"] = annotation["score"].number()
-    return annotation, names[key], _box(annotation, options), extra
+        extra["confidence"] = annotation["score"].as_number()
+    return annotation, names[key], _read_box(annotation, options), extra
 
 
-def _box(annotation, options):
-    values = annotation["bbox"].list() if "bbox" in annotation else []
+def _read_box(annotation: Node, options: Options) -> Box | None:
+    values = annotation["bbox"].as_list() if "bbox" in annotation else []
     if values:
         if len(values) != 4:
-            annotation["bbox"].fail(f"four numbers are wanted. Received {len(values)}.")
-        x, y, width, height = (value.number() for value in values)
+            annotation["bbox"].fail(f"expected four numbers. Received {len(values)}.")
+        x, y, width, height = (value.as_number() for value in values)
         box = x, x + width, y, y + height
-        # CVAT gives the corners of a turned box as they were before the turn.
+        # CVAT stores the corners of a rotated box as they were before the rotation.
         attributes = annotation.get("attributes")
-        turned = attributes is not None and attributes.is_object and attributes.get("rotation")
-        if turned and (degrees := turned.number()):
-            return options.around(annotation, "rotated box", rotated(box, degrees))
+        if attributes is not None and attributes.is_object:
+            rotation = attributes.get("rotation")
+            if rotation is not None and (degrees := rotation.as_number()):
+                points = rotate_box(box, degrees)
+                return options.bound_shape(annotation, "rotated box", points)
         return box
     outlines = annotation.get("segmentation")
     if outlines is None or not outlines.is_list:
-        return options.around(annotation, "mask", [])
+        return options.bound_shape(annotation, "mask", [])
     points = []
     for outline in outlines:
-        values = [value.number() for value in outline.list()]
-        if len(values) % 2:
-            outline.fail(f"pairs of x and y are wanted. Received {len(values)} numbers.")
-        points += zip(values[::2], values[1::2], strict=True)
-    return options.around(annotation, "polygon", points)
+        numbers = [value.as_number() for value in outline.as_list()]
+        if len(numbers) % 2:
+            outline.fail(f"expected pairs of x and y. Received {len(numbers)} numbers.")
+        points += zip(numbers[::2], numbers[1::2], strict=True)
+    return options.bound_shape(annotation, "polygon", points)
 
 
-def write(images):
-    """Text of the JSON; boxes with a confidence have a score, as results have."""
+def write(images: list[ImageWithBoxes]) -> dict[str, str]:
+    """Text of the JSON file; a confidence becomes the score, as in COCO's results."""
     names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
     categories = {name: number for number, name in enumerate(names, start=1)}
-    root = {"images": [], "annotations": [], "categories": []}
+    root: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": []}
     for number, image in enumerate(images, start=1):
-        width, height = map(round, image.size)
+        width, height = map(round, image.get_size())
         root["images"].append(
             {"id": number, "file_name": image.name, "width": width, "height": height}
         )
-        for class_name, (x_min, x_max, y_min, y_max), confidence in image.in_pixels():
+        for class_name, (x_min, x_max, y_min, y_max), confidence in image.iter_pixel_boxes():
             sides = x_max - x_min, y_max - y_min
             annotation = {
                 "id": len(root["annotations"]) + 1,
@@ -107,20 +120,19 @@ def write(images):
     return {"": json.dumps(root, ensure_ascii=False)}
 
 
-def _by_id(nodes):
-    """Nodes by their identifiers, each of which may be there once."""
-    found = {}
+def _index_by_id(nodes: Iterable[Node]) -> dict[str | float, Node]:
+    found: dict[str | float, Node] = {}
     for node in nodes:
-        key = _id(node)
+        key = _read_id(node)
         if key in found:
-            node.fail(f"the id {key!r} is there twice.")
+            node.fail(f"duplicate id {key!r}.")
         found[key] = node
     return found
 
 
-def _id(node, name="id"):
-    """An identifier, which is a number or a text."""
+def _read_id(node: Node, name: str = "id") -> str | float:
+    """An identifier: a number or text."""
     key = node[name]
-    if key.is_text:
+    if isinstance(key.value, str):
         return key.value
-    return key.number() if isinstance(key.value, float) else int(key.text())
+    return key.as_number() if isinstance(key.value, float) else int(key.as_text())

@@ -1,20 +1,31 @@
-"""CreateML, and LabelImg in its form: JSON with the centres of boxes in pixels."""
+"""CreateML, also as written by LabelImg: JSON with the centres of boxes in pixels."""
 
-from ..record import of_image
+from __future__ import annotations
 
-__all__ = ["centred_box", "read", "recognises"]
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..record import make_records
+
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..nodes import Node
+    from ..options import Options
+    from ..record import Box, BoxRecord, FoundBox
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "read_centred_box", "recognises"]
 
 FILES = "JSON"
-COORDINATES = "pixels, the centre"
-SIZE = "of the image"
+COORDINATES = "pixels, centre"
+SIZE = "from the image"
 EMPTY = "`annotations: []`"
 
 
-def recognises(document):
-    """Whether `document` is a list of images whose annotations have coordinates."""
-    if document.kind != "json" or not document.json().is_list:
+def recognises(document: Document) -> bool:
+    """Whether `document` is a list of images with annotations."""
+    if document.kind != "json" or not document.parse_json().is_list:
         return False
-    first = next(iter(document.json()), None)
+    first = next(iter(document.parse_json()), None)
     return (
         first is not None
         and ("image" in first or "imagefilename" in first)
@@ -22,22 +33,23 @@ def recognises(document):
     )
 
 
-def read(document, options):
-    """Records of a JSON file in CreateML's form."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of a JSON file in CreateML's format."""
     if document.kind != "json":
-        document.fail("this is not JSON, which is the form of CreateML.")
-    for image in document.json().list():
-        name = (image.get("imagefilename") or image["image"]).text()
-        things = (image.get("annotation") or image["annotations"]).list()
-        found = (_thing(thing) for thing in things)
-        yield from of_image(image, name, found, None)
+        document.fail("expected JSON, CreateML's kind of file.")
+    for image in document.parse_json().as_list():
+        name = (image.get("imagefilename") or image["image"]).as_text()
+        annotations = (image.get("annotation") or image["annotations"]).as_list()
+        found = (_read_annotation(annotation) for annotation in annotations)
+        yield from make_records(image, name, found, None)
 
 
-def _thing(thing):
-    return thing, thing["label"].text(), centred_box(thing["coordinates"]), {}
+def _read_annotation(annotation: Node) -> FoundBox:
+    box = read_centred_box(annotation["coordinates"])
+    return annotation, annotation["label"].as_text(), box, {}
 
 
-def centred_box(coordinates):
-    """Edges of a box that is given by its centre x, y and its width and height."""
-    x, y, width, height = (coordinates[name].number() for name in ("x", "y", "width", "height"))
+def read_centred_box(coordinates: Node) -> Box:
+    """Edges of a box that is stored as the x and y of its centre, width and height."""
+    x, y, width, height = (coordinates[name].as_number() for name in ("x", "y", "width", "height"))
     return x - width / 2, x + width / 2, y - height / 2, y + height / 2

@@ -1,35 +1,44 @@
 """Labelbox: lines of JSON (version 2), JSON and CSV of version 1, and exports of 2018 and 2019."""
 
+from __future__ import annotations
+
 import json
 import uuid
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ...exceptions import AnnotationError
-from ..documents import Node
-from ..record import of_image
-from ..shapes import wkt_polygons
+from ..nodes import Node
+from ..record import make_records
+from ..shapes import parse_wkt_polygons
 
-__all__ = ["read", "recognises", "write"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..options import Options
+    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes, Point
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
 
 FILES = "NDJSON v2 and of imports, JSON v1, CSV; WKT and points of 2018-19"
 COORDINATES = "pixels, edges, top, left, height, width"
-SIZE = "in NDJSON; else of the image"
+SIZE = "in NDJSON; otherwise from the image"
 EMPTY = '`objects: []`, `{}`, `"Skip"`'
 NEEDS_SIZES = True
 
-#: What lines of an import have that answer a question and hold no shape.
+#: Keys of the lines of an import that answer a question and have no shape.
 ANSWERS = ("answer", "answers")
-#: Columns that tell the CSV.
+#: Columns by which the CSV is recognised.
 COLUMNS = ("Labeled Data", "Label", "External ID")
 
 
-def recognises(document):
+def recognises(document: Document) -> bool:
     """Whether `document` is one of Labelbox's exports."""
     if document.kind == "csv":
-        return set(COLUMNS) <= set(document.header())
+        return set(COLUMNS) <= set(document.parse_header())
     if document.kind != "json":
         return False
-    first = next(iter(_rows(document)), None)
+    first = next(iter(_parse_rows(document)), None)
     return first is not None and (
         ("data_row" in first and "projects" in first)
         or ("Labeled Data" in first and "Label" in first)
@@ -37,180 +46,180 @@ def recognises(document):
     )
 
 
-def read(document, options):
-    """Records of a file that Labelbox exported."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of a file that Labelbox exported."""
+    rows: Iterable[Node]
     if document.kind == "csv":
-        rows = _rows_of_csv(document)
+        rows = _iter_csv(document)
     elif document.kind == "json":
-        rows = _rows(document)
+        rows = _parse_rows(document)
     else:
-        document.fail("this is neither JSON nor CSV, which are the forms of Labelbox.")
-    imported = {}
+        document.fail("expected JSON or CSV, Labelbox's kinds of file.")
+    imported: dict[str, list[Node]] = {}
     for row in rows:
         if "dataRow" in row:
-            name = _first(row["dataRow"], "globalKey", "id").text()
+            name = _get_first(row["dataRow"], "globalKey", "id").as_text()
             imported.setdefault(name, []).append(row)
+        elif "data_row" in row:
+            yield from _read_version_2(row, options)
         else:
-            yield from _version_2(row, options) if "data_row" in row else _version_1(row, options)
-    for name, of_name in imported.items():
-        # Lines that answer a question are of an image, and have no box.
-        found = [_imported(line, options) for line in of_name if not {*ANSWERS} & {*line.value}]
-        yield from of_image(of_name[0], name, found, None)
+            yield from _read_version_1(row, options)
+    for name, lines in imported.items():
+        found = [_read_import(line, options) for line in lines if not {*ANSWERS} & {*line.value}]
+        yield from make_records(lines[0], name, found, None)
 
 
-def write(images):
-    """Text of the lines of JSON that Labelbox imports as labels or predictions."""
+def write(images: list[ImageWithBoxes]) -> dict[str, str]:
+    """Text of the JSON lines that Labelbox imports as labels or predictions."""
     lines = []
     for image in images:
         if not image.boxes:
             raise AnnotationError(
-                f"Labelbox imports no image without an object, as {image.name} is; leave it out."
+                "Labelbox cannot import an image without an object. "
+                f"Received: {image.name}; leave it out."
             )
         for number, (name, (x_min, x_max, y_min, y_max), confidence) in enumerate(
-            image.in_pixels()
+            image.iter_pixel_boxes()
         ):
             box = {"top": y_min, "left": x_min, "height": y_max - y_min, "width": x_max - x_min}
-            # The same box has the same identifier, however often it is written.
+            # Derived from the content, so that writing a box again gives the same identifier.
             key = uuid.uuid5(uuid.NAMESPACE_URL, f"{image.name}#{number}#{name}#{box}")
-            line = {"uuid": str(key), "dataRow": {"globalKey": image.name}, "name": name}
-            line["bbox"] = box
+            line: dict[str, Any] = {"uuid": str(key), "dataRow": {"globalKey": image.name}}
+            line |= {"name": name, "bbox": box}
             if confidence is not None:
                 line["confidence"] = confidence
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     return {"": "".join(lines)}
 
 
-def _imported(line, options):
-    """Class and box of a line that Labelbox imports."""
-    extra = {"confidence": line["confidence"].number()} if "confidence" in line else {}
-    return line, line["name"].text(), _box(line, "bbox", options), extra
+def _read_import(line: Node, options: Options) -> FoundBox:
+    extra = {"confidence": line["confidence"].as_number()} if "confidence" in line else {}
+    return line, line["name"].as_text(), _read_box(line, "bbox", options), extra
 
 
-def _rows(document):
-    root = document.json()
+def _parse_rows(document: Document) -> Iterable[Node]:
+    root = document.parse_json()
     return root if root.is_list else [root]
 
 
-def _rows_of_csv(document):
-    for line, (url, label, external_id) in document.table(COLUMNS):
-        if label.strip() not in ("Skip", ""):
+def _iter_csv(document: Document) -> Iterator[Node]:
+    for line, (url, text, external_id) in document.iter_table(COLUMNS):
+        label: Any = text
+        if text.strip() not in ("Skip", ""):
             try:
-                label = json.loads(label)
+                label = json.loads(text)
             except (ValueError, RecursionError):
-                line.fail(f"Label is neither JSON nor Skip. Received: {label[:80]!r}.")
+                line.fail(f"Label is neither JSON nor Skip. Received: {text[:80]!r}.")
         value = {"Labeled Data": url, "Label": label, "External ID": external_id or None}
         yield Node(value, document.path, key=str(line))
 
 
-def _version_2(row, options):
+def _read_version_2(row: Node, options: Options) -> Iterator[BoxRecord]:
     data_row = row["data_row"]
-    name = next((data_row[key] for key in ("external_id", "global_key") if key in data_row), None)
-    name = _name_in_url(data_row["row_data"]) if name is None else name.text()
-    extra = {"image_id": data_row["id"].text()} if "id" in data_row else {}
-    found = []
+    node = next((data_row[key] for key in ("external_id", "global_key") if key in data_row), None)
+    name = _get_name_from_url(data_row["row_data"]) if node is None else node.as_text()
+    extra = {"image_id": data_row["id"].as_text()} if "id" in data_row else {}
+    found: list[FoundBox] = []
     for project in row["projects"]:
-        for label in project["labels"].list():
-            more = {"label_id": label["id"].text()} if "id" in label else {}
+        for label in project["labels"].as_list():
+            more = {"label_id": label["id"].as_text()} if "id" in label else {}
             annotations = label["annotations"]
             if "frames" in annotations:
-                annotations.fail("this is of a video; only annotations of images are read.")
-            for thing in annotations["objects"].list() if "objects" in annotations else []:
-                class_name = _first(thing, "name", "value").text()
-                box = _box(thing, "bounding_box", options)
-                found.append((thing, class_name, box, more))
-    return of_image(row, name, found, _size(row.get("media_attributes")), extra)
+                annotations.fail("this annotates a video; only annotations of images can be read.")
+            for item in annotations["objects"].as_list() if "objects" in annotations else []:
+                class_name = _get_first(item, "name", "value").as_text()
+                found.append((item, class_name, _read_box(item, "bounding_box", options), more))
+    return make_records(row, name, found, _read_size(row.get("media_attributes")), extra)
 
 
-def _version_1(row, options):
-    external = row.get("External ID")
-    name = _name_in_url(row["Labeled Data"]) if external is None else external.text()
+def _read_version_1(row: Node, options: Options) -> Iterator[BoxRecord]:
+    node = row.get("External ID")
+    name = _get_name_from_url(row["Labeled Data"]) if node is None else node.as_text()
     label = row.get("Label")
+    found: list[FoundBox] = []
     if label is None or label.is_text:
         if label is not None and label.value.strip() not in ("Skip", ""):
-            label.fail(f"an object or Skip is wanted. Received: {label.value[:80]!r}.")
-        found = []
+            label.fail(f"expected an object or Skip. Received: {label.value[:80]!r}.")
     elif "objects" in label:
-        found = [
-            (thing, _first(thing, "title", "value").text(), _box(thing, "bbox", options), {})
-            for thing in label["objects"].list()
-        ]
+        for item in label["objects"].as_list():
+            class_name = _get_first(item, "title", "value").as_text()
+            found.append((item, class_name, _read_box(item, "bbox", options), {}))
     else:
-        found = [
-            (shape, str(class_node.key), box, {})
-            for class_node in label
-            for shape, box in _early_boxes(class_node, options)
-        ]
-    return of_image(row, name, found, _size(row.get("Media Attributes")))
+        for class_node in label:
+            for shape, box in _iter_early_boxes(class_node, options):
+                found.append((shape, str(class_node.key), box, {}))
+    return make_records(row, name, found, _read_size(row.get("Media Attributes")))
 
 
-def _box(thing, key, options):
-    if key in thing:
+def _read_box(item: Node, key: str, options: Options) -> Box | None:
+    if key in item:
         top, left, height, width = (
-            thing[key][side].number() for side in ("top", "left", "height", "width")
+            item[key][side].as_number() for side in ("top", "left", "height", "width")
         )
         return left, left + width, top, top + height
     for kind in ("polygon", "line"):
-        if kind in thing:
-            return options.around(thing, kind, [_point(point) for point in thing[kind].list()])
-    if "point" in thing:
-        return options.around(thing, "point", [_point(thing["point"])])
-    return options.around(thing, "mask", [])
+        if kind in item:
+            points = [_read_point(point) for point in item[kind].as_list()]
+            return options.bound_shape(item, kind, points)
+    if "point" in item:
+        return options.bound_shape(item, "point", [_read_point(item["point"])])
+    return options.bound_shape(item, "mask", [])
 
 
-def _early_boxes(node, options):
-    """Shapes and their boxes of an export of 2018 or 2019, below the name of a class."""
+def _iter_early_boxes(node: Node, options: Options) -> Iterator[tuple[Node, Box | None]]:
+    """Yield the shapes of a class and their boxes, in an export of 2018 or 2019."""
     if node.is_text:
         if not node.value.lstrip().startswith(("POLYGON", "MULTIPOLYGON")):
             return  # The answer to a question, not a shape.
-        rings = wkt_polygons(node.value, node)
+        rings = parse_wkt_polygons(node.value, node)
         if not rings:
-            node.fail(f"this is not whole well-known text. Received: {node.value[:80]!r}.")
+            node.fail(f"not valid well-known text. Received: {node.value[:80]!r}.")
     elif _is_point(node.value):
-        yield node, options.around(node, "point", [_point(node)])
+        yield node, options.bound_shape(node, "point", [_read_point(node)])
         return
     elif node.is_list and node.value and all(_is_point(value) for value in node.value):
-        rings = [[_point(point) for point in node]]
+        rings = [[_read_point(point) for point in node]]
     else:
-        for child in [node["geometry"]] if node.is_object else node.list():
-            yield from _early_boxes(child, options)
+        for child in [node["geometry"]] if node.is_object else node.as_list():
+            yield from _iter_early_boxes(child, options)
         return
     if options.y_origin is None:
         node.fail(
-            "exports of 2018 measure y from the bottom and later ones from the top, and the file "
-            "does not say which; pass y_origin='bottom' or y_origin='top'."
+            "Labelbox exports of 2018 measure y from the bottom and later ones from the top, but "
+            "do not store which; pass y_origin='bottom' or y_origin='top'."
         )
     for ring in rings:
         x, y = ({point[i] for point in ring} for i in (0, 1))
         if len(x) == len(y) == 2 and len(set(ring)) == 4:
             yield node, (min(x), max(x), min(y), max(y))
         else:
-            yield node, options.around(node, "polygon", ring)
+            yield node, options.bound_shape(node, "polygon", ring)
 
 
-def _is_point(value):
+def _is_point(value: object) -> bool:
     return isinstance(value, dict) and {"x", "y"} <= value.keys()
 
 
-def _point(node):
-    return node["x"].number(), node["y"].number()
+def _read_point(node: Node) -> Point:
+    return node["x"].as_number(), node["y"].as_number()
 
 
-def _size(attributes):
-    return None if attributes is None else attributes.size()
+def _read_size(attributes: Node | None) -> tuple[float, float] | None:
+    return None if attributes is None else attributes.read_size()
 
 
-def _first(node, *keys):
-    """The value at the first of the keys that is there."""
+def _get_first(node: Node, *keys: str) -> Node:
+    """The value at the first of the keys that exists."""
     return node[next((key for key in keys if key in node), keys[0])]
 
 
-def _name_in_url(node):
-    """The last part of a URL's path; a signature behind it is none of it."""
+def _get_name_from_url(node: Node) -> str:
+    """Last part of a URL's path, without the signature that may follow it."""
     try:
-        path = unquote(urlsplit(node.text()).path)
+        path = unquote(urlsplit(node.as_text()).path)
     except ValueError as error:
-        node.fail(f"this is no URL: {error}.")
+        node.fail(f"not a valid URL: {error}.")
     name = path.rstrip("/").rpartition("/")[2]
     if not name:
-        node.fail(f"no name of an image is in {node.value[:80]!r}.")
+        node.fail(f"the URL contains no image name. Received: {node.value[:80]!r}.")
     return name

@@ -1,8 +1,18 @@
-"""LabelImg: VOC XML with plain edges, YOLO, or CreateML."""
+"""LabelImg: VOC XML with corners as edges, YOLO, or CreateML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from . import createml, pascal_voc, yolo
 
-__all__ = ["read", "recognises"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..options import Options
+    from ..record import BoxRecord
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "XML, YOLO, CreateML"
 COORDINATES = "pixels, edges"
@@ -10,13 +20,13 @@ SIZE = "in the XML"
 EMPTY = "XML without objects, empty txt, `annotations: []`"
 
 
-def recognises(document):
-    """Whether `document` is XML that shows it is LabelImg's; its other files are as others'."""
-    return pascal_voc.is_voc(document) and pascal_voc.writer(document) == "labelimg"
+def recognises(document: Document) -> bool:
+    """Whether `document` is LabelImg's XML; its other files do not show the tool."""
+    return pascal_voc.is_voc(document) and pascal_voc.detect_tool(document) == "labelimg"
 
 
-def read(document, options):
-    """Records of a file that LabelImg wrote."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of a file that LabelImg wrote."""
     if document.kind == "xml":
         return pascal_voc.read_voc(document, options, "edges")
     if document.kind == "json":

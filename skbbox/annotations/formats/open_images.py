@@ -1,9 +1,18 @@
-"""Open Images: CSV with normalised corners, and classes by codes such as /m/031n1."""
+"""Open Images: CSV with normalised edges, and codes such as /m/031n1 for the classes."""
 
-from ..documents import parse_numbers
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..nodes import parse_numbers
 from ..record import BoxRecord
 
-__all__ = ["read", "recognises"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..options import Options
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "CSV"
 COORDINATES = "normalised, edges"
@@ -11,7 +20,7 @@ SIZE = "not needed"
 EMPTY = "no row"
 
 SIDES = ("XMin", "XMax", "YMin", "YMax")
-#: Columns that say something of a box, and what they become; -1 is not known.
+#: Columns with attributes of a box and their names in the result; -1 means unknown.
 FLAGS = {
     "IsOccluded": "occluded",
     "IsTruncated": "truncated",
@@ -21,21 +30,26 @@ FLAGS = {
 }
 
 
-def recognises(document):
-    """Whether the first line of `document` has the columns."""
-    return document.kind == "csv" and {"ImageID", "LabelName", *SIDES} <= set(document.header())
+def recognises(document: Document) -> bool:
+    """Whether `document` is CSV with the columns of Open Images."""
+    return document.kind == "csv" and {"ImageID", "LabelName", *SIDES} <= set(
+        document.parse_header()
+    )
 
 
-def read(document, options):
-    """Records of the CSV; ``class_names`` takes the file of class descriptions."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of the CSV; ``class_names`` may be the file of class descriptions."""
     if document.kind != "csv":
-        document.fail("this is not CSV.")
-    flags = [name for name in FLAGS if name in document.header()]
-    for line, (image, label, *values) in document.table(["ImageID", "LabelName", *SIDES, *flags]):
-        box = parse_numbers(values[:4], line, SIDES)
-        extra = {"image_id": image}
+        document.fail("expected CSV, Open Images' kind of file.")
+    flags = [name for name in FLAGS if name in document.parse_header()]
+    columns = ["ImageID", "LabelName", *SIDES, *flags]
+    for line, (image, label, *values) in document.iter_table(columns):
+        x_min, x_max, y_min, y_max = parse_numbers(values[:4], line, SIDES)
+        extra: dict[str, Any] = {"image_id": image}
         for name, text in zip(flags, values[4:], strict=True):
             if text not in ("0", "1", "-1"):
-                line.fail(f"{name} is 0, 1 or -1. Received: {text[:80]!r}.")
+                line.fail(f"{name} must be 0, 1 or -1. Received: {text[:80]!r}.")
             extra[FLAGS[name]] = None if text == "-1" else int(text)
-        yield BoxRecord(line, f"{image}.jpg", options.class_name(label, line), box, extra=extra)
+        class_name = options.get_class_name(label, line)
+        box = x_min, x_max, y_min, y_max
+        yield BoxRecord(line, f"{image}.jpg", class_name, box, extra=extra)

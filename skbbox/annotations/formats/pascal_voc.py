@@ -1,184 +1,217 @@
-"""Pascal VOC: one XML file for each image; RectLabel, LabelImg and CVAT write it as well."""
+"""Pascal VOC: one XML file per image, as RectLabel, LabelImg and CVAT also write it."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from ...exceptions import AnnotationError
-from ..record import of_image
-from ..shapes import rotated
+from ..record import make_records
+from ..shapes import rotate_box
 
-__all__ = ["is_voc", "read", "read_voc", "recognises", "write", "writer"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..nodes import Element
+    from ..options import Options
+    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes, Point
 
-FILES = "XML for each image"
+__all__ = [
+    "COORDINATES",
+    "EMPTY",
+    "FILES",
+    "NEEDS_SIZES",
+    "SIZE",
+    "detect_tool",
+    "is_voc",
+    "read",
+    "read_voc",
+    "recognises",
+    "write",
+]
+
+FILES = "one XML per image"
 COORDINATES = "pixels, 1-based inclusive"
 SIZE = "in the file"
 EMPTY = "XML without objects"
 NEEDS_SIZES = True
 
-#: What an object may hold beside its box, and the column it becomes.
+#: Optional children of an object that become columns.
 FLAGS = ("pose", "truncated", "difficult", "occluded")
-#: Shapes that RectLabel writes in place of a box.
+#: Shapes that RectLabel writes instead of a box.
 SHAPES = ("polygon", "cubic_bezier", "line", "keypoints", "pixels")
 
 
-def recognises(document):
-    """Whether `document` is XML that shows that it is of the challenge."""
-    return is_voc(document) and writer(document) == "pascal_voc"
+def recognises(document: Document) -> bool:
+    """Whether `document` is XML that shows it is from the Pascal VOC challenge."""
+    return is_voc(document) and detect_tool(document) == "pascal_voc"
 
 
-def read(document, options):
-    """Records of an XML file of the Pascal VOC challenge."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of an XML file of the Pascal VOC challenge."""
     return read_voc(document, options, "voc")
 
 
-def is_voc(document):
-    """Whether `document` is XML in the form of Pascal VOC, whoever wrote it."""
-    return document.kind == "xml" and document.xml().tag == "annotation"
+def is_voc(document: Document) -> bool:
+    """Whether `document` is XML in Pascal VOC's format, from any tool."""
+    return document.kind == "xml" and document.parse_xml().tag == "annotation"
 
 
-def writer(document):
-    """The tool that wrote an XML file in this form, by its format's name; None if none shows."""
-    root = document.xml()
-    source = root.child("source")
-    texts = [child.element.text or "" for child in source.children()] if source else []
+def detect_tool(document: Document) -> str | None:
+    """Format name of the tool that wrote an XML file in Pascal VOC's format, or None."""
+    root = document.parse_xml()
+    source = root.find_child("source")
+    texts = [child.element.text or "" for child in source.iter_children()] if source else []
     if any("VOC2" in text or "PASCAL" in text for text in texts):
         return "pascal_voc"
     if texts == ["Unknown"] * 3:
         return "cvat"
-    if root.child("path") is not None and source is not None:
+    if root.find_child("path") is not None and source is not None:
         return "labelimg"
     if source is None and any(
-        thing.child("occluded") is not None or _shape(thing) is not None
-        for thing in root.children("object")
+        child.find_child("occluded") is not None or _find_shape(child) is not None
+        for child in root.iter_children("object")
     ):
         return "rectlabel"
     return None
 
 
-def read_voc(document, options, tool_corners):
-    """Records of an XML file in the form of Pascal VOC.
+def read_voc(document: Document, options: Options, tool_corners: str) -> Iterator[BoxRecord]:
+    """Yield the records of an XML file in Pascal VOC's format.
 
     Parameters
     ----------
     document : Document
     options : Options
     tool_corners : {"edges", "voc"}
-        What the tool that wrote it means by a corner.
+        Meaning of corners in the tool that wrote the file.
     """
     if not is_voc(document):
-        document.fail("this is not XML with the root <annotation>, which is the form of VOC.")
-    root = document.xml()
-    size = root.child("size")
-    folder = root.text("folder", default="")
-    found = (_object(child, options, tool_corners) for child in root.children("object"))
-    return of_image(
+        document.fail("expected XML with the root <annotation>, Pascal VOC's kind of file.")
+    root = document.parse_xml()
+    size = root.find_child("size")
+    folder = root.read_text("folder", default="")
+    found = (_read_object(child, options, tool_corners) for child in root.iter_children("object"))
+    return make_records(
         root,
-        _image_name(root),
+        _read_image_name(root),
         found,
-        size.size() if size is not None else None,
+        size.read_size() if size is not None else None,
         {"folder": folder} if folder else {},
     )
 
 
-def write(images):
-    """Text of the XML for each image, by its name; corners are whole pixels."""
+def write(images: list[ImageWithBoxes]) -> dict[str, str]:
+    """Text of the XML of each image by file name; corners are rounded to pixels."""
     files = {}
     stems = [PurePosixPath(image.name).stem for image in images]
     unique = len({stem.lower() for stem in stems}) == len(stems)
     for image, stem in zip(images, stems, strict=True):
-        # Images of the same name in several folders are told apart by these.
+        # The folders distinguish images with the same name.
         path = PurePosixPath(image.name)
         file = f"{stem if unique else '_'.join([*path.parent.parts, stem])}.xml"
         if file in files:
             raise AnnotationError(
-                f"VOC names a file like its image, and {file} is taken. Rename {image.name}."
+                f"Pascal VOC names each file after its image, and {file} is already used. "
+                f"Rename {image.name}."
             )
         for text in (image.name, *(class_name for class_name, _, _ in image.boxes)):
             if text != text.strip():
                 raise AnnotationError(
-                    "VOC's names of images and classes have no space around them. "
+                    "Names of images and classes in Pascal VOC must not begin or end with space. "
                     f"Received: {text!r}."
                 )
-        files[file] = _xml(image)
+        files[file] = _make_xml(image)
     return files
 
 
-def _xml(image):
-    width, height = map(round, image.size)
+def _make_xml(image: ImageWithBoxes) -> str:
+    width, height = map(round, image.get_size())
     root = ElementTree.Element("annotation")
 
-    def add(parent, **texts):
+    def add(parent: ElementTree.Element, **texts: str | int) -> None:
         for tag, text in texts.items():
             ElementTree.SubElement(parent, tag).text = str(text)
 
     add(root, folder="", filename=image.name)
-    # By this the corners are known for numbers of pixels.
+    # `detect_tool` recognises this source, so that the corners are read as numbers of pixels.
     add(ElementTree.SubElement(root, "source"), database="skbbox", annotation="PASCAL VOC")
     add(ElementTree.SubElement(root, "size"), width=width, height=height, depth=3)
     add(root, segmented=0)
-    for class_name, (x_min, x_max, y_min, y_max), _ in image.in_pixels():
-        thing = ElementTree.SubElement(root, "object")
-        add(thing, name=class_name, pose="Unspecified", truncated=0, difficult=0)
-        (left, right), (top, bottom) = _pixels(x_min, x_max, width), _pixels(y_min, y_max, height)
-        box = ElementTree.SubElement(thing, "bndbox")
+    for class_name, (x_min, x_max, y_min, y_max), _ in image.iter_pixel_boxes():
+        element = ElementTree.SubElement(root, "object")
+        add(element, name=class_name, pose="Unspecified", truncated=0, difficult=0)
+        left, right = _to_pixel_numbers(x_min, x_max, width)
+        top, bottom = _to_pixel_numbers(y_min, y_max, height)
+        box = ElementTree.SubElement(element, "bndbox")
         add(box, xmin=left, ymin=top, xmax=right, ymax=bottom)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _pixels(low, high, side):
-    """Numbers of the first and the last pixel between two edges, one at least."""
+def _to_pixel_numbers(low: float, high: float, side: int) -> tuple[int, int]:
+    """Numbers of the first and last pixel between two edges, at least one pixel."""
     first = min(round(low) + 1, side)
     return first, max(first, min(round(high), side))
 
 
-def _image_name(root):
-    """Name of the image; some programs leave its end to the path."""
-    name, path = root.text("filename"), root.text("path", default="")
-    end = PurePosixPath(path.replace("\\", "/")).suffix
-    return name + end if name and end and not PurePosixPath(name).suffix else name
+def _read_image_name(root: Element) -> str:
+    """Name of the image; some programs write its extension only in the path."""
+    name, path = root.read_text("filename"), root.read_text("path", default="")
+    extension = PurePosixPath(path.replace("\\", "/")).suffix
+    if name and extension and not PurePosixPath(name).suffix:
+        return name + extension
+    return name
 
 
-def _object(thing, options, tool_corners):
-    name = thing.text("name")
-    extra = {flag: _flag(thing.text(flag)) for flag in FLAGS if thing.child(flag) is not None}
-    corners = thing.child("bndbox")
+def _read_object(element: Element, options: Options, tool_corners: str) -> FoundBox:
+    name = element.read_text("name")
+    extra = {
+        flag: _parse_flag(element.read_text(flag))
+        for flag in FLAGS
+        if element.find_child(flag) is not None
+    }
+    corners = element.find_child("bndbox")
+    box: Box | None
     if corners is not None:
-        box = tuple(corners.number(side) for side in ("xmin", "xmax", "ymin", "ymax"))
-        if degrees := _degrees(thing):
-            box = options.around(thing, "rotated box", rotated(box, degrees))
-    elif (shape := _shape(thing)) is not None:
-        box = options.around(shape, shape.tag, _points(shape))
+        x_min, x_max, y_min, y_max = map(corners.read_number, ("xmin", "xmax", "ymin", "ymax"))
+        box = x_min, x_max, y_min, y_max
+        if degrees := _read_rotation(element):
+            box = options.bound_shape(element, "rotated box", rotate_box(box, degrees))
+    elif (shape := _find_shape(element)) is not None:
+        box = options.bound_shape(shape, shape.tag, _read_points(shape))
     else:
-        box = options.around(thing, "object without <bndbox>", [])
-    return thing, name, None if box is None else options.edges(box, tool_corners), extra
+        box = options.bound_shape(element, "object without <bndbox>", [])
+    box = None if box is None else options.convert_corners(box, tool_corners)
+    return element, name, box, extra
 
 
-def _degrees(thing):
-    """How far CVAT says that a box is turned, whose corners are those before the turn."""
-    attributes = thing.child("attributes")
-    for attribute in attributes.children("attribute") if attributes is not None else []:
-        if attribute.text("name", default="") == "rotation":
-            return attribute.number("value")
+def _read_rotation(element: Element) -> float:
+    """Rotation of a box of CVAT, which stores the corners before the rotation."""
+    attributes = element.find_child("attributes")
+    for attribute in attributes.iter_children("attribute") if attributes is not None else []:
+        if attribute.read_text("name", default="") == "rotation":
+            return attribute.read_number("value")
     return 0.0
 
 
-def _shape(thing):
-    return next(thing.children(*SHAPES), None)
+def _find_shape(element: Element) -> Element | None:
+    return next(element.iter_children(*SHAPES), None)
 
 
-def _points(shape):
-    """Corners of a shape; the control points of curves, as in ``x1_c1``, are none."""
-    points = {}
-    for child in shape.children():
+def _read_points(shape: Element) -> list[Point]:
+    """Corners of a shape, without the control points of curves, such as ``x1_c1``."""
+    points: dict[int, dict[str, float]] = {}
+    for child in shape.iter_children():
         axis, number = child.tag[:1], child.tag[1:]
         if axis in ("x", "y") and number.isascii() and number.isdigit() and len(number) < 10:
-            points.setdefault(int(number), {})[axis] = shape.number(child.tag)
-    for number, point in points.items():
+            points.setdefault(int(number), {})[axis] = shape.read_number(child.tag)
+    for point_number, point in points.items():
         if len(point) < 2:
-            shape.fail(f"point {number} has no {'xy'.strip(next(iter(point)))}.")
+            shape.fail(f"point {point_number} has no {'xy'.strip(next(iter(point)))}.")
     return [(point["x"], point["y"]) for point in points.values()]
 
 
-def _flag(text):
+def _parse_flag(text: str) -> int | str:
     return int(text) if text in ("0", "1") else text

@@ -1,54 +1,68 @@
 """Sloth: JSON with a list of images and their shapes."""
 
-from ..documents import parse_number
-from ..record import of_image
+from __future__ import annotations
 
-__all__ = ["read", "recognises"]
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..nodes import parse_number
+from ..record import make_records
+
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..nodes import Node
+    from ..options import Options
+    from ..record import Box, BoxRecord, FoundBox
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "JSON"
 COORDINATES = "pixels, edges, x, y, width, height"
-SIZE = "of the image"
+SIZE = "from the image"
 EMPTY = "`annotations: []`"
 
 
-def recognises(document):
-    """Whether `document` is a list of images by file name, with annotations."""
-    if document.kind != "json" or not document.json().is_list:
+def recognises(document: Document) -> bool:
+    """Whether `document` is a list of images with file name and annotations."""
+    if document.kind != "json" or not document.parse_json().is_list:
         return False
-    first = next(iter(document.json()), None)
+    first = next(iter(document.parse_json()), None)
     return first is not None and "filename" in first and "annotations" in first
 
 
-def read(document, options):
-    """Records of a JSON file that Sloth wrote."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of a JSON file that Sloth wrote."""
     if document.kind != "json":
-        document.fail("this is not JSON, which is the form of Sloth.")
-    for item in document.json().list():
-        found = (_thing(thing, options) for thing in item["annotations"].list())
-        yield from of_image(item, item["filename"].text(), found, None)
+        document.fail("expected JSON, Sloth's kind of file.")
+    for image in document.parse_json().as_list():
+        annotations = image["annotations"].as_list()
+        found = (_read_annotation(annotation, options) for annotation in annotations)
+        yield from make_records(image, image["filename"].as_text(), found, None)
 
 
-def _thing(thing, options):
-    if options.class_attribute is not None:
-        name = thing[options.class_attribute].text()
-    else:
-        name = thing["class"].text()
-    return thing, name, _box(thing, options), {}
+def _read_annotation(annotation: Node, options: Options) -> FoundBox:
+    attribute = "class" if options.class_attribute is None else options.class_attribute
+    name = annotation[attribute].as_text()
+    return annotation, name, _read_box(annotation, options), {}
 
 
-def _box(thing, options):
-    if "width" in thing:
-        x, y, width, height = (thing[name].number() for name in ("x", "y", "width", "height"))
+def _read_box(annotation: Node, options: Options) -> Box | None:
+    if "width" in annotation:
+        x, y, width, height = (
+            annotation[name].as_number() for name in ("x", "y", "width", "height")
+        )
         return x, x + width, y, y + height
-    if "xn" in thing:
-        x, y = (_numbers(thing[name]) for name in ("xn", "yn"))
-        if len(x) != len(y):
-            thing.fail(f"as many x as y are wanted. Received {len(x)} and {len(y)}.")
-        return options.around(thing, "polygon", list(zip(x, y, strict=True)))
-    point = [(thing["x"].number(), thing["y"].number())]
-    return options.around(thing, "point", point)
+    if "xn" in annotation:
+        xs, ys = (_parse_coordinates(annotation[name]) for name in ("xn", "yn"))
+        if len(xs) != len(ys):
+            annotation.fail(
+                f"expected the same number of x and y. Received {len(xs)} and {len(ys)}."
+            )
+        return options.bound_shape(annotation, "polygon", list(zip(xs, ys, strict=True)))
+    point = annotation["x"].as_number(), annotation["y"].as_number()
+    return options.bound_shape(annotation, "point", [point])
 
 
-def _numbers(node):
-    texts = node.text().split(";")
-    return [parse_number(text, node, "a number") for text in texts if text.strip()]
+def _parse_coordinates(node: Node) -> list[float]:
+    texts = node.as_text().split(";")
+    return [parse_number(text, node, "a coordinate") for text in texts if text.strip()]

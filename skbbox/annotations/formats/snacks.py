@@ -1,19 +1,28 @@
 """The CSV of the chapter's snacks: normalised boxes, images at ``folder/image_id.jpg``.
 
-The same with a column ``image`` in place of ``image_id`` and ``folder`` is what a table of boxes
-becomes that does not fit: other folders, other endings, images without an object.
+A variant with a column ``image`` instead of ``image_id`` and ``folder`` stores tables that do not
+fit this layout: other folders, other file extensions, or images without an object.
 """
+
+from __future__ import annotations
 
 import csv
 import io
 import os
+from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from ...boxes import COORDINATES as SIDES
-from ..documents import parse_number, parse_numbers
+from ..nodes import Line, parse_number, parse_numbers
 from ..record import BoxRecord
 
-__all__ = ["read", "recognises", "write"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..options import Options
+    from ..record import ImageWithBoxes
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
 
 FILES = "CSV `image_id, x_min, x_max, y_min, y_max, class_name, folder`, or `image` for both"
 COORDINATES = "normalised, edges"
@@ -25,63 +34,80 @@ COLUMNS = ("image_id", "class_name", "folder", *SIDES)
 COLUMNS_BY_IMAGE = ("image", "class_name", *SIDES)
 
 
-def recognises(document):
-    """Whether the first line of `document` has the chapter's columns."""
+def recognises(document: Document) -> bool:
+    """Whether `document` is CSV with the chapter's columns."""
     if document.kind != "csv":
         return False
-    header = set(document.header())
+    header = set(document.parse_header())
     return set(COLUMNS) <= header or set(COLUMNS_BY_IMAGE) <= header
 
 
-def read(document, options):
-    """Records of the CSV; the folder of an image may differ from the class of a box in it."""
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of the CSV; the folder of an image may differ from its class."""
     if document.kind != "csv":
-        document.fail("this is not CSV.")
-    header = document.header()
+        document.fail("expected CSV, this format's kind of file.")
+    header = document.parse_header()
     confidence = ["confidence"] if "confidence" in header else []
     if set(COLUMNS_BY_IMAGE) <= set(header) and not set(COLUMNS) <= set(header):
         columns = [*COLUMNS_BY_IMAGE, *confidence]
-        for line, (image, class_name, *values) in document.table(columns):
+        for line, (image, class_name, *values) in document.iter_table(columns):
             if not any((class_name, *values)):
                 yield BoxRecord(line, image)
             else:
-                yield _record(line, image, class_name, values, {})
+                yield _make_record(line, image, class_name, values, {})
         return
-    for line, (image_id, class_name, folder, *values) in document.table([*COLUMNS, *confidence]):
+    columns = [*COLUMNS, *confidence]
+    for line, (image_id, class_name, folder, *values) in document.iter_table(columns):
         image = os.path.join(folder, f"{image_id}.jpg")
-        yield _record(line, image, class_name, values, {"image_id": image_id, "folder": folder})
+        extra = {"image_id": image_id, "folder": folder}
+        yield _make_record(line, image, class_name, values, extra)
 
 
-def _record(line, image, class_name, values, extra):
-    box = parse_numbers(values[:4], line, SIDES)
+def _make_record(
+    line: Line, image: str, class_name: str, values: list[str], extra: dict[str, Any]
+) -> BoxRecord:
+    x_min, x_max, y_min, y_max = parse_numbers(values[:4], line, SIDES)
     for text in values[4:]:
         extra["confidence"] = parse_number(text, line, "confidence") if text else None
-    return BoxRecord(line, image, class_name, box, extra=extra)
+    return BoxRecord(line, image, class_name, (x_min, x_max, y_min, y_max), extra=extra)
 
 
-def write(images):
-    """Text of the CSV; the chapter's where all images fit it."""
-    fit = all(image.boxes and _fits(image.name) for image in images)
-    sure = any(confidence is not None for image in images for _, _, confidence in image.boxes)
-    place = ["image_id"] if fit else ["image"]
+def write(images: list[ImageWithBoxes]) -> dict[str, str]:
+    """Text of the CSV; with the chapter's columns if all images fit its layout."""
+    fit = all(image.boxes and _fits_layout(image.name) for image in images)
+    has_confidence = any(
+        confidence is not None for image in images for _, _, confidence in image.boxes
+    )
+    first_columns = ["image_id"] if fit else ["image"]
     file = io.StringIO()
-    # Space at the beginning is read as part of a name where it is quoted.
+    # Readers strip the space before a field unless the field is in quotation marks.
     names = {image.name for image in images} | {box[0] for image in images for box in image.boxes}
-    quoted = any(part.startswith(" ") for name in names for part in name.split("/"))
-    quoting = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
-    writer = csv.writer(file, lineterminator="\n", quoting=quoting)
+    has_space = any(part.startswith(" ") for name in names for part in name.split("/"))
+    writer = csv.writer(
+        file,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if has_space else csv.QUOTE_MINIMAL,
+    )
     writer.writerow(
-        [*place, *SIDES, "class_name", *(["folder"] if fit else []), *(["confidence"] * sure)]
+        [
+            *first_columns,
+            *SIDES,
+            "class_name",
+            *(["folder"] if fit else []),
+            *(["confidence"] * has_confidence),
+        ]
     )
     for image in images:
         path = PurePosixPath(image.name)
         first, last = ([path.stem], [str(path.parent)]) if fit else ([image.name], [])
-        for class_name, box, confidence in image.boxes or [("", [""] * 4, "")]:
-            writer.writerow([*first, *box, class_name, *last, *([confidence] * sure)])
+        for class_name, box, confidence in image.boxes:
+            writer.writerow([*first, *box, class_name, *last, *([confidence] * has_confidence)])
+        if not image.boxes:
+            writer.writerow([*first, *[""] * (len(SIDES) + 1 + has_confidence)])
     return {"": file.getvalue()}
 
 
-def _fits(name):
-    """Whether an image lies at ``folder/image_id.jpg``."""
+def _fits_layout(name: str) -> bool:
+    """Whether the name of an image is ``folder/image_id.jpg``."""
     path = PurePosixPath(name)
     return path.suffix == ".jpg" and len(path.parts) == 2

@@ -1,135 +1,155 @@
 """VGG Image Annotator: JSON of versions 1 and 2, its project file, and CSV."""
 
+from __future__ import annotations
+
 import json
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..documents import Node
-from ..record import of_image
-from ..shapes import around_circle
+from ..nodes import Line, Node
+from ..record import make_records
+from ..shapes import bound_ellipse
 
-__all__ = ["read", "recognises"]
+if TYPE_CHECKING:
+    from ..documents import Document
+    from ..nodes import Place
+    from ..options import Options
+    from ..record import Box, BoxRecord, FoundBox
+
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "JSON, CSV, project file"
 COORDINATES = "pixels, edges, x, y, width, height"
-SIZE = "of the image"
-EMPTY = "no regions; in CSV `region_count` 0"
+SIZE = "from the image"
+EMPTY = "no regions; in CSV, `region_count` 0"
 
 COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 
+#: Place, name and regions of an image.
+_Image: TypeAlias = "tuple[Place, str, list[Node]]"
 
-def recognises(document):
-    """Whether `document` has regions of VIA."""
+
+def recognises(document: Document) -> bool:
+    """Whether `document` contains regions of VIA."""
     if document.kind == "csv":
-        header = [name.lstrip("#") for name in document.header()]
+        header = [name.lstrip("#") for name in document.parse_header()]
         return set(COLUMNS) <= set(header)
-    if document.kind != "json" or not document.json().is_object:
+    if document.kind != "json" or not document.parse_json().is_object:
         return False
-    root = document.json()
+    root = document.parse_json()
     first = next(iter(root), None)
     return "_via_img_metadata" in root or (
         first is not None and "filename" in first and "regions" in first
     )
 
 
-def read(document, options):
-    """Records of a file that VIA wrote."""
-    images = _images_of_csv(document) if document.kind == "csv" else _images_of_json(document)
-    # Looked at twice: the attribute that names the class must be the same everywhere.
-    images = list(images)
-    attribute = _class_attribute(document, images, options.class_attribute)
+def read(document: Document, options: Options) -> Iterator[BoxRecord]:
+    """Yield the records of a file that VIA wrote."""
+    # A list, because the attribute that names the class must be found before the first record.
+    images = list(_iter_csv(document) if document.kind == "csv" else _iter_json(document))
+    attribute = _find_class_attribute(document, images, options.class_attribute)
     for place, name, regions in images:
-        found = (_region(region, attribute, options) for region in regions)
-        yield from of_image(place, name, found, None)
+        found = (_read_region(region, attribute, options) for region in regions)
+        yield from make_records(place, name, found, None)
 
 
-def _images_of_json(document):
+def _iter_json(document: Document) -> Iterator[_Image]:
     if document.kind != "json":
-        document.fail("this is neither JSON nor CSV, which are the forms of VIA.")
-    root = document.json()
+        document.fail("expected JSON or CSV, VIA's kinds of file.")
+    root = document.parse_json()
     if not root.is_object:
-        root.fail("an object of images is wanted.")
+        root.fail("expected an object of images.")
     for image in root.get("_via_img_metadata") or root:
-        # A dict in version 1, a list in version 2.
-        yield image, image["filename"].text(), list(image["regions"])
+        # The regions are a dict in version 1, a list in version 2.
+        yield image, image["filename"].as_text(), list(image["regions"])
 
 
-def _images_of_csv(document):
-    images = {}
-    header = document.header()
+def _iter_csv(document: Document) -> Iterator[_Image]:
+    images: dict[str, tuple[Line, list[Node]]] = {}
+    header = document.parse_header()
     mark = "#" if header and header[0].startswith("#") else ""
     columns = [mark + COLUMNS[0], *COLUMNS[1:]]
-    for line, (name, shape, attributes) in document.table(columns):
+    for line, (name, shape_text, attributes_text) in document.iter_table(columns):
         _, regions = images.setdefault(name, (line, []))
-        shape = _cell(shape, line, "region_shape_attributes")
+        shape = _parse_cell(shape_text, line, "region_shape_attributes")
         if shape:
-            attributes = _cell(attributes, line, "region_attributes")
+            attributes = _parse_cell(attributes_text, line, "region_attributes")
             value = {"shape_attributes": shape, "region_attributes": attributes}
             regions.append(Node(value, document.path, key=str(line)))
-    return ((place, name, regions) for name, (place, regions) in images.items())
+    for name, (place, regions) in images.items():
+        yield place, name, regions
 
 
-def _cell(text, line, name):
+def _parse_cell(text: str, line: Line, name: str) -> Any:
     try:
         return json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError):
-        return line.fail(f"{name} is not JSON. Received: {text[:80]!r}.")
+        line.fail(f"{name} is not valid JSON. Received: {text[:80]!r}.")
 
 
-def _class_attribute(document, images, given):
-    """The attribute that names the class: the one that is given, or the only one."""
-    names = {}
+def _find_class_attribute(
+    document: Document, images: list[_Image], class_attribute: str | None
+) -> str | None:
+    """The attribute that names the class: the given one, or the only one."""
+    names: dict[str, None] = {}
     for _, _, regions in images:
         for region in regions:
             attributes = region.get("region_attributes")
             if attributes is not None and attributes.is_object:
                 names |= dict.fromkeys(attributes.value)
-    if given is not None:
-        if names and given not in names:
-            document.fail(f"no region has the attribute {given!r}; there are {list(names)}.")
-        return given
+    if class_attribute is not None:
+        if names and class_attribute not in names:
+            document.fail(
+                f"no region has the attribute {class_attribute!r}; the attributes are "
+                f"{list(names)}."
+            )
+        return class_attribute
     if len(names) > 1:
         document.fail(
-            f"regions have the attributes {list(names)}; say which one is the class by "
-            f"class_attribute={next(iter(names))!r}."
+            f"the regions have the attributes {list(names)}; pass the one that names the class, "
+            f"such as class_attribute={next(iter(names))!r}."
         )
     return next(iter(names), None)
 
 
-def _region(region, attribute, options):
+def _read_region(region: Node, attribute: str | None, options: Options) -> FoundBox:
     name = ""
     attributes = region.get("region_attributes")
     if attribute is not None and attributes is not None and attribute in attributes:
         value = attributes[attribute]
-        # A checkbox gives an object of what is ticked.
+        # Checkboxes are stored as an object of true and false.
         if value.is_object:
             name = ",".join(key for key, ticked in value.value.items() if ticked)
         else:
-            name = value.text()
-    return region, name, _box(region["shape_attributes"], options), {}
+            name = value.as_text()
+    return region, name, _read_box(region["shape_attributes"], options), {}
 
 
-def _box(shape, options):
-    kind = shape["name"].text()
+def _read_box(shape: Node, options: Options) -> Box | None:
+    kind = shape["name"].as_text()
 
-    def numbers(*names):
-        return [shape[name].number() for name in names]
+    def read_numbers(*names: str) -> list[float]:
+        return [shape[name].as_number() for name in names]
 
     if kind == "rect":
-        x, y, width, height = numbers("x", "y", "width", "height")
+        x, y, width, height = read_numbers("x", "y", "width", "height")
         return x, x + width, y, y + height
     if kind == "circle":
-        x, y, radius = numbers("cx", "cy", "r")
-        return options.around(shape, kind, around_circle(x, y, radius, radius))
+        x, y, radius = read_numbers("cx", "cy", "r")
+        return options.bound_shape(shape, kind, bound_ellipse(x, y, radius, radius))
     if kind == "ellipse":
-        x, y, radius_x, radius_y = numbers("cx", "cy", "rx", "ry")
-        degrees = math.degrees(shape["theta"].number()) if "theta" in shape else 0.0
-        return options.around(shape, kind, around_circle(x, y, radius_x, radius_y, degrees))
+        x, y, radius_x, radius_y = read_numbers("cx", "cy", "rx", "ry")
+        degrees = math.degrees(shape["theta"].as_number()) if "theta" in shape else 0.0
+        box = bound_ellipse(x, y, radius_x, radius_y, degrees)
+        return options.bound_shape(shape, kind, box)
     if kind in ("polygon", "polyline"):
-        x = [value.number() for value in shape["all_points_x"].list()]
-        y = [value.number() for value in shape["all_points_y"].list()]
-        if len(x) != len(y):
-            shape.fail(f"as many x as y are wanted. Received {len(x)} and {len(y)}.")
-        return options.around(shape, kind, list(zip(x, y, strict=True)))
+        xs = [value.as_number() for value in shape["all_points_x"].as_list()]
+        ys = [value.as_number() for value in shape["all_points_y"].as_list()]
+        if len(xs) != len(ys):
+            shape.fail(f"expected the same number of x and y. Received {len(xs)} and {len(ys)}.")
+        return options.bound_shape(shape, kind, list(zip(xs, ys, strict=True)))
     if kind == "point":
-        return options.around(shape, kind, [tuple(numbers("cx", "cy"))])
-    return shape.fail(f"the shape {kind!r} is not known.")
+        x, y = read_numbers("cx", "cy")
+        return options.bound_shape(shape, kind, [(x, y)])
+    shape.fail(f"unknown shape {kind!r}.")
