@@ -628,7 +628,7 @@ default="giou_l1"
         weights = check_sample_weight(sample_weight, n_images)
         self._warn_of_unseen_classes(targets)
         predicted = self.predict(X)
-        return IoUScore.of(*drop_unreadable_rows(targets.boxes, predicted, weights))
+        return IoUScore.from_boxes(*drop_unreadable_rows(targets.boxes, predicted, weights))
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Features of each image: the backbone's feature map averaged over its positions.
