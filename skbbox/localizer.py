@@ -280,7 +280,7 @@ default="giou_l1"
     >>> localizer = SingleBoxLocalizer(backbone=small_convnet, weights=None, image_size=32,
     ...                                epochs=2, random_state=0).fit(X, y)
     >>> list(localizer.predict(X[:1]))
-    ['class_name', 'x_min', 'x_max', 'y_min', 'y_max', 'confidence']
+    ['class_name', 'x_min', 'x_max', 'y_min', 'y_max', 'class_confidence', 'box_confidence']
     >>> mean_iou, iou_50 = localizer.score(X, y)
     """
 
@@ -562,9 +562,9 @@ default="giou_l1"
                 class_names = class_names.astype(object)
                 class_names[list(bad)] = None
             predicted.insert(0, "class_name", class_names)
-            predicted["confidence"] = probabilities.max(axis=1).astype(np.float64)
+            predicted["class_confidence"] = probabilities.max(axis=1).astype(np.float64)
         if estimate is not None:
-            predicted["confidence"] = estimate[:, 0].astype(np.float64)
+            predicted["box_confidence"] = estimate[:, 0].astype(np.float64)
         if self.on_bad_image != "raise":
             predicted["error"] = [bad.get(row) for row in range(len(images))]
         return predicted
