@@ -93,7 +93,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "target", metavar="OUT", type=as_path, help="output file, or folder for pascal_voc and yolo"
     )
     convert.add_argument("--to", required=True, choices=WRITTEN_FORMATS, help="format of OUT")
-    convert.add_argument("--clean", action="store_true", help="repair or drop invalid boxes")
+    convert.add_argument("--clean", action="store_true", help="repair or drop invalid rows")
     convert.add_argument("--overwrite", action="store_true", help="replace existing files")
 
     check = _add_command(
@@ -116,7 +116,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     _add_source(train, "FILE")
     train.add_argument("-o", "--output", type=as_path, required=True, help="model file to write")
-    train.add_argument("--clean", action="store_true", help="repair or drop invalid boxes")
+    train.add_argument("--clean", action="store_true", help="repair or drop invalid rows")
     train.add_argument(
         "--test",
         type=float,
