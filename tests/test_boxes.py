@@ -76,8 +76,8 @@ def test_iou_of_the_chapters_example_is_exact():
         pytest.param(TOP_LEFT, (0.5, 1.0, 0.0, 0.5), 0.0, id="touching at an edge"),
         pytest.param(TOP_LEFT, (0.5, 1.0, 0.5, 1.0), 0.0, id="touching at a corner"),
         pytest.param((0, 0.2, 0, 0.2), (0.7, 0.9, 0.7, 0.9), 0.0, id="disjoint in x and y"),
-        pytest.param((0, 0.2, 0, 1), (0.7, 0.9, 0, 1), 0.0, id="disjoint in x alone"),
-        pytest.param((0, 1, 0, 0.2), (0, 1, 0.7, 0.9), 0.0, id="disjoint in y alone"),
+        pytest.param((0, 0.2, 0, 1), (0.7, 0.9, 0, 1), 0.0, id="disjoint only in x"),
+        pytest.param((0, 1, 0, 0.2), (0, 1, 0.7, 0.9), 0.0, id="disjoint only in y"),
         pytest.param((0.5, 0.5, 0, 1), FULL, 0.0, id="line in a box"),
         pytest.param((0.5, 0.5, 0, 1), (0.5, 0.5, 0, 1), 0.0, id="line with itself"),
         pytest.param((0.5, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5), 0.0, id="point with itself"),
@@ -189,7 +189,7 @@ def test_rows_are_paired_by_position_not_by_index():
         # IoU 1/7; hull 0.75^2 = 9/16, union 7/16: 1/7 - 2/9 = -5/63.
         pytest.param(TOP_LEFT, MIDDLE, -5 / 63, id="overlapping corners"),
         # The hull is the union.
-        pytest.param((0, 0.5, 0, 1), (0.5, 1, 0, 1), 0.0, id="touching along a whole edge"),
+        pytest.param((0, 0.5, 0, 1), (0.5, 1, 0, 1), 0.0, id="touching along an edge"),
         # Hull 1, union 1/2.
         pytest.param(TOP_LEFT, (0.5, 1, 0.5, 1), -0.5, id="touching at a corner"),
         # Hull 1, union 1/2.
@@ -296,7 +296,7 @@ def test_localization_accuracy_without_classes_names_the_side_and_iou_at(without
     tables[without] = tables[without].drop(columns="class_name")
     message = (
         f"localization_accuracy compares classes, but {without} has no class_name; use iou_at for "
-        "boxes alone."
+        "boxes without classes."
     )
     with pytest.raises(BoxError, match=f"^{message}$"):
         localization_accuracy(**tables)

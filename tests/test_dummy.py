@@ -31,7 +31,7 @@ Y = pd.DataFrame(
     columns=TARGET_COLUMNS,
 )
 COORDINATES = list(TARGET_COLUMNS[1:])
-BOXES_ALONE = Y[COORDINATES]
+BOXES_ONLY = Y[COORDINATES]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_probabilities_are_the_shares_of_the_classes():
 
 
 def test_probabilities_without_classes_raise_with_the_fix():
-    localizer = DummyLocalizer().fit(X, BOXES_ALONE)
+    localizer = DummyLocalizer().fit(X, BOXES_ONLY)
     with pytest.raises(ValueError, match=r"predict_proba needs classes.*Add the column class_name"):
         localizer.predict_proba(X)
 
@@ -95,7 +95,7 @@ def test_prediction_has_the_columns_of_y_and_class_confidence():
 
 
 def test_fit_without_classes_predicts_boxes_only():
-    localizer = DummyLocalizer().fit(X, BOXES_ALONE)
+    localizer = DummyLocalizer().fit(X, BOXES_ONLY)
     assert localizer.classes_ is None
     assert localizer.class_prior_ is None
     assert list(localizer.predict(X).columns) == COORDINATES
@@ -120,7 +120,7 @@ def test_sample_weight_weights_the_mean_and_the_classes():
 
 
 def test_fitting_again_replaces_the_fitted_state():
-    localizer = DummyLocalizer().fit(X, Y).fit(X, BOXES_ALONE)
+    localizer = DummyLocalizer().fit(X, Y).fit(X, BOXES_ONLY)
     assert list(localizer.predict(X).columns) == COORDINATES
 
 
@@ -214,9 +214,9 @@ def test_measures_accept_the_array_of_cross_val_predict():
 
 
 def test_measures_accept_the_array_of_cross_val_predict_without_classes():
-    predicted = cross_val_predict(DummyLocalizer("full"), X, BOXES_ALONE, cv=2)
+    predicted = cross_val_predict(DummyLocalizer("full"), X, BOXES_ONLY, cv=2)
     assert predicted.shape == (4, 4)
-    assert mean_iou(BOXES_ALONE, predicted) == pytest.approx(0.3)
+    assert mean_iou(BOXES_ONLY, predicted) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("scoring", [None, box_scorer])

@@ -37,7 +37,7 @@ Y = pd.DataFrame(
     ],
     columns=TARGET_COLUMNS,
 )
-BOXES_ALONE = Y.drop(columns="class_name")
+BOXES_ONLY = Y.drop(columns="class_name")
 
 
 class CountingLocalizer(DummyLocalizer):
@@ -173,14 +173,14 @@ def test_box_scorer_predicts_once():
 
 
 def test_box_scorer_without_classes_omits_the_localization_accuracy():
-    localizer = DummyLocalizer(strategy="full").fit(X, BOXES_ALONE)
-    assert set(box_scorer(localizer, X, BOXES_ALONE)) == {"mean_iou", "iou_50"}
+    localizer = DummyLocalizer(strategy="full").fit(X, BOXES_ONLY)
+    assert set(box_scorer(localizer, X, BOXES_ONLY)) == {"mean_iou", "iou_50"}
 
 
 def test_localization_scorer_without_classes_points_to_iou_at():
-    localizer = DummyLocalizer(strategy="full").fit(X, BOXES_ALONE)
+    localizer = DummyLocalizer(strategy="full").fit(X, BOXES_ONLY)
     with pytest.raises(BoxError, match="use iou_at"):
-        localization_scorer(localizer, X, BOXES_ALONE)
+        localization_scorer(localizer, X, BOXES_ONLY)
 
 
 def test_unseen_class_counts_as_wrong_but_its_box_counts(full):

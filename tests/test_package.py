@@ -45,9 +45,8 @@ def test_every_public_name_exists():
 
 
 def test_every_public_name_is_listed():
-    assert {"SingleBoxLocalizer", "read_annotations", "datasets", "from_xyxy", "to_xyxy"} <= set(
-        dir(skbbox)
-    )
+    names = {"SingleBoxLocalizer", "read_annotations", "datasets", "from_xyxy", "to_xyxy"}
+    assert names <= set(skbbox.__all__) <= set(dir(skbbox))
 
 
 def test_every_type_alias_exists():

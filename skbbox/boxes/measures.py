@@ -257,7 +257,7 @@ def localization_accuracy(
         raise BoxError(
             "localization_accuracy compares classes, but "
             f"{'y_true' if names[0] is None else 'y_pred'} has no class_name; "
-            "use iou_at for boxes alone."
+            "use iou_at for boxes without classes."
         )
     return _mean(located & (names[0] == names[1]), sample_weight)
 
