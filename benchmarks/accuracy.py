@@ -1,16 +1,17 @@
-"""How good the boxes are: data sets x (median box, the chapter's model, our heads), several seeds.
+"""Measure the accuracy of the box heads, the chapter's model and the median box on four data sets.
 
-Each data set is a folder that ``skbbox.datasets.load_annotated_folder`` reads. The source's
-own split is used where there is one, otherwise folds that keep groups together. Every
-result is kept in ``benchmarks/accuracy.csv``, from which a run that was stopped goes on;
-delete it to start over.
+Each data set is a folder that ``skbbox.datasets.load_annotated_folder`` reads. The data set's
+own split is used if there is one, otherwise folds that keep groups together. Results are
+appended to ``benchmarks/accuracy.csv``, and an interrupted benchmark resumes from there; delete
+the file to start over.
 
     python benchmarks/accuracy.py folder_with_data_sets
     python benchmarks/accuracy.py folder_with_data_sets --data microcontrollers --seeds 1
     python benchmarks/accuracy.py folder_with_data_sets --images 60 --seeds 10
+    python benchmarks/accuracy.py folder_with_data_sets --seeds 0     # only write the page
 
-Writes ``docs/benchmarks.md`` and ``docs/images/accuracy.png``; with ``--pictures folder`` also
-a page of the 24 worst and one of 24 random predictions of the default on each data set.
+Writes ``docs/benchmarks.md`` and ``docs/images/accuracy.png``. With ``--pictures folder``, also
+writes a page of the 24 worst and one of 24 random predictions of the default on each data set.
 """
 
 import argparse
@@ -27,7 +28,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from speed import machine
+from speed.jobs import describe_machine
 
 from skbbox import (
     TUTORIAL_PARAMS,
@@ -42,8 +43,8 @@ from skbbox.boxes import COORDINATES
 from skbbox.datasets import load_annotated_folder
 from skbbox.features import forget_features
 
-#: Name: folders, side of the images in pixels, folds (None: the source's split), folds to run
-#: with all images; with few, it is one.
+#: Name: folders, side of the images in pixels, number of folds (None: the data set's split),
+#: number of folds to run with all images. With ``--images``, one fold is run.
 DATA = {
     "tiny_imagenet20": (["tiny_imagenet20"], 128, None, 1),
     "asl_letters": (["asl_letters"], 160, 5, 1),
@@ -51,19 +52,21 @@ DATA = {
     "microcontrollers": (["microcontrollers"], 224, 3, 3),
 }
 
-#: Without ``--images``, models train on every image of the training part.
+#: Value of ``--images`` to train on all images of the training part.
 ALL = "all"
 
+COLUMNS = ["model", "mean IoU", "lowest", "IoU ≥ 0.5", "IoU ≥ 0.75", "class", "both"]
+COLUMNS += ["seconds", "machine"]
 MEASURES = ["mean_iou", "iou_50", "iou_75", "class_accuracy", "localization_accuracy"]
 
 
-#: Models, and the rows of the table that each gives. What trains in stages goes on from its
-#: own weights with the parameters of the next row changed.
+#: Models, and the rows of the table that each gives. A model with several stages continues from
+#: its own weights, with the parameters of the next row changed.
 MODELS = {
     "median box": {"median box": {}},
     "tutorial": {
         "tutorial": {},
-        # As in its notebook: 5 epochs, 5 at a tenth of the rate, and 5 at a hundredth.
+        # As in the chapter's notebook: 5 epochs, 5 at a tenth of the rate, and 5 at a hundredth.
         "tutorial, 10 epochs": {"warm_start": True, "learning_rate": 1e-4},
         "tutorial, 15 epochs": {"learning_rate": 1e-5},
     },
@@ -85,13 +88,13 @@ STAGES = [stage for stages in MODELS.values() for stage in stages]
 
 
 def main():
-    """Run what is missing, then write table and plot."""
+    """Run the missing fits, then write the tables and the plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder that holds the data sets")
+    parser.add_argument("folder", type=Path, help="folder that contains the data sets")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--images", default=ALL, help="train on so many, drawn at random")
+    parser.add_argument("--seeds", type=int, default=3, help="0 only writes the page")
+    parser.add_argument("--images", default=ALL, help="train on this many, drawn at random")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/accuracy.csv"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--pictures", type=Path)
@@ -100,13 +103,13 @@ def main():
     for seed in range(arguments.seeds):
         for name in arguments.data:
             run(name, seed, arguments)
-    results = read(arguments.results)
+    results = read_results(arguments.results)
     write_page(results, arguments.docs)
     write_plot(results, arguments.docs / "images" / "accuracy.png")
 
 
 def run(name, seed, arguments):
-    """All models on one data set with one seed, but for those that are done."""
+    """Run all models on one data set with one seed, except for those already done."""
     folders, size, n_folds, n_run = DATA[name]
     boxes = [load_annotated_folder(arguments.folder / folder) for folder in folders]
     X, y = one_box_per_image(pd.concat(boxes, ignore_index=True), keep="only")
@@ -116,24 +119,26 @@ def run(name, seed, arguments):
             train = np.random.default_rng(seed).permutation(train)[: int(arguments.images)]
         for model in arguments.models:
             key = {"data": name, "images": arguments.images, "seed": seed, "fold": fold}
-            # With few images the first row is what is asked for.
+            # With few images, only the first stage is of interest.
             stages = dict(list(MODELS[model].items())[: 1 if few else None])
             if is_done(key | {"model": list(stages)[-1]}, arguments.results):
                 continue
-            localizer, seconds, rows = estimator(model, size, seed), 0.0, []
+            localizer, seconds, rows = new_estimator(model, size, seed), 0.0, []
             for stage, changes in stages.items():
-                seconds += fit(localizer.set_params(**changes), X.iloc[train], y.iloc[train])
+                seconds += time_fit(localizer.set_params(**changes), X.iloc[train], y.iloc[train])
                 predicted = localizer.predict(X.iloc[test])
-                scores = {"n": len(test), "seconds": seconds} | measures(y.iloc[test], predicted)
-                rows.append(key | {"model": stage} | scores | {"machine": machine()})
+                scores = {"n": len(test), "seconds": seconds} | compute_measures(
+                    y.iloc[test], predicted
+                )
+                rows.append(key | {"model": stage} | scores | {"machine": describe_machine()})
                 print(pd.Series(rows[-1]).to_frame().T.to_string(header=False, index=False))
                 if arguments.pictures and stage == "spatial" and seed == fold == 0 and not few:
                     write_pictures(localizer, X.iloc[test], y.iloc[test], name, arguments.pictures)
-            keep(rows, arguments.results)
+            append_results(rows, arguments.results)
 
 
-def estimator(model, size, seed):
-    """A model of the table, not fitted yet."""
+def new_estimator(model, size, seed):
+    """An unfitted model of the table."""
     if model == "median box":
         return DummyLocalizer()
     params = {"image_size": size, "random_state": seed}
@@ -142,22 +147,22 @@ def estimator(model, size, seed):
     return SingleBoxLocalizer(box_head=model, **params)
 
 
-def fit(localizer, X, y):
-    """Seconds of a fit, from images to model."""
-    # Those of the fits before it are not to be had for nothing.
+def time_fit(localizer, X, y):
+    """Seconds of a fit, including the features."""
+    # Cached features of earlier fits would make it faster.
     forget_features()
     begun = time.perf_counter()
     localizer.fit(X, y)
     return time.perf_counter() - begun
 
 
-def keep(rows, path):
-    """Append results to their file."""
+def append_results(rows, path):
+    """Append rows to the file of results."""
     pd.DataFrame(rows).to_csv(path, mode="a", header=not path.exists(), index=False)
 
 
 def splits(X, y, n_folds, seed):
-    """Positions to train and to test on."""
+    """Pairs of the positions to train on and to test on."""
     if n_folds is None:
         return [(np.flatnonzero(y["split"] == "train"), np.flatnonzero(y["split"] == "val"))]
     folds = StratifiedGroupBoxKFold(n_folds, shuffle=True, random_state=seed)
@@ -165,56 +170,62 @@ def splits(X, y, n_folds, seed):
 
 
 def is_done(key, path):
-    """Whether the file of results holds a row with these values."""
+    """Whether the file of results has a row with these values."""
     if not path.exists():
         return False
-    results = read(path)
+    results = read_results(path)
     return bool(np.logical_and.reduce([results[k] == v for k, v in key.items()]).any())
 
 
-def read(path):
-    """The file of results."""
+def read_results(path):
+    """Read the file of results."""
     return pd.read_csv(path, dtype={"images": str})
 
 
-def measures(y, predicted):
-    """Every measure of the table."""
+def compute_measures(y, predicted):
+    """All measures of the table."""
     overlap = iou(y[list(COORDINATES)].to_numpy(), predicted[list(COORDINATES)].to_numpy())
     right = y["class_name"].to_numpy() == predicted["class_name"].to_numpy()
     values = (overlap, overlap >= 0.5, overlap >= 0.75, right, right & (overlap >= 0.5))
     return {name: float(np.mean(value)) for name, value in zip(MEASURES, values, strict=True)}
 
 
-def summary(results):
-    """Mean over folds by their number of images; then mean and spread over seeds."""
+def summarize(results):
+    """Mean and standard deviation over seeds of the means over folds, weighted by their size."""
 
-    def over_folds(rows):
+    def average_folds(rows):
         scores = {m: np.average(rows[m], weights=rows["n"]) for m in MEASURES}
         return pd.Series(scores | {"seconds": rows["seconds"].mean()})
 
     keys = ["data", "images", "model"]
     columns = [*MEASURES, "n", "seconds"]
-    by_seed = results.groupby([*keys, "seed"], sort=False)[columns].apply(over_folds)
+    by_seed = results.groupby([*keys, "seed"], sort=False)[columns].apply(average_folds)
     grouped = by_seed.groupby(keys, sort=False)
     return grouped.mean(), grouped.std()
 
 
 def write_page(results, docs):
-    """The table, as a page of the documentation."""
-    mean, spread = summary(results)
+    """Write the tables as a page of the documentation."""
+    mean, spread = summarize(results)
     of_model = results.groupby(["data", "images", "model"])
     lowest, machines = of_model["mean_iou"].min(), of_model["machine"].unique()
     numbers = results.groupby(["data", "images"])["seed"].nunique()
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python benchmarks/accuracy.py folder`: mean ± standard deviation over seeds.",
-        "The backbone is MobileNet, alpha 0.75, with ImageNet weights, frozen unless said.",
-        "Lowest: the mean IoU of the worst seed and fold. Class: share of classes that are right. "
-        "Both: of those with an IoU ≥ 0.5 as well.",
-        "Seconds are those of a `fit`, from images to model; those of a model that is trained "
-        "in stages count from its first. They compare on one machine. Fine-tuning is 5 epochs at a "
-        "rate of 1e-4.",
+        "Generated by `python benchmarks/accuracy.py folder`. Values are mean ± standard "
+        "deviation over seeds. The backbone is MobileNet, alpha 0.75, with frozen ImageNet "
+        "weights, unless the row says fine-tuned.",
+        "",
+        "* median box: `DummyLocalizer`, which ignores the image",
+        "* tutorial: the chapter's model, `TUTORIAL_PARAMS`",
+        '* dense, spatial: the box heads of skbbox; `box_head="spatial"` is the default',
+        "* lowest: the mean IoU of the worst seed and fold",
+        "* class: share of images with the right class",
+        "* both: share of images with the right class and IoU ≥ 0.5",
+        "* seconds: time of `fit` including the features; for a model trained in stages, the "
+        "total since its first stage. Times are comparable only on the same machine.",
+        "* fine-tuned: 5 more epochs with a learning rate of 1e-4",
     ]
     for (name, images), rows in mean.groupby(level=["data", "images"], sort=False):
         lines += [
@@ -223,7 +234,7 @@ def write_page(results, docs):
             "",
             f"Seeds: {numbers[(name, images)]}.",
             "",
-            "| model | mean IoU | lowest | IoU ≥ 0.5 | IoU ≥ 0.75 | class | both | seconds | on |",
+            f"| {' | '.join(COLUMNS)} |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         rows = rows.droplevel(["data", "images"])
@@ -238,16 +249,16 @@ def write_page(results, docs):
 
 
 def plus_minus(deviation):
-    """The deviation over seeds, of which one alone has none."""
+    """Text of the deviation over seeds; empty for a single seed."""
     return "" if np.isnan(deviation) else f" ± {deviation:.3f}"
 
 
 def write_plot(results, path):
-    """Mean IoU by data set and model, with the spread over seeds."""
-    whole = results[results["images"] == ALL]
-    if whole.empty:
+    """Mean IoU by data set and model, with the standard deviation over seeds."""
+    all_images = results[results["images"] == ALL]
+    if all_images.empty:
         return
-    mean, spread = (part.droplevel("images") for part in summary(whole))
+    mean, spread = (part.droplevel("images") for part in summarize(all_images))
     table, errors = mean["mean_iou"].unstack("model"), spread["mean_iou"].unstack("model")
     order = [stage for stage in STAGES if stage in table]
     figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
@@ -268,7 +279,7 @@ def write_plot(results, path):
 
 
 def write_pictures(localizer, X, y, name, folder):
-    """A page of the 24 worst predictions and one of 24 random ones."""
+    """Draw a page of the 24 worst predictions and one of 24 random ones."""
     folder.mkdir(parents=True, exist_ok=True)
     overlap = iou(
         y[list(COORDINATES)].to_numpy(), localizer.predict(X)[list(COORDINATES)].to_numpy()

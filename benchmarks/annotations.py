@@ -1,6 +1,6 @@
-"""How long large annotation files take to read, and how much memory.
+"""Measure the time and memory to read large annotation files.
 
-Each file is read in a process of its own. Prints a table.
+Each file is read in its own process. Prints a table.
 
     python benchmarks/annotations.py
     python benchmarks/annotations.py --rows 100000
@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pandas as pd
 
-#: Megabytes of brackets, which are refused.
+#: Size in megabytes of files of brackets, which raise an error.
 BRACKETS = 500
 
 
 def main():
-    """Write the files, read each, and print."""
+    """Write the files, read each of them, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="boxes in each file")
     parser.add_argument("--read", help=argparse.SUPPRESS)
@@ -45,7 +45,7 @@ def main():
 
 
 def read(path):
-    """Rows, seconds and peak of memory of one file."""
+    """Number of rows, seconds and peak memory for one file."""
     from skbbox import read_annotations
     from skbbox.exceptions import AnnotationError
 
@@ -53,9 +53,9 @@ def read(path):
     try:
         outcome = f"{len(read_annotations(path))} rows"
     except AnnotationError:
-        outcome = "refused"
+        outcome = "AnnotationError"
     seconds = time.perf_counter() - begun
-    # Bytes on a Mac, kilobytes elsewhere.
+    # ru_maxrss is in bytes on macOS and in kilobytes elsewhere.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return {"outcome": outcome, "seconds": round(seconds, 2), "peak MB": round(peak)}
@@ -76,7 +76,7 @@ def write_tfod(file, n):
 
 
 def write_coco(file, n):
-    """One JSON, five boxes on each image."""
+    """A JSON file with five boxes per image."""
     file.write('{"images": [')
     for i in range(n // 5):
         image = {"id": i, "file_name": f"{i:08}.jpg", "width": 640, "height": 480}
@@ -90,7 +90,7 @@ def write_coco(file, n):
 
 
 def write_brackets(file, n):
-    """Nothing but brackets, in one line."""
+    """Only brackets, on one line."""
     for _ in range(BRACKETS):
         file.write("[" * 2**20)
 

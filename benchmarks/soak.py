@@ -1,10 +1,10 @@
-"""Searches in which things go wrong: that they end, say what failed, and leave nothing behind.
+"""Check that searches with failures end, report what failed, and leave no files behind.
 
-1. 300 fits in one process, among them candidates that diverge, while an image goes and comes
-   back: those fits alone have no score, memory does not grow, no temporary file stays.
-2. A search on two processes of Dask, one of which is killed: the scores are those of one process.
-3. A search on two processes of joblib, one of which is killed: it ends with an error, and the
-   next search gives its scores.
+1. 300 fits in one process. Some candidates diverge, and an image is missing for some time. Only
+   those fits have no score, memory does not grow, and no temporary file remains.
+2. A search on two Dask processes, one of which is killed. The scores equal those of one process.
+3. A search on two joblib processes, one of which is killed. The search ends with an error, and
+   the next search returns the right scores.
 
     python benchmarks/soak.py
 """
@@ -36,9 +36,9 @@ from skbbox.network import small_convnet
 
 N_FOLDS = 3
 FOLDS = StratifiedBoxKFold(N_FOLDS)
-#: Candidates with a learning rate that no network survives, and those while which an image is away.
+#: Number of candidates with an extreme learning rate, and of candidates while an image is missing.
 N_DIVERGING, N_AWAY = 3, 4
-#: Memory may grow by so many MiB a fit, on average over the second half.
+#: Limit for the growth of memory in MiB per fit, averaged over the second half.
 GROWTH = 0.5
 
 
@@ -48,31 +48,31 @@ def main():
     parser.add_argument("--fits", type=int, default=300, help="in the first part")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        # Whatever is left behind is found here.
+        # All temporary files of the process are created here.
         temporary = Path(folder) / "temporary"
         temporary.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
-        paths, y = pictures(Path(folder))
+        paths, y = make_images(Path(folder))
         few = slice(48)
         one_process(paths[few], y[few], arguments.fits // N_FOLDS)
         check("temporary files left", sorted(temporary.iterdir()), [])
-        expected = scores_of(new_search(paths, y, n_candidates=10))
+        expected = mean_scores(run_search(paths, y, n_candidates=10))
         on_dask(paths, y, Path(folder) / "dask", expected)
         on_joblib(paths, y, Path(folder) / "joblib", expected)
         get_reusable_executor().shutdown()
         left = [path for path in temporary.iterdir() if path.name != "dask-scratch-space"]
-        check("temporary files left, but for Dask's own folder", left, [])
+        check("temporary files left, except for Dask's own folder", left, [])
 
 
 def check(name, value, expected):
-    """Print what was found, and end where it is not what was promised."""
+    """Print a value, and exit if it is not the expected one."""
     print(f"{name}: {value}", flush=True)
     if value != expected:
         sys.exit(f"expected: {expected}")
 
 
-def pictures(folder):
-    """Files and their boxes, so many that joblib sends the rows of a fold by themselves."""
+def make_images(folder):
+    """Image files and their boxes, enough of them for joblib to send the folds separately."""
     X, y = make_shapes(200, image_size=32, random_state=0)
     paths = [folder / f"{row}.png" for row in range(len(X))]
     for path, pixels in zip(paths, X, strict=True):
@@ -80,14 +80,14 @@ def pictures(folder):
     return np.array(paths, dtype=object), y
 
 
-class Disturbed(SingleBoxLocalizer):
-    """An image is away while some of all fits go on."""
+class DisturbedLocalizer(SingleBoxLocalizer):
+    """Localizer that hides an image during some of its fits."""
 
     n_fits, away, image = 0, range(0), None
 
     def fit(self, X, y, sample_weight=None):
-        is_away = Disturbed.n_fits in self.away
-        Disturbed.n_fits += 1
+        is_away = DisturbedLocalizer.n_fits in self.away
+        DisturbedLocalizer.n_fits += 1
         hidden = self.image.with_suffix(".away")
         if is_away and self.image.exists():
             self.image.rename(hidden)
@@ -97,15 +97,15 @@ class Disturbed(SingleBoxLocalizer):
 
 
 @functools.cache
-def backbone():
-    """One for all, as each has weights of its own."""
+def get_backbone():
+    """The same backbone for all fits, because each new one has other weights."""
     return small_convnet((32, 32, 3))
 
 
-def small(kind=SingleBoxLocalizer, **changes):
-    """An estimator whose heads alone are trained, in a third of a second."""
+def new_estimator(kind=SingleBoxLocalizer, **changes):
+    """An estimator that trains only its heads, in a third of a second."""
     return kind(
-        backbone(),
+        get_backbone(),
         image_size=32,
         epochs=2,
         batch_size=16,
@@ -115,27 +115,27 @@ def small(kind=SingleBoxLocalizer, **changes):
     )
 
 
-def scores_of(search):
-    """Mean score of each candidate, without the rounding of sums."""
+def mean_scores(search):
+    """Mean score of each candidate, rounded because the order of summation may differ."""
     return np.round(search.cv_results_["mean_test_score"], 12).tolist()
 
 
-def new_search(paths, y, n_candidates, memory=None, cv=FOLDS):
-    """A search over box weights."""
+def run_search(paths, y, n_candidates, memory=None, cv=FOLDS):
+    """Run a search over the weight of the box loss."""
     grid = {"box_loss_weight": np.linspace(0.5, 20, n_candidates).tolist()}
-    search = GridSearchCV(small(memory=memory), grid, cv=cv, refit=False)
+    search = GridSearchCV(new_estimator(memory=memory), grid, cv=cv, refit=False)
     return search.fit(paths, y)
 
 
 def one_process(paths, y, n_candidates):
-    """Part 1."""
+    """Part 1: diverging candidates and a missing image."""
     n_good = n_candidates - N_DIVERGING
     first_away = n_good // 2
-    Disturbed.image = paths[5]
-    Disturbed.away = range(first_away * N_FOLDS, (first_away + N_AWAY) * N_FOLDS)
+    DisturbedLocalizer.image = paths[5]
+    DisturbedLocalizer.away = range(first_away * N_FOLDS, (first_away + N_AWAY) * N_FOLDS)
     process, used = psutil.Process(), []
 
-    def scored(estimator, X, y):
+    def score(estimator, X, y):
         used.append(process.memory_info().rss / 2**20)
         return mean_iou_scorer(estimator, X, y)
 
@@ -144,27 +144,27 @@ def one_process(paths, y, n_candidates):
         {"learning_rate": [1e30 * (number + 1) for number in range(N_DIVERGING)]},
     ]
     search = GridSearchCV(
-        small(Disturbed), grid, scoring=scored, cv=StratifiedBoxKFold(N_FOLDS), refit=False
+        new_estimator(DisturbedLocalizer), grid, scoring=score, cv=FOLDS, refit=False
     )
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         search.fit(paths, y)
     print(f"{n_candidates * N_FOLDS} fits in {time.perf_counter() - started:.0f} s")
     failed = np.flatnonzero(np.isnan(search.cv_results_["mean_test_score"])).tolist()
     expected = [*range(first_away, first_away + N_AWAY), *range(n_good, n_candidates)]
     check("candidates without a score", failed, expected)
-    texts = " ".join(str(warning.message) for warning in told)
+    texts = " ".join(str(warning.message) for warning in caught)
     for reason in ("TrainingDivergedError", "ImageError"):
         check(f"{reason} among the warnings", reason in texts, True)
     half = len(used) // 2
     growth = (used[-1] - used[half]) / (len(used) - half)
-    print(f"memory: {used[-1]:.0f} MiB at the end, {growth:+.2f} MiB a fit in the second half")
-    check(f"memory grows by at most {GROWTH} MiB a fit", growth <= GROWTH, True)
+    print(f"memory: {used[-1]:.0f} MiB at the end, {growth:+.2f} MiB per fit in the second half")
+    check(f"memory grows by at most {GROWTH} MiB per fit", growth <= GROWTH, True)
 
 
 def on_dask(paths, y, memory, expected):
-    """Part 2."""
+    """Part 2: a killed Dask worker."""
     import distributed
 
     folds = list(FOLDS.split(paths, y))
@@ -175,36 +175,36 @@ def on_dask(paths, y, memory, expected):
             dashboard_address=None,
         ) as cluster,
         distributed.Client(cluster) as client,
-        # On all workers, so that what one alone has does not end with it.
+        # Send the data to all workers, so that it survives the death of one.
         joblib.parallel_config("dask", scatter=[paths, y, *itertools.chain(*folds)]),
     ):
-        # It would take the copies away again.
+        # Dask's memory manager would remove the extra copies.
         client.amm.stop()
         pids = client.run(os.getpid)
         killed = kill_later(next(iter(pids.values())), memory)
-        search = new_search(paths, y, n_candidates=10, memory=memory, cv=folds)
-        check("a worker of Dask was killed", killed.is_set(), True)
-    check("scores are those of one process", scores_of(search) == expected, True)
+        search = run_search(paths, y, n_candidates=10, memory=memory, cv=folds)
+        check("a Dask worker was killed", killed.is_set(), True)
+    check("scores equal those of one process", mean_scores(search) == expected, True)
 
 
 def on_joblib(paths, y, memory, expected):
-    """Part 3."""
+    """Part 3: a killed joblib worker."""
     with joblib.parallel_config("loky", n_jobs=2):
         pids = joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(8))
         killed = kill_later(pids[0], memory)
         try:
-            new_search(paths, y, n_candidates=10, memory=memory)
+            run_search(paths, y, n_candidates=10, memory=memory)
             ended = "with scores"
         except TerminatedWorkerError:
             ended = "with TerminatedWorkerError"
-        check("a worker of joblib was killed", killed.is_set(), True)
+        check("a joblib worker was killed", killed.is_set(), True)
         check("the search ended", ended, "with TerminatedWorkerError")
-        search = new_search(paths, y, n_candidates=10, memory=memory)
-    check("scores of the next search are those of one process", scores_of(search) == expected, True)
+        search = run_search(paths, y, n_candidates=10, memory=memory)
+    check("the next search has the same scores", mean_scores(search) == expected, True)
 
 
 def kill_later(pid, memory):
-    """Kill a process once it works: features are there. An event that tells when it is done."""
+    """Kill a process one second after the first features appear; returns an event set by then."""
     killed = threading.Event()
 
     def wait():

@@ -1,11 +1,10 @@
-"""Find links of built pages that lead nowhere, and whatever the pages would load from elsewhere.
+"""Find broken links in the built pages, and resources that they load from other sites.
 
 Usage: python docs/check_links.py docs/_build/html README.md
 
-Nothing is asked of a network. A folder holds HTML: each local ``href`` and ``src`` must be there,
-with its anchor, and scripts, styles, pictures and fonts must be local. A Markdown file is read as
-it is shown in a repository: the files and anchors that it links to must be there. Links to other
-sites, which a reader follows or not, are left alone.
+Uses no internet access. In a folder of HTML, the target and anchor of each local ``href`` and
+``src`` must exist, and scripts, styles, images and fonts must be local. In a Markdown file, as
+code hosts show it, the linked files and anchors must exist. Links to other sites are not checked.
 """
 
 import argparse
@@ -16,7 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-#: Attributes whose address a browser loads by itself.
+#: Attributes whose address a browser loads automatically.
 LOADED = {
     "audio": ("src",),
     "embed": ("src",),
@@ -33,7 +32,7 @@ LOADED = {
     "video": ("src", "poster"),
 }
 FOLLOWED = {"a": ("href",), "area": ("href",), "form": ("action",)}
-#: Of ``<link>``: what a browser does not load.
+#: Relations of ``<link>`` that a browser does not load.
 NOT_LOADED = {"author", "canonical", "license", "next", "prev", "search"}
 
 IN_STYLE = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
@@ -45,7 +44,7 @@ MARKDOWN_LINK = re.compile(
 
 
 def main():
-    """Check all paths and return 1 if a link is broken."""
+    """Check all paths; return 1 if a link is broken, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("paths", nargs="+", type=Path, help="folders of HTML, Markdown files")
     problems, n_files = [], 0
@@ -59,10 +58,10 @@ def main():
 
 
 def check_folder(folder):
-    """Problems of all pages and styles below a folder, and the number of these files."""
+    """Problems of all pages and style sheets in a folder, and the number of these files."""
     folder = folder.resolve()
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".html", ".css"))
-    # HTML among the files of a theme is a template and no page.
+    # HTML files of a theme are templates, not pages.
     files = [path for path in files if path.suffix != ".html" or "_static" not in path.parts]
     if not files:
         return [f"{folder}: no pages; build them first"], 0
@@ -70,19 +69,19 @@ def check_folder(folder):
     for path in files:
         if path.suffix == ".css":
             text = COMMENT.sub("", path.read_text(encoding="utf-8"))
-            addresses = [("style", address, True) for address in addresses_in_style(text)]
+            addresses = [("style", address, True) for address in find_style_addresses(text)]
         else:
-            addresses = page_of(path).addresses
+            addresses = parse_page(path).addresses
         problems += [
             f"{path.relative_to(folder)}: {what}"
             for tag, address, is_loaded in addresses
-            if (what := problem_of(path, folder, tag, address, is_loaded))
+            if (what := find_problem(path, folder, tag, address, is_loaded))
         ]
     return problems, len(files)
 
 
 def check_markdown(path):
-    """Problems of a Markdown file: files and anchors beside it that are not there."""
+    """Problems of a Markdown file: linked files and anchors that do not exist."""
     path = path.resolve()
     text = CODE.sub("", path.read_text(encoding="utf-8"))
     problems = []
@@ -94,13 +93,15 @@ def check_markdown(path):
         target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         if not target.exists():
             problems.append(f"{path.name}: {address}: there is no such file")
-        elif parts.fragment and target.suffix == ".md" and parts.fragment not in headings(target):
+        elif (
+            parts.fragment and target.suffix == ".md" and parts.fragment not in headings_of(target)
+        ):
             problems.append(f"{path.name}: {address}: there is no such heading")
     return problems
 
 
-def problem_of(path, folder, tag, address, is_loaded):
-    """What is wrong with an address on the page `path`, or None."""
+def find_problem(path, folder, tag, address, is_loaded):
+    """The problem with an address on the page `path`, or None."""
     parts = urlsplit(address)
     if parts.scheme == "data" or (parts.scheme in ("mailto", "javascript") and not is_loaded):
         return None
@@ -113,11 +114,11 @@ def problem_of(path, folder, tag, address, is_loaded):
         if target.is_dir():
             target /= "index.html"
     if not target.is_relative_to(folder):
-        return f"<{tag}> {address} lies outside of the pages"
+        return f"<{tag}> {address} is outside the pages"
     if not target.is_file():
         return f"<{tag}> {address}: there is no such file"
     anchor = unquote(parts.fragment)
-    if anchor and target.suffix == ".html" and anchor not in page_of(target).anchors:
+    if anchor and target.suffix == ".html" and anchor not in parse_page(target).anchors:
         return f"<{tag}> {address}: there is no such anchor"
     return None
 
@@ -131,39 +132,39 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        """Keep what a tag links to, and what can be linked to."""
+        """Collect the addresses and anchors of a tag."""
         given = {name: value for name, value in attributes if value}
         self._in_style = tag == "style"
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
-        styles = addresses_in_style(given.get("style", ""))
+        styles = find_style_addresses(given.get("style", ""))
         self.addresses += [(tag, address, True) for address in styles]
         relations = given.get("rel", "").split() if tag == "link" else []
         is_loaded = tag in LOADED and not NOT_LOADED.intersection(relations)
         for name in (*LOADED.get(tag, ()), *FOLLOWED.get(tag, ())):
             if name in given:
-                addresses = _candidates(given[name]) if name == "srcset" else [given[name]]
+                addresses = _split_srcset(given[name]) if name == "srcset" else [given[name]]
                 self.addresses += [(tag, address, is_loaded) for address in addresses]
 
     def handle_data(self, data):
-        """Keep what a style sheet inside of the page loads."""
+        """Collect the addresses in a style sheet inside the page."""
         if self._in_style:
-            styles = addresses_in_style(COMMENT.sub("", data))
+            styles = find_style_addresses(COMMENT.sub("", data))
             self.addresses += [("style", address, True) for address in styles]
 
     def handle_endtag(self, tag):
-        """Notice where a style sheet ends."""
+        """End a style sheet."""
         self._in_style = False
 
 
 @cache
-def page_of(path):
-    """The parsed page, once for all that link to it."""
+def parse_page(path):
+    """The parsed page; each page is parsed once."""
     return Page(path.read_text(encoding="utf-8"))
 
 
 @cache
-def headings(path):
-    """Anchors of a Markdown file's headings, as code hosts make them."""
+def headings_of(path):
+    """Anchors of a Markdown file's headings, as code hosts generate them."""
     anchors, text = set(), re.sub(r"(?ms)^```.*?^```", "", path.read_text(encoding="utf-8"))
     for title in re.findall(r"(?m)^#{1,6}\s+(.+?)\s*#*$", text):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "").lower()
@@ -176,12 +177,12 @@ def headings(path):
     return anchors
 
 
-def addresses_in_style(text):
-    """What a style sheet loads."""
+def find_style_addresses(text):
+    """Addresses that a style sheet loads."""
     return [a or b for a, b in IN_STYLE.findall(text) if not (a or b).startswith("#")]
 
 
-def _candidates(srcset):
+def _split_srcset(srcset):
     return [part.split()[0] for part in srcset.split(",") if part.strip()]
 
 

@@ -5,9 +5,9 @@ import os
 import re
 from pathlib import Path
 
-# Before TensorFlow is imported, so that its start-up notes stay out of the build log.
+# Must precede the import of TensorFlow; keeps its start-up messages out of the build log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# And before Matplotlib is: the gallery draws without a screen.
+# Must precede the import of Matplotlib; the gallery is drawn without a display.
 os.environ["MPLBACKEND"] = "Agg"
 
 from sphinx.util import logging
@@ -34,22 +34,22 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery", "generated/*.md", "generated/gallery/**/*.ipynb"]
 
-# External names have no page here, and inventories of other sites would need a network.
+# External names have no page here, and the inventories of other sites would need internet access.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(keras|matplotlib|numpy|pandas|sklearn)\..*")]
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
-# Outputs are kept in the notebooks, and CI runs these by themselves.
+# The notebooks contain their outputs, and CI runs them separately.
 nb_execution_mode = "off"
 nb_merge_streams = True
-# Scripts of another site, for widgets that no notebook here has.
+# Do not load scripts from another site for widgets that no notebook uses.
 nb_ipywidgets_js = {}
 
 autosummary_generate = True
-# Keras's own docstrings are Markdown, and scikit-learn's refer to pages that are not here.
+# Keras's docstrings are Markdown, and scikit-learn's refer to pages that do not exist here.
 autodoc_inherit_docstrings = False
-# Docstrings tell the types in words; annotations are for type checkers.
+# The docstrings describe types in words; annotations are for type checkers.
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 toc_object_entries_show_parents = "hide"
@@ -81,14 +81,14 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "notebook_extensions": set(),
     "show_signature": False,
-    # Seconds; how long a script takes is of no interest to a reader.
+    # In seconds; hides the run time of the scripts.
     "min_reported_time": 3600,
     "write_computation_times": False,
     "abort_on_example_error": True,
     "capture_repr": (),
     "image_scrapers": ("matplotlib",),
 }
-# sphinx-gallery's functions cannot be kept between builds, which is no fault of these pages.
+# Functions in sphinx_gallery_conf cannot be cached between builds, which is harmless.
 suppress_warnings = ["config.cache"]
 
 html_theme = "pydata_sphinx_theme"
@@ -99,12 +99,10 @@ html_static_path = ["_static"]
 html_css_files = ["skbbox.css"]
 html_js_files = ["search_from_files.js"]
 html_show_sourcelink = False
-# Otherwise the theme's script complains until a reader has chosen.
-html_context = {"default_mode": "auto"}
-# Without it the theme complains in the console of the browser.
+# Without a default, the theme logs errors in the browser's console.
 html_context = {"default_mode": "auto"}
 html_theme_options = {
-    "logo": {"text": "skbbox", "alt_text": "skbbox, to the first page"},
+    "logo": {"text": "skbbox", "alt_text": "skbbox home page"},
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "navbar_persistent": ["search-button"],
@@ -136,7 +134,7 @@ def check_every_public_name_is_listed(app):
 
 
 def write_table_of_formats(app):
-    head = ["format", "files", "coordinates", "size of the image", "image without an object"]
+    head = ["format", "files", "coordinates", "image size", "image without an object"]
     rows = [head, ["---"] * len(head)]
     for name, reader in FORMATS.items():
         words = (reader.FILES, reader.COORDINATES, reader.SIZE, reader.EMPTY)
@@ -147,20 +145,20 @@ def write_table_of_formats(app):
 
 
 def copy_notebooks(app):
-    """Bring the notebooks below the pages, as Sphinx reads nothing that lies outside."""
+    """Copy the notebooks into the source folder, because Sphinx reads no files outside it."""
     folder = Path(app.srcdir, "generated", "notebooks")
     folder.mkdir(parents=True, exist_ok=True)
-    there = {path.name: path for path in NOTEBOOKS.glob("*.ipynb")}
+    sources = {path.name: path for path in NOTEBOOKS.glob("*.ipynb")}
     for old in folder.glob("*.ipynb"):
-        if old.name not in there:
+        if old.name not in sources:
             old.unlink()
-    for name, path in there.items():
+    for name, path in sources.items():
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        # Lines that begin with "!" are IPython's and no Python.
+        # Lines that begin with "!" are IPython syntax, not Python.
         notebook["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
         text = json.dumps(notebook, ensure_ascii=False)
         copy = folder / name
-        # An untouched copy keeps its time, so that its page is not built again.
+        # An unchanged copy keeps its modification time, so that its page is not rebuilt.
         if not copy.exists() or copy.read_text(encoding="utf-8") != text:
             copy.write_text(text, encoding="utf-8")
 

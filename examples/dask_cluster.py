@@ -1,7 +1,7 @@
-"""A search and a prediction on the workers of a Dask cluster, which share one folder of features.
+"""Search and predict on a Dask cluster whose workers share a folder of features.
 
-Here the cluster is two processes of this machine. For one of several machines give ``Client``
-the address of its scheduler, and put images and features on a disk that all of them see.
+Here the cluster consists of two processes on this machine. For several machines, pass ``Client``
+the address of their scheduler, and store images and features on a disk that all of them can access.
 
     pip install "skbbox[dask]"
     python examples/dask_cluster.py
@@ -28,15 +28,15 @@ from skbbox.network import small_convnet
 
 
 def main():
-    """Draw pictures, search the loss weights on the cluster, and predict there."""
+    """Generate images, search for loss weights on the cluster, and predict there."""
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
-        paths, y = draw_pictures(Path(folder))
+        paths, y = save_images(Path(folder))
         localizer = SingleBoxLocalizer(
-            # The name of a network of keras.applications is the usual way.
+            # Usually the name of a network in keras.applications.
             small_convnet((32, 32, 3)),
             image_size=32,
             epochs=40,
@@ -45,8 +45,8 @@ def main():
         )
         folds = list(StratifiedBoxKFold(2).split(paths, y))
         search = GridSearchCV(localizer, {"box_loss_weight": [1.0, 5.0]}, cv=folds, n_jobs=-1)
-        # All workers have what is scattered, so that the search goes on when one of them dies;
-        # Dask's memory manager would take all copies but one away again.
+        # All workers hold the scattered data, so the search continues if one of them dies. Dask's
+        # memory manager would remove all copies but one.
         client.amm.stop()
         with joblib.parallel_config("dask", scatter=[paths, y, *itertools.chain(*folds)]):
             search.fit(paths, y)
@@ -54,21 +54,21 @@ def main():
 
         best = search.best_estimator_
         images = dask.dataframe.from_pandas(pd.DataFrame({"image": paths}), npartitions=4)
-        # Dask asks for the columns beforehand.
+        # Dask needs to know the columns in advance.
         columns = best.predict(images.head(1)).iloc[:0]
         predicted = images.map_partitions(best.predict, meta=columns).compute()
         print(predicted.head())
         here = best.predict(paths)
         same = np.array_equal(predicted, here.set_axis(predicted.index))
-        print("The workers predict what this process does:", same)
+        print("The workers' predictions equal those of this process:", same)
 
 
-def draw_pictures(folder):
-    """Files of pictures, and their boxes."""
+def save_images(folder):
+    """Paths of saved images, and their boxes."""
     X, y = make_shapes(80, image_size=32, random_state=0)
     paths = [str(folder / f"{number}.png") for number in range(len(X))]
-    for path, picture in zip(paths, X, strict=True):
-        Image.fromarray(picture).save(path)
+    for path, pixels in zip(paths, X, strict=True):
+        Image.fromarray(pixels).save(path)
     return paths, y
 
 

@@ -1,8 +1,8 @@
-"""The main job from end to end: data, fit, score, search over the loss weights, pictures.
+"""Example of the complete workflow: data, fit, score, search over the loss weights, figures.
 
-Without arguments it draws its own pictures and needs no download. With ``--data`` it
-takes a folder that holds ``annotations.csv``, ``images/folder/image_id.jpg`` and, if there
-is one, ``groups.csv``; ImageNet weights are then needed (see the installation page).
+Without arguments, it generates images and needs no download. With ``--data``, it
+reads a folder that contains ``annotations.csv``, ``images/folder/image_id.jpg`` and, optionally,
+``groups.csv``; this requires ImageNet weights (see the installation page).
 """
 
 import argparse
@@ -40,18 +40,18 @@ GOAL = 0.70
 
 
 def main():
-    """Run the job that the command line asks for."""
+    """Parse the command line and run the workflow."""
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as memory:
         run(arguments, memory)
 
 
 def run(arguments, memory):
-    """Fit, score, search and draw; `memory` keeps the features of a frozen backbone."""
+    """Fit, score, search and draw; `memory` is the folder for features of a frozen backbone."""
     started = time.perf_counter()
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.data is None:
-        X, y, X_test, y_test = rendered_pictures()
+        X, y, X_test, y_test = generate_images()
         localizer = SingleBoxLocalizer(
             small_convnet,
             weights=None,
@@ -60,7 +60,7 @@ def run(arguments, memory):
         )
         candidate, n_search, rivals = clone(localizer).set_params(epochs=24), 400, {}
     else:
-        X, y, X_test, y_test = annotated_folder(arguments.data)
+        X, y, X_test, y_test = load_folder(arguments.data)
         localizer = SingleBoxLocalizer(image_size=128, memory=memory, random_state=0)
         candidate, n_search = localizer, 1000
         chapter = TUTORIAL_PARAMS | {"image_size": 128}
@@ -68,7 +68,7 @@ def run(arguments, memory):
             "the chapter's model": SingleBoxLocalizer(**chapter, memory=memory, random_state=0)
         }
     classes = y["class_name"].nunique()
-    print(f"{len(X)} pictures to learn from, {len(X_test)} unseen ones, {classes} classes")
+    print(f"{len(X)} training images, {len(X_test)} test images, {classes} classes")
 
     scores = {}
     for name, estimator in {
@@ -80,41 +80,41 @@ def run(arguments, memory):
         estimator.fit(X, y)
         seconds = time.perf_counter() - begun
         scores[name] = box_scorer(estimator, X_test, y_test) | {"fit_seconds": seconds}
-    print("\nScores on unseen pictures")
+    print("\nScores on test images")
     print(pd.DataFrame(scores).T.to_string(float_format="{:.3f}".format))
 
-    print(f"\nGridSearchCV over the loss weights, on {min(n_search, len(X))} of the pictures")
+    print(f"\nGridSearchCV over the loss weights, on {min(n_search, len(X))} training images")
     found = search(candidate, X, y, n_search)
-    print(table_of(found).to_string(index=False, float_format="{:.3f}".format))
+    print(summarize_search(found).to_string(index=False, float_format="{:.3f}".format))
 
-    save_pictures(localizer, found, X_test, y_test, arguments.output)
+    save_figures(localizer, found, X_test, y_test, arguments.output)
     reached = scores["SingleBoxLocalizer"]["mean_iou"]
     verdict = ""
     if arguments.data is None:
         verdict = f" ({'above' if reached > GOAL else 'NOT above'} {GOAL:.2f})"
     seconds = time.perf_counter() - started
-    print(f"\nmean IoU on unseen pictures: {reached:.3f}{verdict}")
-    print(f"pictures and report.html in {arguments.output}/, {seconds:.0f} s in all")
+    print(f"\nmean IoU on test images: {reached:.3f}{verdict}")
+    print(f"figures and report.html in {arguments.output}/, {seconds:.0f} s in total")
     if arguments.data is None and reached <= GOAL:
         raise SystemExit(1)
 
 
 def parse_arguments():
-    """Where data come from and pictures go to."""
+    """Options for the data and the output folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with annotations.csv and images/")
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
     return parser.parse_args()
 
 
-def rendered_pictures():
-    """2,000 drawn pictures to learn from and 400 others."""
+def generate_images():
+    """2,000 generated images for training and 400 for testing."""
     X, y = make_shapes(2000, image_size=48, n_classes=3, random_state=0)
     return X, y, *make_shapes(400, image_size=48, n_classes=3, random_state=1)
 
 
-def annotated_folder(path):
-    """Training and validation part of a folder: its own split, or one by group."""
+def load_folder(path):
+    """Training and test part of a folder: its own split, or one by group."""
     X, y = one_box_per_image(load_annotated_folder(path))
     split = y["split"] if "split" in y else pd.Series("", index=y.index)
     if {"train", "val"} <= set(split):
@@ -126,7 +126,7 @@ def annotated_folder(path):
 
 
 def search(localizer, X, y, n_images):
-    """A search over the loss weights, on some of the images."""
+    """Search over the loss weights, on at most `n_images` images."""
     if len(X) > n_images:
         X, _, y, _ = train_test_split(
             X, y, train_size=n_images, stratify=y["class_name"], random_state=0
@@ -140,24 +140,24 @@ def search(localizer, X, y, n_images):
     ).fit(X, y)
 
 
-def table_of(found):
-    """Mean scores of each pair of loss weights, best first."""
+def summarize_search(found):
+    """Table of the mean scores of each pair of loss weights, best first."""
     table = pd.DataFrame(found.cv_results_).sort_values("rank_test_mean_iou")
     table = table[[c for c in table if c.startswith(("param_", "mean_test_"))]]
     return table.rename(columns=lambda name: name.removeprefix("param_").removeprefix("mean_test_"))
 
 
-def save_pictures(localizer, found, X, y, output):
-    """Predictions, training curves, scores of the search, and the report."""
+def save_figures(localizer, found, X, y, output):
+    """Save figures of predictions, training curves and search scores, and the report."""
     grid = BoxGridDisplay.from_estimator(
         localizer, X, y, order="random", n_images=8, random_state=0
     )
-    pictures = {
+    figures = {
         "predictions.png": grid,
         "training.png": TrainingDisplay.from_estimator(localizer),
         "search.png": SearchDisplay.from_estimator(found),
     }
-    for name, display in pictures.items():
+    for name, display in figures.items():
         display.figure_.savefig(output / name, dpi=100)
     localizer.report(X, y, output / "report.html", overwrite=True)
 

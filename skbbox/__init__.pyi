@@ -30,7 +30,6 @@ from .displays import TrainingDisplay as TrainingDisplay
 from .dummy import DummyLocalizer as DummyLocalizer
 from .history import combine_histories as combine_histories
 from .label_issues import rank_label_issues as rank_label_issues
-from .localizer import TUTORIAL_PARAMS as TUTORIAL_PARAMS
 from .localizer import SingleBoxLocalizer as SingleBoxLocalizer
 from .losses import MeanIoU as MeanIoU
 from .metrics import IoUScore as IoUScore
@@ -40,6 +39,7 @@ from .metrics import localization_scorer as localization_scorer
 from .metrics import mean_iou_scorer as mean_iou_scorer
 from .model_selection import StratifiedBoxKFold as StratifiedBoxKFold
 from .model_selection import StratifiedGroupBoxKFold as StratifiedGroupBoxKFold
+from .parameters import TUTORIAL_PARAMS as TUTORIAL_PARAMS
 from .plotting import plot_accuracy as plot_accuracy
 from .plotting import plot_bbox_loss as plot_bbox_loss
 from .plotting import plot_image as plot_image

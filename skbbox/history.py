@@ -1,4 +1,4 @@
-"""The curves of training, one list of values an epoch for each name."""
+"""Training histories: dicts that map a name to one value for each epoch."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["as_history", "combine_histories"]
 
 
 def combine_histories(histories: Sequence[HistoryLike]) -> dict[str, list[float]]:
-    """Join the histories of stages that followed one another.
+    """Concatenate the histories of consecutive stages.
 
     Parameters
     ----------
     histories : list
-        Dicts of lists, fitted estimators or what Keras's ``fit`` returns, in the order of training.
+        Dicts of lists, fitted estimators or Keras Histories, in the order of training.
 
     Returns
     -------
     dict of str to list of float
-        A name that a stage lacks is NaN in its epochs, so that curves stay aligned.
+        A name that a stage lacks is NaN for its epochs, so that all curves stay aligned.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def combine_histories(histories: Sequence[HistoryLike]) -> dict[str, list[float]
     """
     if isinstance(histories, Mapping):
         raise TypeError(
-            "combine_histories takes a list of histories. Received one: pass [history]."
+            "combine_histories takes a list of histories. Received a single one: pass [history]."
         )
     histories = [as_history(history) for history in histories]
     names = list(dict.fromkeys(name for history in histories for name in history))
@@ -48,15 +48,17 @@ def combine_histories(histories: Sequence[HistoryLike]) -> dict[str, list[float]
 
 
 def as_history(history: HistoryLike) -> dict[str, list[float]]:
-    """The plain dict of lists in a dict, a Keras History or a fitted estimator."""
+    """The dict of lists of a dict, a Keras History or a fitted estimator."""
     for attribute in ("history_", "history"):
         history = getattr(history, attribute, history)
     if not isinstance(history, Mapping):
         raise TypeError(
-            "A history is a dict of lists, a fitted estimator with history_, or what Keras's fit "
-            f"returns. Received: {type(history).__name__}."
+            "A history must be a dict of lists, a fitted estimator with history_, or a Keras "
+            f"History. Received: {type(history).__name__}."
         )
     lengths = {name: len(values) for name, values in history.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"The curves of a history need one value an epoch. Received: {lengths}.")
+        raise ValueError(
+            f"The curves of a history must have one value for each epoch. Received: {lengths}."
+        )
     return {name: list(values) for name, values in history.items()}

@@ -137,23 +137,12 @@ def upright_size(path: PathLikeStr) -> tuple[int, int]:
         return (height, width) if is_swapped else (width, height)
 
 
-def load_row(
-    items: Sequence[ImageLike],
-    row: int,
-    size: tuple[int, int] | None,
-    bad: dict[int, str] | None = None,
-) -> Pixels:
-    """Call :func:`load_image` for one of several images; errors name its row.
-
-    With a dict `bad`, the message goes there instead, and the image is black.
-    """
+def load_row(items: Sequence[ImageLike], row: int, size: tuple[int, int] | None) -> Pixels:
+    """Call :func:`load_image` for one of several images; errors name its row."""
     try:
         return load_image(items[row], size)
     except ImageError as error:
-        if bad is None:
-            raise ImageError(f"Row {row}: {error}") from error
-        bad[row] = str(error)
-        return _make_placeholder(size)
+        raise ImageError(f"Row {row}: {error}") from error
 
 
 def try_load_row(
@@ -178,11 +167,7 @@ def try_load_row(
     try:
         return load_image(items[row], size), None
     except ImageError as error:
-        return _make_placeholder(size), str(error)
-
-
-def _make_placeholder(size: tuple[int, int] | None) -> Pixels:
-    return np.zeros((*(size or (1, 1)), 3), np.uint8)
+        return np.zeros((*(size or (1, 1)), 3), np.uint8), str(error)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from .boxes import COORDINATES, TARGET_COLUMNS, check_boxes
-from .exceptions import BoxError, ImageError
+from .exceptions import BoxError, ImageError, SkbboxWarning
 from .files import as_path
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "encode_classes",
     "make_table",
     "set_image_tags",
+    "warn_of_unseen_classes",
 ]
 
 PIXELS = (np.ndarray, Image.Image)
@@ -317,3 +319,18 @@ def make_table(images: list[Any], targets: Targets) -> pd.DataFrame:
         table.insert(0, TARGET_COLUMNS[0], targets.class_names)
     table["image"] = pd.Series(images, dtype=object)
     return table
+
+
+def warn_of_unseen_classes(targets: Targets, classes: NDArray[Any] | None) -> None:
+    """Warn about classes in y that were not in training."""
+    if classes is None or targets.class_names is None:
+        return
+    unseen = sorted(set(targets.class_names) - set(classes), key=str)
+    if unseen:
+        warnings.warn(
+            f"y has classes that were not in training: {unseen}. Their boxes are scored, but their "
+            "class cannot be predicted. In cross-validation, rows sorted by class and an "
+            "unshuffled cv=3 cause this; pass cv=StratifiedBoxKFold(3).",
+            SkbboxWarning,
+            stacklevel=3,
+        )

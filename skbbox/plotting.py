@@ -1,4 +1,4 @@
-"""The chapter's helpers: pictures of boxes and of training."""
+"""The chapter's helper functions, which plot boxes and learning curves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from .displays.drawing import (
     PREDICTED_STYLE,
     TRUE_COLOR,
     draw_box,
+    format_iou,
     format_label,
-    get_confidence,
+    get_confidences,
     show_image,
     split_boxes_and_labels,
 )
@@ -40,28 +41,28 @@ __all__ = [
 
 
 def plot_image(
-    img: ImageLike, boxes: BoxesLike, *, ax: Axes | None = None, color: ColorType = TRUE_COLOR
+    image: ImageLike, boxes: BoxesLike, *, ax: Axes | None = None, color: ColorType = TRUE_COLOR
 ) -> Axes:
-    """Draw an image with its boxes and their labels.
+    """Draw an image with its boxes, given as ``x_min, x_max, y_min, y_max``, and their labels.
 
     Parameters
     ----------
-    img : str, Path, ndarray or PIL image
+    image : str, Path, ndarray or PIL image
         As for :func:`skbbox.images.load_image`.
     boxes : box, sequence of boxes or table of boxes
-        One box or several, each ``x_min, x_max, y_min, y_max`` or with a label as
+        One box or several, each ``x_min, x_max, y_min, y_max``, with an optional label as
         fifth entry; or a DataFrame, a row of it, or a structured array with these
-        columns and, for labels, ``class_name``. Normalised to 0..1. A box of NaN,
-        as an image without object has it, is left out.
+        columns and, for labels, ``class_name``. Normalised to 0..1. A box of NaN, which
+        means an image without an object, is left out.
     ax : matplotlib Axes, default=None
         Where to draw. None creates a figure.
     color : matplotlib color, default=TRUE_COLOR
-        Of the boxes and labels.
+        Colour of the boxes and labels.
 
     Returns
     -------
     matplotlib Axes
-        In pixels of the image, origin at the top left.
+        In pixels of the image, with the origin at the top left.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def plot_image(
     Rectangle(xy=(24, 48), width=48, height=48, angle=0)
     """
     labelled = split_boxes_and_labels(boxes)
-    ax = show_image(load_image(img), ax)
+    ax = show_image(load_image(image), ax)
     for box, label in labelled:
         draw_box(ax, box, label, color)
     return ax
@@ -89,25 +90,25 @@ def plot_image(
 def plot_prediction(
     estimator: Localizer, image: ImageLike, true: BoxesLike | None = None, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw an image with the box that an estimator predicts and, if known, the true one.
+    """Draw an image with the predicted and, optionally, the true box.
 
     Parameters
     ----------
     estimator : fitted estimator
-        Its ``predict([image])`` gives a DataFrame with the columns
-        ``x_min, x_max, y_min, y_max`` and, if it knows them, ``class_name`` and
-        ``confidence``.
+        Its ``predict([image])`` returns a DataFrame with the columns
+        ``x_min, x_max, y_min, y_max`` and, optionally, ``class_name``,
+        ``class_confidence`` and ``box_confidence``.
     image : str, Path, ndarray or PIL image
     true : box or table of one box, default=None
-        As `boxes` of :func:`plot_image`.
+        As `boxes` of :func:`plot_image`, in the order ``x_min, x_max, y_min, y_max``.
     ax : matplotlib Axes, default=None
         Where to draw. None creates a figure.
 
     Returns
     -------
     matplotlib Axes
-        The predicted box is dashed, the true one solid; with a true box the title
-        is their IoU.
+        The predicted box is dashed and the true one solid. The number after the class is its
+        probability; the title has the IoU of both boxes, and the IoU that the model expects.
 
     Raises
     ------
@@ -129,19 +130,23 @@ def plot_prediction(
     true_boxes = [] if true is None else split_boxes_and_labels(true)
     if len(true_boxes) > 1:
         raise BoxError(
-            f"plot_prediction compares with one true box. Received {len(true_boxes)} boxes; "
-            "choose one, for example y.iloc[[0]]."
+            f"plot_prediction takes one true box. Received {len(true_boxes)} boxes; choose one, "
+            "for example y.iloc[[0]]."
         )
     predicted = estimator.predict([image])
     predicted_boxes = split_boxes_and_labels(predicted)
     ax = show_image(load_image(image), ax)
     for box, name in true_boxes:
         draw_box(ax, box, format_label("true", name), TRUE_COLOR)
+    measured = expected = None
     for box, name in predicted_boxes:
-        label = format_label("predicted", name, get_confidence(predicted))
+        class_confidence, expected = get_confidences(predicted, 0)
+        label = format_label("predicted", name, class_confidence)
         draw_box(ax, box, label, PREDICTED_COLOR, linestyle=PREDICTED_STYLE, label_below=True)
     if true_boxes and predicted_boxes:
-        ax.set_title(f"IoU {iou(true_boxes[0][0], predicted_boxes[0][0]):.2f}")
+        measured = float(iou(true_boxes[0][0], predicted_boxes[0][0]))
+    if title := format_iou(measured, expected):
+        ax.set_title(title)
     return ax
 
 
@@ -151,7 +156,7 @@ def plot_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     history : dict of lists, fitted estimator or Keras History
-        The dict has the keys of ``history_``; ``val_`` keys are drawn where there.
+        The dict has the keys of ``history_``; ``val_`` keys are drawn if present.
     ax : matplotlib Axes, default=None
         Where to draw. None creates a figure.
 
@@ -161,10 +166,10 @@ def plot_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
-    SkbboxError
-        If the history lacks the curve; names the keys it has.
+    DataError
+        If the history lacks the curve; the message lists its keys.
     TypeError
-        If `history` is none of these.
+        If `history` is of another type.
 
     Examples
     --------
@@ -179,7 +184,7 @@ def plot_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_bbox_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
-    """Draw the loss of the boxes alone over the epochs.
+    """Draw the loss of the boxes over the epochs.
 
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
     is ``bbox_prediction_loss``.
@@ -190,10 +195,10 @@ def plot_bbox_loss(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_accuracy(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy of the classes over the epochs, on an axis of 0 to 1.
+    """Draw the accuracy of the classes over the epochs, on an axis from 0 to 1.
 
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
-    is ``class_prediction_accuracy``, which a model of boxes alone does not have.
+    is ``class_prediction_accuracy``, which a model without classes does not have.
     """
     ax = plot_curve(history, "class_prediction_accuracy", ax)
     format_share_axis(ax, "accuracy")
@@ -201,7 +206,7 @@ def plot_accuracy(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_iou(history: HistoryLike, *, ax: Axes | None = None) -> Axes:
-    """Draw the mean IoU over the epochs, on an axis of 0 to 1.
+    """Draw the mean IoU over the epochs, on an axis from 0 to 1.
 
     Parameters, return value and errors are those of :func:`plot_loss`; the curve
     is ``bbox_prediction_mean_iou``.

@@ -254,13 +254,13 @@ def feature_batches(shuffle):
 
 def test_views_of_an_image_take_turns():
     batches = feature_batches(shuffle=True)
-    seen = np.sort([np.sort(batches.batch(epoch, 0)[0]) for epoch in range(4)], axis=0)
+    seen = np.sort([np.sort(batches.get_batch(epoch, 0)[0]) for epoch in range(4)], axis=0)
     assert seen.tolist() == [[view, 10 + view, 20 + view] for view in range(4)]
 
 
 def test_without_shuffling_the_first_view_is_taken():
     batches = feature_batches(shuffle=False)
-    assert batches.batch(5, 0)[0].tolist() == [0.0, 10.0, 20.0]
+    assert batches.get_batch(5, 0)[0].tolist() == [0.0, 10.0, 20.0]
 
 
 def test_what_a_callable_changes_in_place_stays_in_its_batch():

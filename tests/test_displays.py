@@ -1,4 +1,4 @@
-"""Displays: numbers worked out by hand, and pictures compared with those that were looked at."""
+"""Displays: numbers worked out by hand, and pictures compared with reviewed baseline images."""
 
 import matplotlib
 
@@ -22,7 +22,7 @@ from skbbox import (
 )
 from skbbox.datasets import make_shapes
 from skbbox.displays.box_grid import compute_suspicion
-from skbbox.exceptions import BoxError, ImageError, SkbboxError
+from skbbox.exceptions import BoxError, DataError, ImageError
 
 # Pixels of text differ a little between builds of FreeType.
 picture = pytest.mark.mpl_image_compare(
@@ -42,12 +42,12 @@ Y_TRUE = pd.DataFrame(
 # IoU: 1; half of the union, 0.5; none; (0.25 * 1) / (0.5 * 1) = 0.5.
 Y_PRED = pd.DataFrame(
     [
-        ("cat", 0.0, 0.5, 0.0, 1.0, 0.9),
-        ("dog", 0.0, 1.0, 0.0, 1.0, 0.6),
-        ("dog", 0.5, 1.0, 0.0, 1.0, 0.8),
-        ("dog", 0.0, 0.25, 0.0, 1.0, 0.3),
+        ("cat", 0.0, 0.5, 0.0, 1.0, 0.9, 0.95),
+        ("dog", 0.0, 1.0, 0.0, 1.0, 0.6, 0.55),
+        ("dog", 0.5, 1.0, 0.0, 1.0, 0.8, 0.4),
+        ("dog", 0.0, 0.25, 0.0, 1.0, 0.3, 0.7),
     ],
-    columns=[*NAMES, "confidence"],
+    columns=[*NAMES, "class_confidence", "box_confidence"],
 )
 IMAGES = [np.full((40, 60, 3), shade, dtype=np.uint8) for shade in (40, 90, 140, 190)]
 
@@ -86,28 +86,36 @@ def texts(ax):
     [
         ("worst", [2, 1, 3, 0]),
         ("best", [0, 1, 3, 2]),
-        # 0.9 * 0; the class differs: 0.6; 0.8 * 1; 0.3 * 0.5.
-        ("suspicious", [2, 1, 3, 0]),
+        # 0.95 * 0; wrong class, so 0.55; 0.4 * 1; 0.7 * 0.5.
+        ("suspicious", [1, 2, 3, 0]),
         ([3, 0], [3, 0]),
         (pd.Series([1, 2]), [1, 2]),
     ],
 )
-def test_grid_is_in_the_order_that_is_asked_for(order, rows):
+def test_grid_has_the_requested_order(order, rows):
     display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, order=order)
     assert display.rows.tolist() == rows
     assert [ax.get_title().split()[1] for ax in display.axes_] == [str(row) for row in rows]
 
 
-def test_suspicion_is_confidence_in_something_else():
-    assert compute_suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.6, 0.8, 0.15])
+def test_suspicion_is_the_box_confidence_times_what_the_iou_lacks():
+    assert compute_suspicion(Y_TRUE, Y_PRED) == pytest.approx([0.0, 0.55, 0.4, 0.35])
 
 
-def test_suspicion_of_boxes_alone_is_the_distance_of_the_box():
+def test_suspicion_without_a_box_confidence_uses_the_class_confidence():
+    predicted = Y_PRED.drop(columns="box_confidence")
+    # 0.9 * 0; wrong class, so 0.6; 0.8 * 1; 0.3 * 0.5.
+    assert compute_suspicion(Y_TRUE, predicted) == pytest.approx([0.0, 0.6, 0.8, 0.15])
+    display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, predicted, order="suspicious")
+    assert display.rows.tolist() == [2, 1, 3, 0]
+
+
+def test_suspicion_of_boxes_without_a_confidence_is_what_the_iou_lacks():
     boxes = Y_TRUE[NAMES[1:]], Y_PRED[NAMES[1:]]
     assert compute_suspicion(*boxes) == pytest.approx([0.0, 0.5, 1.0, 0.5])
 
 
-def test_random_order_is_that_of_the_seed_and_each_row_comes_once():
+def test_random_order_follows_the_seed_and_has_each_row_once():
     orders = [
         BoxGridDisplay.from_predictions(
             IMAGES, Y_TRUE, Y_PRED, order="random", random_state=seed
@@ -119,10 +127,10 @@ def test_random_order_is_that_of_the_seed_and_each_row_comes_once():
     assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
 
 
-def test_grid_says_class_confidence_and_iou():
+def test_grid_labels_the_class_both_confidences_and_the_iou():
     display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, Y_TRUE, order=[1])
     (ax,) = display.axes_
-    assert ax.get_title() == "row 1   IoU 0.50"
+    assert ax.get_title() == "row 1   IoU 0.50, expected 0.55"
     assert texts(ax) == ["true: cat", "predicted: dog 0.60"]
 
 
@@ -137,6 +145,11 @@ def test_grid_without_true_boxes_shows_predictions():
     display = BoxGridDisplay.from_estimator(Fixed(), IMAGES, order="random", random_state=0)
     assert display.iou is None
     assert all(len(ax.patches) == 1 for ax in display.axes_)
+    titles = dict(ax.get_title().split("   ") for ax in display.axes_)
+    assert titles == {
+        f"row {row}": f"expected IoU {text}"
+        for row, text in enumerate(["0.95", "0.55", "0.40", "0.70"])
+    }
 
 
 def test_grid_without_predictions_shows_true_boxes():
@@ -146,7 +159,7 @@ def test_grid_without_predictions_shows_true_boxes():
     assert len(ax.patches) == 1
 
 
-def test_grid_needs_boxes_of_some_kind():
+def test_grid_without_any_boxes_raises():
     with pytest.raises(BoxError, match="pass y_true, y_pred or both"):
         BoxGridDisplay.from_predictions(IMAGES, None, order="random")
 
@@ -163,12 +176,12 @@ def test_order_by_iou_needs_true_boxes(order):
 
 
 @pytest.mark.parametrize("order", ["first", [0, 4], [-1], [0.5], [[0]]])
-def test_unknown_order_is_refused(order):
+def test_unknown_order_raises(order):
     with pytest.raises(ValueError, match="order"):
         BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, order=order)
 
 
-def test_images_and_boxes_of_different_number_are_refused():
+def test_different_numbers_of_images_and_boxes_raise():
     with pytest.raises(ValueError, match="3 images and 4 boxes"):
         BoxGridDisplay.from_predictions(IMAGES[:3], Y_TRUE, Y_PRED)
 
@@ -178,29 +191,29 @@ def test_image_that_could_not_be_read_is_left_out():
     assert sorted(display.rows.tolist()) == [0, 1, 3]
 
 
-def test_image_that_is_gone_is_named():
+def test_missing_image_is_named_in_the_error():
     with pytest.raises(ImageError, match=r"gone\.png"):
         BoxGridDisplay.from_predictions(["gone.png"], Y_TRUE[:1], Y_PRED[:1])
 
 
-def test_long_names_are_cut():
+def test_long_names_are_shortened():
     true = Y_TRUE.assign(class_name="a" * 40)
     predicted = Y_PRED.assign(class_name="b" * 19)
     display = BoxGridDisplay.from_predictions(IMAGES, true, predicted, order=[0])
-    # 18 characters of each name; the confidence is kept.
+    # At most 18 characters of each name, followed by the confidence.
     assert texts(display.axes_[0]) == [
         "true: " + "a" * 17 + "…",
         "predicted: " + "b" * 17 + "… 0.90",
     ]
 
 
-def test_grid_takes_at_most_the_images_that_are_asked_for():
+def test_grid_has_at_most_n_images():
     display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, n_images=3, n_columns=2)
     assert len(display.axes_) == 3
     assert len(display.figure_.axes) == 4
 
 
-def test_grid_takes_the_place_of_a_subplot():
+def test_grid_replaces_a_subplot():
     figure, (left, right) = plt.subplots(1, 2)
     display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, n_columns=2, ax=left)
     assert display.figure_ is figure
@@ -209,19 +222,19 @@ def test_grid_takes_the_place_of_a_subplot():
     assert max(ax.get_position().x1 for ax in display.axes_) <= left.get_position().x1 + 1e-9
 
 
-def test_grid_takes_given_axes():
+def test_grid_uses_given_axes():
     axes = plt.subplots(2, 2)[1]
     display = BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, n_columns=2, ax=axes)
     assert list(display.axes_) == list(axes.ravel())
 
 
-def test_too_few_axes_are_refused():
+def test_too_few_axes_raise():
     axes = plt.subplots(1, 3)[1]
     with pytest.raises(ValueError, match=r"ax needs 4 axes.*Received: 3"):
         BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, ax=axes)
 
 
-def test_axes_that_cannot_be_divided_are_refused():
+def test_axes_without_a_subplot_raise():
     ax = plt.figure().add_axes((0, 0, 1, 1))
     with pytest.raises(ValueError, match="must be a subplot"):
         BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, ax=ax)
@@ -237,7 +250,7 @@ def test_distribution_counts_images():
     assert [bar.get_height() for bar in display.ax_.patches] == [1, 0, 2, 1]
 
 
-def test_distribution_tells_mean_and_share_at_a_half():
+def test_distribution_shows_the_mean_and_the_share_at_one_half():
     display = IoUDistributionDisplay.from_predictions(Y_TRUE, Y_PRED, name="fixed")
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["mean 0.500", "0.5, reached by 75%"]
@@ -257,7 +270,7 @@ def test_distribution_by_class_needs_classes():
 
 
 @pytest.mark.parametrize("display", [IoUDistributionDisplay, IoUThresholdDisplay])
-def test_measures_leave_out_what_could_not_be_read(display):
+def test_measures_leave_out_unreadable_images(display):
     drawn = display.from_predictions(Y_TRUE, with_error(2))
     # Of 1, 0.5 and 0.5.
     mean = drawn.mean_iou if display is IoUThresholdDisplay else drawn.iou.mean()
@@ -327,8 +340,8 @@ def test_training_of_an_estimator_has_its_stages(fitted):
     assert display.stages == [("whole network", 2)]
 
 
-def test_history_without_a_curve_is_refused():
-    with pytest.raises(SkbboxError, match=r"none of the curves.*Its keys: \['loss'\]"):
+def test_history_without_a_curve_raises():
+    with pytest.raises(DataError, match=r"none of the curves.*Its keys: \['loss'\]"):
         TrainingDisplay.from_history({"loss": [1.0]})
 
 
@@ -382,7 +395,7 @@ def test_curve_shows_each_fold():
     np.testing.assert_allclose(folds, [[0.35, 0.6], [0.55, 0.8]])
 
 
-def test_values_without_an_order_stand_as_they_came():
+def test_values_without_an_order_keep_the_order_of_the_search():
     params = [{"box_head": head} for head in ("spatial", "pooled", None)]
     display = SearchDisplay.from_cv_results(results(params, [0.5, 0.4, 0.3]))
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
@@ -410,7 +423,7 @@ def test_halving_search_shows_the_last_try_of_each_candidate():
 
 
 @pytest.mark.parametrize("params", [["a", "b", "c"], "d", []])
-def test_parameters_that_cannot_be_drawn_are_refused(params):
+def test_parameters_that_cannot_be_drawn_raise(params):
     three = results([{"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2, "c": 2}], [0.1, 0.2])
     with pytest.raises(ValueError, match="params must be one or two parameters"):
         SearchDisplay.from_cv_results(three, params=params)
@@ -422,7 +435,7 @@ def test_three_parameters_need_a_choice():
         SearchDisplay.from_cv_results(three)
 
 
-def test_search_of_several_measures_shows_that_of_refit():
+def test_search_with_several_metrics_shows_that_of_refit():
     X, y = make_shapes(12, image_size=32, random_state=0)
 
     def scores(estimator, X, y):
@@ -438,7 +451,7 @@ def test_search_of_several_measures_shows_that_of_refit():
     assert display.table["mean"].tolist() == search.cv_results_["mean_test_iou_50"].tolist()
 
 
-def test_unknown_measure_is_refused():
+def test_unknown_metric_raises():
     with pytest.raises(ValueError, match=r"metric must be one of \['score'\]"):
         SearchDisplay.from_cv_results(GRID, metric="accuracy")
 
@@ -485,7 +498,7 @@ def test_statistics_compare_true_and_predicted_boxes():
     assert labels == ["true", "predicted"]
 
 
-def test_many_classes_end_in_a_bar_of_their_sum():
+def test_rarest_of_many_classes_share_one_bar():
     boxes = pd.concat([Y_TRUE[:1]] * 25).assign(class_name=[f"class {n:02}" for n in range(25)])
     classes = BoxStatisticsDisplay.from_boxes(boxes).axes_[3]
     assert [bar.get_width() for bar in classes.patches] == [1] * 20 + [5]
@@ -506,18 +519,18 @@ def test_images_without_an_object_are_counted():
     assert area.get_title() == "1 images without an object left out"
 
 
-def test_no_box_at_all_is_refused():
+def test_no_box_raises():
     boxes = Y_TRUE.assign(x_min=np.nan, x_max=np.nan, y_min=np.nan, y_max=np.nan)
     with pytest.raises(BoxError, match="no row has coordinates"):
         BoxStatisticsDisplay.from_boxes(boxes)
 
 
-def test_boxes_without_extent_are_refused():
+def test_boxes_without_extent_raise():
     with pytest.raises(BoxError, match="4 boxes have no width or height"):
         BoxStatisticsDisplay.from_boxes(Y_TRUE.assign(x_max=0.0))
 
 
-# What they look like
+# Baseline images
 
 
 @pytest.fixture(scope="module")
@@ -529,7 +542,8 @@ def drawn():
     sides = y[NAMES[1:]].to_numpy() + rng.normal(0, 0.08, (24, 4))
     predicted[NAMES[1:]] = np.sort(sides.clip(0, 1).reshape(24, 2, 2), axis=2).reshape(24, 4)
     predicted.loc[::5, "class_name"] = "star"
-    predicted["confidence"] = np.linspace(0.3, 0.95, 24)
+    predicted["class_confidence"] = np.linspace(0.3, 0.95, 24)
+    predicted["box_confidence"] = np.linspace(0.9, 0.4, 24)
     return X, y, predicted
 
 

@@ -78,7 +78,7 @@ def test_links_that_lead_somewhere_are_no_problem(check_links, site):
             '<p style="background: url(https://example.org/x.png)">',
             "a.html: <p> loads https://example.org/x.png from another site",
         ),
-        ('<a href="../c.html">c</a>', "a.html: <a> ../c.html lies outside of the pages"),
+        ('<a href="../c.html">c</a>', "a.html: <a> ../c.html is outside the pages"),
     ],
 )
 def test_broken_and_foreign_links_are_found(check_links, site, link, problem):

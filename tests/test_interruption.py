@@ -72,7 +72,7 @@ def assert_equal_fits(first, second):
 
 def test_interrupted_fit_is_what_the_finished_epochs_made_of_it(shapes):
     steady = {"learning_rate_schedule": "constant"}
-    with pytest.warns(InterruptionWarning, match="learnt in 2 epochs was kept"):
+    with pytest.warns(InterruptionWarning, match="after 2 epochs were kept"):
         interrupted = small_localizer(epochs=5, callbacks=[InEpoch(2, interrupt)], **steady).fit(
             *shapes
         )
@@ -102,7 +102,7 @@ def test_interrupted_refit_leaves_the_estimator_as_it_was(shapes):
 def test_interrupted_fine_tuning_keeps_the_heads_and_its_finished_epochs(shapes, frozen_backbone):
     frozen = {"backbone": frozen_backbone, "weights": "imagenet", "epochs": 2}
     steady = {"learning_rate_schedule": "constant"}
-    with pytest.warns(InterruptionWarning, match="in 3 epochs"):
+    with pytest.warns(InterruptionWarning, match="after 3 epochs"):
         interrupted = small_localizer(
             fine_tune_epochs=3, callbacks=[InEpoch(3, interrupt)], **frozen, **steady
         ).fit(*shapes)
@@ -112,7 +112,7 @@ def test_interrupted_fine_tuning_keeps_the_heads_and_its_finished_epochs(shapes,
 
 
 def test_interrupted_heads_are_not_fine_tuned(shapes, frozen_backbone):
-    with pytest.warns(InterruptionWarning, match="in 1 epochs"):
+    with pytest.warns(InterruptionWarning, match="after 1 epochs"):
         interrupted = small_localizer(
             backbone=frozen_backbone,
             weights="imagenet",

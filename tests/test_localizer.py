@@ -489,7 +489,7 @@ def test_a_warm_start_that_diverges_at_once_keeps_the_weights_it_began_with(shap
 
     localizer = small_localizer(warm_start=True).fit(*shapes)
     before = weights_of(localizer)
-    with pytest.warns(DivergenceWarning, match="epoch 1; .*that it began with were kept"):
+    with pytest.warns(DivergenceWarning, match="epoch 1; .*from before training were kept"):
         localizer.set_params(box_loss=never).fit(*shapes)
     assert np.array_equal(weights_of(localizer), before)
     assert localizer.n_iter_ == 2
@@ -576,7 +576,7 @@ def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
 
 @pytest.mark.parametrize(("many", "stops"), [(48, True), (49, False)])
 def test_early_stopping_begins_where_images_are_many(shapes, monkeypatch, many, stops):
-    monkeypatch.setattr("skbbox.localizer.MANY_IMAGES", many)
+    monkeypatch.setattr("skbbox.training.plan.MANY_IMAGES", many)
     monkeypatch.setattr("skbbox.training.plan.MINIMUM_STEPS", 1)
     localizer = small_localizer(epochs="auto").fit(*shapes)
     assert ("val_loss" in localizer.history_) == stops
@@ -652,7 +652,7 @@ def test_image_size_may_be_height_and_width(shapes):
 
 def test_one_class_is_allowed_with_advice(shapes):
     X, y = shapes
-    with pytest.warns(SkbboxWarning, match="one class only, 'thing'.*boxes alone"):
+    with pytest.warns(SkbboxWarning, match="only one class, 'thing'.*only boxes"):
         localizer = small_localizer().fit(X, y.assign(class_name="thing"))
     assert set(localizer.predict(X)["class_name"]) == {"thing"}
 
@@ -714,14 +714,14 @@ def test_an_unreadable_image_leaves_the_estimator_unfitted(shapes, tmp_path):
 
 def test_an_unreadable_image_that_is_decoded_in_training_is_named(shapes, tmp_path, monkeypatch):
     # Data too large for memory are decoded by the generator, inside Keras's fit.
-    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     X = [*shapes[0][:5], tmp_path / "gone.jpg"]
     with pytest.raises(ImageError, match=r"Row 5: .*gone\.jpg"):
         small_localizer().fit(X, shapes[1][:6])
 
 
 def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_path, monkeypatch):
-    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     X, y = shapes
     localizer = small_localizer(validation_fraction=0.3)
     rng = np.random.default_rng(localizer._seed())
@@ -732,7 +732,7 @@ def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_
 
 
 def test_data_too_large_for_memory_train_the_same_weights(shapes, fitted, monkeypatch):
-    monkeypatch.setattr("skbbox.localizer.DECODED_BYTES", 0)
+    monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     assert np.array_equal(weights_of(small_localizer().fit(*shapes)), weights_of(fitted))
 
 

@@ -1,4 +1,4 @@
-"""What is on the axes, in pixels and numbers worked out by hand."""
+"""The contents of the axes, in pixels and numbers worked out by hand."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgba
 from PIL import Image
 
 from skbbox.boxes import TARGET_COLUMNS
-from skbbox.exceptions import BoxError, SkbboxError
+from skbbox.exceptions import BoxError, DataError
 from skbbox.plotting import (
     PREDICTED_COLOR,
     TRUE_COLOR,
@@ -42,7 +42,7 @@ DRAWINGS = [plot_loss, plot_bbox_loss, plot_accuracy, plot_iou]
 
 
 @pytest.fixture(autouse=True)
-def never_shown(monkeypatch):
+def no_show(monkeypatch):
     def show(*args, **kwargs):
         raise AssertionError("plt.show was called")
 
@@ -52,7 +52,7 @@ def never_shown(monkeypatch):
 
 
 class Fixed:
-    """An estimator that predicts one row, whatever it is shown."""
+    """An estimator that predicts the same row for every image."""
 
     def __init__(self, **row):
         self.row = row
@@ -170,17 +170,17 @@ def test_image_without_object_has_no_box(boxes):
     assert (len(ax.images), len(ax.patches), len(ax.texts)) == (1, 0, 0)
 
 
-def test_box_beyond_the_image_is_drawn_as_it_is():
-    # What a wrong annotation looks like: 1.5 * 200 = 300.
+def test_box_beyond_the_image_is_drawn_unchanged():
+    # A wrong annotation: 1.5 * 200 = 300.
     assert bounds(plot_image(IMAGE, (0.5, 1.5, 0, 1))) == [(100.0, 0.0, 200.0, 100.0)]
 
 
-def test_box_in_pixels_is_refused():
+def test_box_in_pixels_raises():
     with pytest.raises(BoxError, match=r"Box 1 cannot be drawn.*Received: 20, 60, 10, 50"):
         plot_image(IMAGE, [(0, 1, 0, 1), (20, 60, 10, 50)])
 
 
-def test_box_that_lacks_one_coordinate_is_refused():
+def test_box_with_one_missing_coordinate_raises():
     with pytest.raises(BoxError, match="Received: 0, nan, 0, 1"):
         plot_image(IMAGE, (0, np.nan, 0, 1))
 
@@ -229,13 +229,13 @@ def test_label_stays_inside_the_image(box):
     assert image.y0 - 1 <= label.y0 and label.y1 <= image.y1 + 1
 
 
-def test_label_stands_above_the_box_where_there_is_room():
+def test_label_is_above_the_box_if_it_fits():
     ax = plot_image(IMAGE, (0.25, 0.75, 0.5, 0.75, "cat"))
     assert ax.texts[0].get_verticalalignment() == "bottom"
     assert 45 < ax.texts[0].get_position()[1] < 50
 
 
-def test_label_of_a_box_at_the_top_is_within_it():
+def test_label_of_a_box_at_the_top_is_inside_it():
     ax = plot_image(IMAGE, (0.25, 0.75, 0, 0.75, "cat"))
     assert ax.texts[0].get_verticalalignment() == "top"
     assert 0 < ax.texts[0].get_position()[1] < 5
@@ -244,9 +244,15 @@ def test_label_of_a_box_at_the_top_is_within_it():
 # plot_prediction
 
 
-def test_true_and_predicted_boxes_are_told_apart():
+def test_true_and_predicted_boxes_have_their_colours_and_labels():
     estimator = Fixed(
-        class_name="cat", x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0, confidence=0.934
+        class_name="cat",
+        x_min=0.0,
+        x_max=0.5,
+        y_min=0.0,
+        y_max=1.0,
+        class_confidence=0.934,
+        box_confidence=0.771,
     )
     ax = plot_prediction(estimator, IMAGE, (0, 1, 0, 1, "dog"))
     assert bounds(ax) == [(0.0, 0.0, 200.0, 100.0), (0.0, 0.0, 100.0, 100.0)]
@@ -255,6 +261,7 @@ def test_true_and_predicted_boxes_are_told_apart():
         to_rgba(PREDICTED_COLOR),
     ]
     assert labels(ax) == ["true: dog", "predicted: cat 0.93"]
+    assert ax.get_title() == "IoU 0.50, expected 0.77"
 
 
 @pytest.mark.parametrize(
@@ -278,35 +285,48 @@ def test_without_true_box_there_is_no_iou():
     assert ax.get_title() == ""
 
 
-def test_true_box_of_nan_is_no_box():
+def test_true_box_of_nan_is_left_out():
     ax = plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0), IMAGE, [np.nan] * 4)
     assert labels(ax) == ["predicted"]
     assert ax.get_title() == ""
 
 
 @pytest.mark.parametrize(
-    "said, label",
+    "columns, label, title",
     [
-        ({}, "predicted"),
-        ({"class_name": "cat"}, "predicted: cat"),
-        ({"confidence": 0.5}, "predicted: 0.50"),
-        ({"class_name": "cat", "confidence": np.nan}, "predicted: cat"),
+        ({}, "predicted", ""),
+        ({"class_name": "cat"}, "predicted: cat", ""),
+        ({"class_name": "cat", "class_confidence": 0.5}, "predicted: cat 0.50", ""),
+        (
+            {"class_name": "cat", "class_confidence": 0.5, "box_confidence": 0.25},
+            "predicted: cat 0.50",
+            "expected IoU 0.25",
+        ),
+        ({"box_confidence": 0.25}, "predicted", "expected IoU 0.25"),
+        (
+            {"class_name": "cat", "class_confidence": np.nan, "box_confidence": np.nan},
+            "predicted: cat",
+            "",
+        ),
     ],
 )
-def test_label_says_what_the_estimator_says(said, label):
-    ax = plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0, **said), IMAGE)
-    assert labels(ax) == [label]
+def test_confidence_of_the_class_is_in_the_label_and_that_of_the_box_in_the_title(
+    columns, label, title
+):
+    ax = plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0, **columns), IMAGE)
+    assert (labels(ax), ax.get_title()) == ([label], title)
 
 
 def test_labels_of_equal_boxes_do_not_overlap():
     box = {"x_min": 0.3, "x_max": 0.7, "y_min": 0.0, "y_max": 1.0}
-    ax = plot_prediction(Fixed(class_name="cat", **box), IMAGE, (0.3, 0.7, 0, 1, "cat"))
+    estimator = Fixed(class_name="cat", class_confidence=0.9, box_confidence=0.7, **box)
+    ax = plot_prediction(estimator, IMAGE, (0.3, 0.7, 0, 1, "cat"))
     ax.figure.canvas.draw()
     true, predicted = (text.get_bbox_patch().get_window_extent() for text in ax.texts)
     assert not true.overlaps(predicted)
 
 
-def test_several_true_boxes_are_refused():
+def test_several_true_boxes_raise():
     with pytest.raises(BoxError, match=r"one true box\. Received 2 boxes"):
         plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0), IMAGE, TABLE)
 
@@ -351,7 +371,7 @@ def test_without_validation_there_is_one_curve():
         (plot_iou, "bbox_prediction_mean_iou", "mean IoU"),
     ],
 )
-def test_each_curve_is_the_one_it_says(draw, key, name):
+def test_each_function_plots_its_curve(draw, key, name):
     ax = draw(HISTORY)
     assert list(ax.lines[0].get_ydata()) == HISTORY[key]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", name)
@@ -365,36 +385,36 @@ def test_shares_have_an_axis_from_0_to_1(draw):
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 5])
-def test_ticks_are_whole_epochs(n_epochs):
+def test_ticks_are_integers(n_epochs):
     ax = plot_loss({"loss": [1.0] * n_epochs})
     ax.figure.canvas.draw()
     assert all(tick == round(tick) for tick in ax.get_xticks())
 
 
-def test_epochs_without_value_keep_their_place():
+def test_epochs_without_a_value_stay_on_the_axis():
     ax = plot_bbox_loss({"bbox_prediction_loss": [np.nan, np.nan, 0.5, 0.4]})
     assert ax.get_xlim()[0] <= 1
     assert ax.get_ylim()[0] > 0.3
 
 
 def test_missing_curve_names_the_keys_there_are():
-    with pytest.raises(SkbboxError, match=r"no 'bbox_prediction_mean_iou'\. Its keys: \['loss'\]"):
+    with pytest.raises(DataError, match=r"no 'bbox_prediction_mean_iou'\. Its keys: \['loss'\]"):
         plot_iou({"loss": [1.0]})
 
 
 def test_missing_accuracy_of_a_box_only_model_is_explained():
-    with pytest.raises(SkbboxError, match="a model of boxes alone has no accuracy"):
+    with pytest.raises(DataError, match="a model without classes has no accuracy"):
         plot_accuracy({"loss": [1.0], "bbox_prediction_loss": [1.0]})
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
 def test_failed_drawing_leaves_no_figure_behind(draw):
-    with pytest.raises(SkbboxError):
+    with pytest.raises(DataError):
         draw({})
     assert plt.get_fignums() == []
 
 
-def test_history_of_no_known_kind_is_refused():
+def test_history_of_unknown_type_raises():
     with pytest.raises(TypeError, match="Received: Fixed"):
         plot_loss(Fixed())
 
@@ -403,17 +423,17 @@ def test_history_of_no_known_kind_is_refused():
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
-def test_curves_are_drawn_where_they_are_told(draw):
+def test_curves_are_drawn_on_the_given_axes(draw):
     _, (_, ax) = plt.subplots(1, 2)
     assert draw(HISTORY, ax=ax) is ax
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
-def test_curves_get_a_figure_of_their_own(draw):
+def test_each_curve_has_its_own_figure(draw):
     assert draw(HISTORY).figure is not draw(HISTORY).figure
 
 
-def test_pictures_are_drawn_where_they_are_told():
+def test_pictures_are_drawn_on_the_given_axes():
     _, (left, right) = plt.subplots(1, 2)
     estimator = Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0)
     assert plot_image(IMAGE, [], ax=left) is left
@@ -423,7 +443,7 @@ def test_pictures_are_drawn_where_they_are_told():
 # combine_histories
 
 
-def test_histories_follow_each_other():
+def test_histories_are_concatenated():
     combined = combine_histories([{"loss": [3.0, 2.0]}, KerasHistory(), {"loss": np.array([0.5])}])
     assert combined["loss"] == [3.0, 2.0, 3.0, 2.0, 1.0, 0.5]
 
@@ -435,22 +455,22 @@ def test_epochs_that_lack_a_key_are_nan():
     np.testing.assert_array_equal(combined["val_loss"], [np.nan, np.nan, 1.5, np.nan])
 
 
-def test_one_history_in_the_place_of_a_list_is_refused():
+def test_single_history_instead_of_a_list_raises():
     with pytest.raises(TypeError, match=r"pass \[history\]"):
         combine_histories({"loss": [1.0]})
 
 
-def test_curves_of_different_lengths_are_refused_with_their_lengths():
-    with pytest.raises(ValueError, match=r"one value an epoch.*'loss': 2, 'val_loss': 1"):
+def test_curves_of_different_lengths_raise_with_their_lengths():
+    with pytest.raises(ValueError, match=r"one value for each epoch.*'loss': 2, 'val_loss': 1"):
         combine_histories([{"loss": [2.0, 1.0], "val_loss": [1.5]}])
 
 
-def test_combining_leaves_its_histories_alone():
+def test_combining_does_not_change_the_histories():
     first = {"loss": [3.0]}
     combine_histories([first, {"loss": [2.0]}])["loss"].append(0.0)
     assert first == {"loss": [3.0]}
 
 
-def test_importing_the_module_leaves_pyplot_for_later():
+def test_importing_the_module_does_not_import_pyplot():
     code = "import sys, skbbox.plotting; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,4 +1,4 @@
-"""The page of ``report``: what is on it, by numbers worked out by hand, and what it never does."""
+"""The HTML of the report: its contents, worked out by hand, and what it must never do."""
 
 import base64
 import hashlib
@@ -21,24 +21,25 @@ from sklearn.exceptions import NotFittedError
 
 from skbbox import SingleBoxLocalizer
 from skbbox.boxes import TARGET_COLUMNS
-from skbbox.exceptions import BoxError, SkbboxError
+from skbbox.exceptions import BoxError, DataError
 from skbbox.network import small_convnet
-from skbbox.report import report_page, write_report
-from skbbox.report.pictures import kept
-from skbbox.report.results import collect
+from skbbox.report import render_report, write_report
+from skbbox.report.pictures import select_rows
+from skbbox.report.results import collect_results
 
 COLUMNS = list(TARGET_COLUMNS)
 GREY = np.full((30, 40, 3), 128, np.uint8)
 
 DASH = "\N{EN DASH}"
 
-#: Names that would leave the place that they are written to.
+#: Names that would break out of the markup or the template if they were not escaped.
 HOSTILE = [
     "</script><img src=x onerror=alert(1)>",
     '"><script>alert(1)</script>',
     "' onmouseover='alert(1)",
     "]]><!--",
     "$title ${script} {0} %s",
+    "{{ title }}{% raw %}{# note #}",
     "<style>*{display:none}</style>",
 ]
 
@@ -46,7 +47,7 @@ VOID = {"meta", "link", "input", "br", "img"}
 
 
 class Element:
-    """A node of a page, with what this file asks of one."""
+    """A node of a page."""
 
     def __init__(self, name, attributes):
         self.name, self.attributes, self.content = name, attributes, []
@@ -73,7 +74,7 @@ class Element:
 
 
 class Parser(HTMLParser):
-    """As a browser reads the page, but for what the page does not have, such as tags left open."""
+    """Reads the page like a browser, except for what it does not have, such as unclosed tags."""
 
     def __init__(self, text):
         super().__init__()
@@ -115,26 +116,28 @@ def without_date(text):
     return re.sub(r"<time.*?</time>", "", text)
 
 
-def boxes(ious, names=None, predicted_names=None, confidence=None):
-    """True boxes that are the whole image, and predicted ones of the given IoUs."""
+def boxes(ious, names=None, predicted_names=None, class_confidence=None, box_confidence=None):
+    """True boxes that cover the whole image, and predicted ones with the given IoUs."""
     true = pd.DataFrame({"x_min": 0.0, "x_max": 1.0, "y_min": 0.0, "y_max": 1.0}, range(len(ious)))
     predicted = true.assign(x_max=ious)
     for table, given in ((true, names), (predicted, predicted_names)):
         if given is not None:
             table.insert(0, "class_name", given)
-    if confidence is not None:
-        predicted["confidence"] = confidence
+    if class_confidence is not None:
+        predicted["class_confidence"] = class_confidence
+    if box_confidence is not None:
+        predicted["box_confidence"] = box_confidence
     return true, predicted
 
 
 def page_of(ious, *names, max_images=300, X=None, **options):
     y, predicted = boxes(ious, *names, **options)
     X = [GREY] * len(ious) if X is None else X
-    return parsed(report_page(X, y, predicted, max_images=max_images))
+    return parsed(render_report(X, y, predicted, max_images=max_images))
 
 
 class Counting(SingleBoxLocalizer):
-    """Counts how often it is asked."""
+    """Counts the calls of ``predict``."""
 
     def predict(self, X):
         self.n_calls = getattr(self, "n_calls", 0) + 1
@@ -142,6 +145,13 @@ class Counting(SingleBoxLocalizer):
 
 
 # ---------------------------------------------------------------- the file
+
+
+def test_home_folder_is_expanded(fitted, shapes, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert fitted.report(*shapes, "~/page.html") == tmp_path / "page.html"
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_path_of_the_page_is_returned(fitted, shapes, tmp_path):
@@ -156,14 +166,14 @@ def test_page_is_called_report_in_the_working_directory(fitted, shapes, tmp_path
     assert os.listdir() == ["report.html"]
 
 
-def test_network_runs_once(shapes, tmp_path):
+def test_predict_is_called_once(shapes, tmp_path):
     localizer = Counting(small_convnet, weights=None, image_size=32, epochs=1, random_state=0)
     localizer.fit(*shapes)
     localizer.report(*shapes, tmp_path / "page.html")
     assert localizer.n_calls == 1
 
 
-def test_data_are_left_as_they_are(fitted, shapes, tmp_path):
+def test_data_do_not_change(fitted, shapes, tmp_path):
     X, y = list(shapes[0]), shapes[1].set_index(np.arange(100, 148)).assign(note="mine")
     X_before, y_before = [image.copy() for image in X], y.copy()
     fitted.report(X, y, tmp_path / "page.html")
@@ -171,7 +181,7 @@ def test_data_are_left_as_they_are(fitted, shapes, tmp_path):
     assert all(map(np.array_equal, X, X_before))
 
 
-def test_file_is_not_replaced_unless_asked_to(fitted, shapes, tmp_path):
+def test_file_is_replaced_only_with_overwrite(fitted, shapes, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):
@@ -181,24 +191,24 @@ def test_file_is_not_replaced_unless_asked_to(fitted, shapes, tmp_path):
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_file_that_exists_is_refused_before_the_network_runs(shapes, tmp_path):
+def test_existing_file_raises_before_predict_runs(shapes, tmp_path):
     (tmp_path / "page.html").touch()
     with pytest.raises(FileExistsError):
         write_report(None, *shapes, tmp_path / "page.html")
 
 
-def test_folder_that_is_not_there_is_named(fitted, shapes, tmp_path):
-    with pytest.raises(SkbboxError, match=r"there is no folder .*absent\. Create it"):
+def test_missing_folder_is_named_in_the_error(fitted, shapes, tmp_path):
+    with pytest.raises(DataError, match=r"the folder .*absent does not exist\. Create it"):
         fitted.report(*shapes, tmp_path / "absent" / "page.html")
 
 
-def test_folder_in_the_place_of_the_file_is_refused(fitted, shapes, tmp_path):
-    with pytest.raises(SkbboxError, match="is a folder; give the path of a file"):
+def test_folder_instead_of_a_file_raises(fitted, shapes, tmp_path):
+    with pytest.raises(DataError, match="is a folder; pass the path of a file"):
         fitted.report(*shapes, tmp_path, overwrite=True)
 
 
-def test_nothing_is_written_where_predicting_fails(fitted, shapes, tmp_path):
-    with pytest.raises(SkbboxError, match="Row 1"):
+def test_nothing_is_written_if_predict_fails(fitted, shapes, tmp_path):
+    with pytest.raises(DataError, match="Row 1"):
         fitted.report([shapes[0][0], "absent.jpg"], shapes[1][:2], tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
 
@@ -209,7 +219,7 @@ def test_estimator_must_be_fitted(shapes, tmp_path):
 
 
 @pytest.mark.parametrize("max_images", [-1, 1.5, True, "3", None])
-def test_number_of_images_is_a_whole_one(fitted, shapes, tmp_path, max_images):
+def test_max_images_must_be_a_non_negative_integer(fitted, shapes, tmp_path, max_images):
     with pytest.raises(ValueError, match="max_images must be an integer of at least 0"):
         fitted.report(*shapes, tmp_path / "page.html", max_images=max_images)
 
@@ -229,7 +239,7 @@ def test_numbers_at_the_top():
 def test_counts_are_of_all_rows():
     page = page_of([1.0, 0.5, 0.25, 0.25], list("aabb"), list("abbb"), max_images=1)
     assert page.one("output", id="counts").text == (
-        "2 of 4 images (50.0 %) have an IoU of at least 0.50; 1 (25.0 %) have the right class, too."
+        "2 of 4 images (50.0 %) have an IoU of at least 0.50; 1 (25.0 %) also have the right class."
     )
 
 
@@ -262,17 +272,17 @@ def test_shade_is_the_share_of_the_true_class():
     assert shades == ["--share:0.75", "--share:0.25"]
 
 
-def test_of_very_many_classes_those_confused_most_are_listed():
+def test_with_many_classes_the_most_confused_pairs_are_listed():
     names = [f"c{number:02}" for number in range(61)]
     y, predicted = boxes([0.5] * 64, [*names, "c00", "c00", "c00"], [*names, "c07", "c07", "c05"])
-    page = parsed(report_page([GREY] * 64, y, predicted, max_images=2))
+    page = parsed(render_report([GREY] * 64, y, predicted, max_images=2))
     assert cells(table_named(page, "of 2 pairs of classes that were confused")) == [
         ["c00", "c07", "2"],
         ["c00", "c05", "1"],
     ]
 
 
-def test_no_confusion_among_very_many_classes_is_an_empty_list():
+def test_many_classes_without_confusion_have_an_empty_list():
     names = [f"c{number}" for number in range(61)]
     page = page_of([0.5] * 61, names, names, max_images=2)
     assert cells(table_named(page, "of 0 pairs of classes")) == []
@@ -280,7 +290,7 @@ def test_no_confusion_among_very_many_classes_is_an_empty_list():
 
 def test_baselines_stand_below_the_model():
     y = pd.DataFrame([(0.0, 0.5, 0.0, 1.0)] * 3, columns=COLUMNS[1:])
-    page = parsed(report_page([GREY] * 3, y, y.assign(x_max=0.25)))
+    page = parsed(render_report([GREY] * 3, y, y.assign(x_max=0.25)))
     assert cells(table_named(page, "baselines")) == [
         ["this model", "0.500", "100.0 %"],
         ["median of the true boxes", "1.000", "100.0 %"],
@@ -294,12 +304,12 @@ def test_baselines_stand_below_the_model():
 def test_levels_count_what_the_measure_counts():
     hundredths = np.arange(101) / 100
     ious = np.concatenate([hundredths, np.nextafter(hundredths, 0), np.nextafter(hundredths, 1)])
-    results = collect([GREY] * 303, *boxes(np.clip(ious, 1e-9, 1)))
+    results = collect_results([GREY] * 303, *boxes(np.clip(ious, 1e-9, 1)))
     for level, threshold in enumerate(hundredths):
         assert (results.levels >= level).sum() == (results.iou >= threshold).sum()
 
 
-def test_script_is_given_whole_numbers_alone():
+def test_script_gets_only_integers():
     page = page_of([1.0, 0.579, 0.58], list("abb"), list("aab"))
     assert json.loads(page.one("script", id="numbers").text) == {
         "level": [100, 57, 58],
@@ -324,29 +334,29 @@ def rows_of(page):
     return [int(card.attributes["data-row"]) for card in cards(page)]
 
 
-def test_pictures_begin_with_the_lowest_iou():
+def test_pictures_start_with_the_lowest_iou():
     assert rows_of(page_of([0.5, 0.9, 0.1])) == [2, 0, 1]
 
 
 def test_half_of_the_pictures_are_the_worst_ones():
     iou = np.arange(100) / 100
-    rows = kept(iou, 10)
+    rows = select_rows(iou, 10)
     assert len(set(rows)) == 10
     assert list(rows[:5]) == [0, 1, 2, 3, 4]
 
 
 def test_the_other_half_is_spread_over_the_rest():
-    rows = kept(np.arange(1000) / 1000, 200)[100:]
+    rows = select_rows(np.arange(1000) / 1000, 200)[100:]
     # Of 900 rows; the mean of 100 drawn at random is off by 26 on average.
     assert 450 < rows.mean() < 650
 
 
 def test_pictures_are_the_same_each_time():
     iou = np.random.default_rng(0).random(50)
-    assert list(kept(iou, 7)) == list(kept(iou, 7))
+    assert list(select_rows(iou, 7)) == list(select_rows(iou, 7))
 
 
-def test_page_tells_which_pictures_it_has():
+def test_page_states_which_pictures_it_has():
     page = page_of(np.linspace(0.1, 1, 10), max_images=5)
     assert len(cards(page)) == 5
     assert (
@@ -355,7 +365,7 @@ def test_page_tells_which_pictures_it_has():
     )
 
 
-def test_page_tells_that_it_has_all_pictures():
+def test_page_states_that_it_has_all_pictures():
     assert "All 2 images are on this page." in page_of([0.5, 0.6]).text
 
 
@@ -367,7 +377,7 @@ def test_pictures_can_be_left_out():
 
 def test_boxes_are_drawn_in_the_pixels_of_the_picture():
     y = pd.DataFrame([(0.25, 0.5, 0.5, 1.0)], columns=COLUMNS[1:])
-    page = parsed(report_page([GREY], y, y.assign(x_min=0.0)))
+    page = parsed(render_report([GREY], y, y.assign(x_min=0.0)))
     picture = cards(page)[0].one("svg")
     assert picture.attributes["viewbox"] == "0 0 40 30"
     drawn = {node.attributes["class"]: node.attributes for node in picture.all("rect")}
@@ -396,37 +406,70 @@ def test_picture_is_turned_upright_as_predict_does(tmp_path):
 
 def test_picture_shows_its_row(shapes):
     X, y = shapes
-    page = parsed(report_page(X[:5], y[:5], y[:5]))
+    page = parsed(render_report(X[:5], y[:5], y[:5]))
     for card, row in zip(cards(page), rows_of(page), strict=True):
         difference = np.asarray(decoded(card.one("svg")), int) - X[row]
         # JPEG is off by some values of 255, and another picture by many.
         assert np.abs(difference).mean() < 12
 
 
-def test_iou_of_a_picture_is_not_rounded_up_to_what_it_does_not_reach():
+def test_iou_of_a_picture_is_not_rounded_up():
     page = page_of([0.497, 0.5])
     below, above = cards(page)
     assert ("IoU 0.49" in below.text, "IoU 0.50" in above.text) == (True, True)
     assert "IoU 0.50" not in below.text
 
 
-def test_marks_are_at_what_is_wrong():
+def test_wrong_predictions_are_marked():
     page = page_of([0.6, 0.4], list("aa"), list("ba"))
     found = dict(zip(rows_of(page), map(marks, cards(page)), strict=True))
     assert found == {0: ["wrong class"], 1: ["IoU too low"]}
 
 
-def test_suspicion_is_confidence_times_what_the_box_lacks():
-    page = page_of([0.25, 0.5], list("aa"), list("ab"), confidence=[0.8, 0.6])
+@pytest.mark.parametrize(
+    ("confidences", "expected"),
+    [
+        # 0.8 * (1 - 0.25), and 0.7 itself where the class is wrong.
+        ({"class_confidence": [0.8, 0.7]}, {0: 0.6, 1: 0.7}),
+        # 0.4 * (1 - 0.25), and 0.2 itself where the class is wrong.
+        ({"class_confidence": [0.8, 0.7], "box_confidence": [0.4, 0.2]}, {0: 0.3, 1: 0.2}),
+    ],
+)
+def test_suspicion_uses_the_box_confidence_or_else_the_class_confidence(confidences, expected):
+    page = page_of([0.25, 0.5], list("aa"), list("ab"), **confidences)
     suspicion = {
         row: float(card.attributes["data-suspicion"])
         for row, card in zip(rows_of(page), cards(page), strict=True)
     }
-    # 0.8 * (1 - 0.25), and the confidence alone where the class differs.
-    assert suspicion == {0: pytest.approx(0.6), 1: pytest.approx(0.6)}
+    assert suspicion == pytest.approx(expected)
 
 
-# ---------------------------------------------------------------- what X and y may be
+def test_card_names_both_confidences():
+    (card,) = cards(page_of([0.25], ["a"], ["b"], class_confidence=[0.876], box_confidence=[0.234]))
+    lines = card.one("button").all("span", **{"class": "line"})
+    assert [span.text for span in lines[1].all("span")] == [
+        *("IoU 0.25", "class confidence 0.88", "expected IoU 0.23")
+    ]
+    names = [node.text for node in card.one("dl").all("dt")]
+    facts = dict(zip(names, [node.text for node in card.one("dl").all("dd")], strict=True))
+    assert facts["class confidence"] == "0.88"
+    assert facts["expected IoU"] == "0.23"
+
+
+def test_card_names_the_one_confidence_that_there_is():
+    (card,) = cards(page_of([0.25], ["a"], ["b"], class_confidence=[0.876]))
+    assert "class confidence 0.88" in card.text
+    assert "expected IoU" not in card.text
+
+
+@pytest.mark.parametrize("column", ["class_confidence", "box_confidence"])
+def test_order_by_suspicion_needs_one_confidence(column):
+    option = page_of([0.25], **{column: [0.5]}).one("option", value="suspicious")
+    assert "hidden" not in option.attributes
+    assert "hidden" in page_of([0.25]).one("option", value="suspicious").attributes
+
+
+# ---------------------------------------------------------------- kinds of X and y
 
 
 def folder_of(X, folder):
@@ -452,7 +495,7 @@ KINDS = {
 def test_every_kind_of_images(fitted, shapes, tmp_path, kind):
     X, y = KINDS[kind](shapes[0][:4], tmp_path), shapes[1][:4]
     page = parsed(fitted.report(X, y, tmp_path / "page.html").read_text(encoding="utf-8"))
-    expected = parsed(report_page(shapes[0][:4], y, fitted.predict(shapes[0][:4])))
+    expected = parsed(render_report(shapes[0][:4], y, fitted.predict(shapes[0][:4])))
     assert rows_of(page) == rows_of(expected)
     pixels = [np.asarray(decoded(card)) for card in cards(page)]
     assert all(map(np.array_equal, pixels, [np.asarray(decoded(card)) for card in cards(expected)]))
@@ -462,13 +505,13 @@ def test_structured_array_of_boxes():
     y, predicted = boxes([0.5, 0.6], list("ab"), list("ab"))
     X = [GREY] * 2
     structured = y.to_records(index=False)
-    assert without_date(report_page(X, structured, predicted)) == without_date(
-        report_page(X, y, predicted)
+    assert without_date(render_report(X, structured, predicted)) == without_date(
+        render_report(X, y, predicted)
     )
 
 
 def test_one_image():
-    page = page_of([0.5], ["a"], ["a"], confidence=[0.5])
+    page = page_of([0.5], ["a"], ["a"], class_confidence=[0.5])
     assert page.one("output", id="counts").text.startswith("1 of 1 images (100.0 %)")
 
 
@@ -505,7 +548,7 @@ def test_classes_in_predictions_alone():
     assert not any(map(marks, cards(page)))
 
 
-def test_whole_numbers_as_class_names(shapes, tmp_path):
+def test_integers_as_class_names(shapes, tmp_path):
     X, y = shapes
     y = y.assign(class_name=pd.factorize(y["class_name"])[0])
     path = small_localizer().fit(X, y).report(X, y, tmp_path / "page.html")
@@ -513,7 +556,7 @@ def test_whole_numbers_as_class_names(shapes, tmp_path):
     assert [row[0] for row in cells(table)] == ["0", "1", "2", "3"]
 
 
-def test_images_that_cannot_be_read_are_told_and_left_out(fitted, shapes, tmp_path):
+def test_unreadable_images_are_listed_and_left_out(fitted, shapes, tmp_path):
     X, y = list(shapes[0][:4]), shapes[1][:4]
     X[1] = str(tmp_path / "absent <b>.jpg")
     localizer = small_localizer(on_bad_image="skip").fit(X, y)
@@ -532,13 +575,13 @@ def test_images_that_cannot_be_read_are_told_and_left_out(fitted, shapes, tmp_pa
 def test_no_image_that_can_be_read_is_an_error(tmp_path):
     y, predicted = boxes([0.5, 0.5])
     with pytest.raises(BoxError, match="none of the 2 images can be read"):
-        report_page([GREY] * 2, y, predicted.assign(error="damaged"))
+        render_report([GREY] * 2, y, predicted.assign(error="damaged"))
 
 
 def test_predictions_for_other_images_are_an_error():
     y, predicted = boxes([0.5, 0.5])
     with pytest.raises(BoxError, match="2 images, but predictions for 1"):
-        report_page([GREY] * 2, y, predicted[:1])
+        render_report([GREY] * 2, y, predicted[:1])
 
 
 def test_loaded_estimator_writes_the_same_page(fitted, shapes, tmp_path):
@@ -562,7 +605,7 @@ def trained(history, stages=None):
         stages_ = stages
 
     y, predicted = boxes([0.5])
-    page = parsed(report_page([GREY], y, predicted, estimator=Trained()))
+    page = parsed(render_report([GREY], y, predicted, estimator=Trained()))
     return page.one("section", id="training")
 
 
@@ -571,7 +614,7 @@ def test_curves_have_a_plot_each():
     assert len(section.all("svg", **{"class": "plot"})) == 2
 
 
-def test_stages_are_told():
+def test_stages_are_listed():
     section = trained(
         {"bbox_prediction_loss": [2.0, 1.0, 0.5]}, [("frozen backbone", 2), ("fine-tuning", 1)]
     )
@@ -579,14 +622,14 @@ def test_stages_are_told():
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": []}, None])
-def test_no_training_is_said_in_words(history):
+def test_page_states_that_there_was_no_training(history):
     section = trained(history)
     assert "no epoch was trained" in section.text
     assert not section.all("svg")
 
 
-def test_parameters_that_are_not_the_default_are_told(fitted, shapes):
-    text = report_page(*shapes, fitted.predict(shapes[0]), estimator=fitted)
+def test_changed_parameters_are_listed(fitted, shapes):
+    text = render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted)
     assert dict(cells(table_named(parsed(text), "Parameters"))) == {
         "backbone": "skbbox.network.backbones.small_convnet",
         "weights": "None",
@@ -602,9 +645,9 @@ def test_progress_is_shown_where_the_estimator_is_verbose(capsys):
         verbose = 1
 
     y, predicted = boxes([0.5])
-    report_page([GREY], y, predicted)
+    render_report([GREY], y, predicted)
     assert capsys.readouterr().out == ""
-    report_page([GREY], y, predicted, estimator=Verbose())
+    render_report([GREY], y, predicted, estimator=Verbose())
     assert "pictures: 100%" in capsys.readouterr().out
 
 
@@ -615,8 +658,8 @@ def test_progress_is_shown_where_the_estimator_is_verbose(capsys):
 def test_names_stay_text(name):
     y, predicted = boxes([0.3, 0.5], [name, "a"], ["a", name])
     title = f"title {name}"
-    page = parsed(report_page([GREY, GREY], y, predicted, title=title))
-    # Beside its own: two scripts, one style sheet, no element that loads.
+    page = parsed(render_report([GREY, GREY], y, predicted, title=title))
+    # Only its own: two scripts, one style sheet, no element that loads.
     assert [node.attributes.get("id") for node in page.all("script")] == ["numbers", None]
     assert len(page.all("style")) == 1
     assert not page.all("img")
@@ -627,21 +670,21 @@ def test_names_stay_text(name):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_of_files_stay_text(tmp_path, name):
+def test_file_names_stay_text(tmp_path, name):
     path = tmp_path / (name.replace("/", "-") + ".png")
     Image.fromarray(GREY).save(path)
     page = page_of([0.5], X=[path])
     assert cards(page)[0].one("dl").all("dd")[0].text == str(path)
 
 
-def test_what_cannot_be_seen_in_a_name_is_shown_by_its_code():
+def test_unprintable_characters_in_a_name_are_escaped():
     page = page_of([0.5], ["a\nb\x00\u202ec"], ["a"])
     last = cells(table_named(page, "Each class"))[-1]
     assert last[0] == "a"
     assert cells(table_named(page, "Each class"))[0][0] == "a\\nb\\x00\\u202ec"
 
 
-def test_name_of_a_file_may_be_no_text(tmp_path):
+def test_file_name_may_be_invalid_utf8(tmp_path):
     class Estimator:
         def predict(self, X):
             return boxes([0.5])[1]
@@ -663,7 +706,7 @@ def test_names_of_every_script_are_drawn_without_a_warning():
     assert {"猫", "$\\frac{1$"} <= set(texts)
 
 
-def test_long_names_are_cut_and_stay_different():
+def test_long_names_are_shortened_and_stay_unique():
     names = ["x" * 500 + end for end in "ab"]
     page = page_of([0.3, 0.5], names, names)
     assert [row[0] for row in cells(table_named(page, "Each class"))] == ["x" * 119 + "…"] * 2
@@ -674,7 +717,7 @@ def test_long_names_are_cut_and_stay_different():
 def test_thousands_of_classes():
     names = [f"class {number}" for number in range(3000)]
     y, predicted = boxes(np.full(3000, 0.5), names, names[::-1])
-    text = report_page([GREY] * 3000, y, predicted, max_images=10)
+    text = render_report([GREY] * 3000, y, predicted, max_images=10)
     assert len(text) < 2_000_000
     assert len(cells(table_named(parsed(text), "Each class"))) == 3000
 
@@ -682,8 +725,8 @@ def test_thousands_of_classes():
 # ---------------------------------------------------------------- self-contained, small, the same
 
 
-def test_page_asks_nobody(fitted, shapes):
-    page = parsed(report_page(*shapes, fitted.predict(shapes[0]), estimator=fitted))
+def test_page_sends_no_requests(fitted, shapes):
+    page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     addresses = [
         node.attributes[key]
         for node in page.all("*")
@@ -692,11 +735,11 @@ def test_page_asks_nobody(fitted, shapes):
     ]
     assert addresses
     assert not [address for address in addresses if not address.startswith(("#", "data:"))]
-    # A style sheet loads by these.
+    # The ways in which a style sheet loads files.
     assert not re.search(r"@import|url\((?!#)", page.one("style").text)
 
 
-def test_browser_is_told_to_run_this_script_alone():
+def test_policy_allows_only_the_script_of_the_page():
     page = page_of([0.5])
     (policy,) = [node for node in page.all("meta") if "http-equiv" in node.attributes]
     assert policy.attributes["content"].startswith("default-src 'none'; img-src data:;")
@@ -705,8 +748,8 @@ def test_browser_is_told_to_run_this_script_alone():
     assert f"script-src 'sha256-{digest}';" in policy.attributes["content"]
 
 
-def test_ids_are_there_once_and_lead_somewhere(fitted, shapes):
-    text = report_page(*shapes, fitted.predict(shapes[0]), estimator=fitted)
+def test_ids_are_unique_and_references_resolve(fitted, shapes):
+    text = render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted)
     page = parsed(text)
     ids = [node.attributes["id"] for node in page.all("*") if "id" in node.attributes]
     assert len(ids) == len(set(ids))
@@ -719,8 +762,8 @@ def test_ids_are_there_once_and_lead_somewhere(fitted, shapes):
     assert set(used) <= set(ids)
 
 
-def test_plots_take_the_colours_of_the_page(fitted, shapes):
-    page = parsed(report_page(*shapes, fitted.predict(shapes[0]), estimator=fitted))
+def test_plots_use_the_colours_of_the_page(fitted, shapes):
+    page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     plots = page.all("svg", **{"class": "plot"})
     # Four of the data, four of the training, and two of the IoU.
     assert len(plots) == 10
@@ -730,13 +773,13 @@ def test_plots_take_the_colours_of_the_page(fitted, shapes):
         assert not re.search("#000000|#ffffff|#fff;", styles)
 
 
-def test_every_plot_says_what_it_is(fitted, shapes):
-    page = parsed(report_page(*shapes, fitted.predict(shapes[0]), estimator=fitted))
+def test_every_plot_has_its_own_description(fitted, shapes):
+    page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     labels = [plot.attributes["aria-label"] for plot in page.all("svg", **{"class": "plot"})]
     assert len(set(labels)) == len(labels)
 
 
-def test_matplotlib_is_left_as_it_was():
+def test_matplotlib_settings_do_not_change():
     import matplotlib.pyplot as plt
 
     before = dict(matplotlib.rcParams), plt.get_fignums()
@@ -748,28 +791,28 @@ def test_the_users_style_changes_nothing():
     import matplotlib.style
 
     y, predicted = boxes([0.5, 0.6], list("ab"), list("ab"))
-    usual = report_page([GREY] * 2, y, predicted)
+    usual = render_report([GREY] * 2, y, predicted)
     with matplotlib.style.context("dark_background"):
-        other = report_page([GREY] * 2, y, predicted)
+        other = render_report([GREY] * 2, y, predicted)
     assert without_date(usual) == without_date(other)
 
 
 def test_threads_write_the_same_page():
     y, predicted = boxes([0.5, 0.6], list("ab"), list("ab"))
-    expected = without_date(report_page([GREY] * 2, y, predicted))
+    expected = without_date(render_report([GREY] * 2, y, predicted))
     with ThreadPoolExecutor(4) as pool:
-        pages = [pool.submit(report_page, [GREY] * 2, y, predicted) for _ in range(4)]
+        pages = [pool.submit(render_report, [GREY] * 2, y, predicted) for _ in range(4)]
     assert {without_date(page.result()) for page in pages} == {expected}
 
 
 PROGRAM = """
 import numpy as np, pandas as pd, sys
-from skbbox.report import report_page
+from skbbox.report import render_report
 y = pd.DataFrame([(name, 0.0, 1.0, 0.0, 1.0) for name in "abcd"])
 y.columns = ["class_name", "x_min", "x_max", "y_min", "y_max"]
 X = [np.full((8, 8, 3), 128, np.uint8)] * 4
 sys.stdout.reconfigure(encoding="utf-8")
-print(report_page(X, y, y.assign(x_max=0.5, confidence=0.5)))
+print(render_report(X, y, y.assign(x_max=0.5, class_confidence=0.5)))
 print("tensorflow" in sys.modules)
 """
 
@@ -806,9 +849,9 @@ def noisy_photographs(n):
 def test_page_of_a_thousand_noisy_photographs_stays_below_5_mb(max_images):
     ious = np.random.default_rng(0).random(1000)
     names = [f"class {number % 40}" for number in range(1000)]
-    y, predicted = boxes(ious, names, names, confidence=ious)
+    y, predicted = boxes(ious, names, names, class_confidence=ious, box_confidence=ious)
     # 25 that are all different stand for 1,000, which would take a gigabyte.
     X = noisy_photographs(25) * 40
-    text = report_page(X, y, predicted, max_images=max_images)
+    text = render_report(X, y, predicted, max_images=max_images)
     assert len(cards(parsed(text))) == max_images
     assert len(text.encode()) < 5_000_000

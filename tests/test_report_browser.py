@@ -1,4 +1,4 @@
-"""The report in a real browser: what filters, slider and keys change."""
+"""The report in a real browser: its filters, slider and keys."""
 
 import json
 
@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from skbbox.datasets import make_shapes
-from skbbox.report import report_page
+from skbbox.report import render_report
 
-#: Width of the predicted box in a true one of width 1: so is the IoU.
+#: Width of the predicted box inside a true box of width 1, and therefore the IoU.
 IOUS = [0.1, 0.3, 0.5, 0.5, 0.7, 0.9]
 NAMES = ["cat", "dog", "cat", "dog", "cat", "dog"]
 PREDICTED_NAMES = ["cat", "cat", "cat", "dog", "dog", "dog"]
@@ -24,8 +24,8 @@ def boxes(names, widths):
 
 def page_of(names=NAMES, predicted_names=PREDICTED_NAMES, **options):
     X = make_shapes(len(names), image_size=48, random_state=0)[0]
-    predicted = boxes(predicted_names, IOUS[: len(names)]).assign(confidence=0.8)
-    return report_page(X, boxes(names, 1.0), predicted, **options)
+    predicted = boxes(predicted_names, IOUS[: len(names)]).assign(class_confidence=0.8)
+    return render_report(X, boxes(names, 1.0), predicted, **options)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def counts(page):
     return page.locator("#counts").inner_text()
 
 
-def test_page_shows_the_worst_first_and_complains_of_nothing(report, screenshot):
+def test_page_shows_the_worst_first_without_console_messages(report, screenshot):
     page = report()
     assert rows(page) == [0, 1, 2, 3, 4, 5]
     screenshot(page, "report-1280-light")
@@ -58,31 +58,31 @@ def test_page_shows_the_worst_first_and_complains_of_nothing(report, screenshot)
 
 @pytest.mark.parametrize(
     ("order", "expected"),
-    # The first of equal ones stays the first.
+    # Ties keep their order.
     [("best", [5, 4, 2, 3, 1, 0]), ("suspicious", [1, 4, 0, 2, 3, 5])],
 )
 def test_order_changes_which_come_first(report, order, expected):
-    # Suspicion: 0.8 where the class is another one, 0.8 * (1 - IoU) elsewhere.
+    # Suspicion: 0.8 where the class is wrong, 0.8 * (1 - IoU) elsewhere.
     page = report()
     page.locator("#order").select_option(order)
     assert rows(page) == expected
 
 
-def test_class_filter_leaves_those_of_the_class(report):
+def test_class_filter_shows_only_one_class(report):
     page = report()
     page.locator("#class").select_option(label="dog")
     assert rows(page) == [1, 3, 5]
-    assert page.locator("#shown").inner_text() == "Shown: 3 of 3 pictures that match."
+    assert page.locator("#shown").inner_text() == "Showing 3 of 3 matching pictures."
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", [0, 2, 3, 5]), ("0", [1, 4])])
-def test_right_and_wrong_classes_are_told_apart(report, value, expected):
+def test_filter_of_right_and_wrong_classes(report, value, expected):
     page = report()
     page.locator("#right").select_option(value)
     assert rows(page) == expected
 
 
-def test_range_of_the_iou_is_a_filter_and_reset_ends_it(report):
+def test_iou_range_filters_and_reset_clears_it(report):
     page = report()
     page.locator("#lowest").fill("0.4")
     page.locator("#highest").fill("0.8")
@@ -91,17 +91,16 @@ def test_range_of_the_iou_is_a_filter_and_reset_ends_it(report):
     assert rows(page) == [0, 1, 2, 3, 4, 5]
 
 
-def test_slider_counts_anew_by_keyboard(report):
+def test_slider_updates_the_counts_by_keyboard(report):
     page = report()
     # Four of six reach 0.5, of which three have the right class.
     assert counts(page) == (
-        "4 of 6 images (66.7 %) have an IoU of at least 0.50; 3 (50.0 %) have the right class, too."
+        "4 of 6 images (66.7 %) have an IoU of at least 0.50; 3 (50.0 %) also have the right class."
     )
     page.locator("#threshold-input").focus()
     page.keyboard.press("ArrowRight")
     assert counts(page) == (
-        "2 of 6 images (33.3 %) have an IoU of at least 0.51; "
-        "1 (16.7 %) has the right class, too.".replace("has", "have")
+        "2 of 6 images (33.3 %) have an IoU of at least 0.51; 1 (16.7 %) also have the right class."
     )
 
 
@@ -132,19 +131,19 @@ def test_picture_opens_by_key_moves_by_arrows_and_closes_by_escape(report):
     assert page.locator("#larger-title").inner_text() == "Row 1 (2 of 6)"
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
-    # The focus is where one was.
+    # The focus is on the last picture.
     focused = page.evaluate("document.activeElement.closest('li').dataset.row")
     assert focused == "1"
 
 
-def test_everything_is_reached_by_the_tabulator(report):
+def test_tab_key_reaches_all_controls(report):
     page = report()
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id"))
-    wanted = {"threshold-input", "order", "class", "right", "lowest", "highest", "reset"}
-    assert wanted <= reached
+    expected = {"threshold-input", "order", "class", "right", "lowest", "highest", "reset"}
+    assert expected <= reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -163,7 +162,7 @@ def luminance(color):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(report, scheme):
+def test_text_contrasts_with_its_background(report, scheme):
     page = report(color_scheme=scheme)
     ground, text = (
         luminance(page.evaluate(f"getComputedStyle(document.{style}"))
@@ -190,11 +189,11 @@ def test_numbers_and_plots_are_there_without_javascript(report):
     assert not page.locator("#filters").is_visible()
 
 
-def test_more_pictures_than_fit_are_shown_when_asked_for(report):
+def test_show_more_adds_pictures_and_moves_the_focus(report):
     names = ["cat"] * 30
     X = make_shapes(30, image_size=32, random_state=0)[0]
-    predicted = boxes(names, np.linspace(0.1, 0.9, 30)).assign(confidence=0.5)
-    page = report(report_page(X, boxes(names, 1.0), predicted))
+    predicted = boxes(names, np.linspace(0.1, 0.9, 30)).assign(class_confidence=0.5)
+    page = report(render_report(X, boxes(names, 1.0), predicted))
     assert len(rows(page)) == 24
     page.locator("#more").press("Enter")
     assert len(rows(page)) == 30
@@ -252,7 +251,7 @@ def test_empty_range_is_no_filter(report):
     assert len(rows(page)) == 6
 
 
-def test_larger_view_keeps_to_the_filter_and_goes_around(report):
+def test_larger_view_follows_the_filter_and_wraps_around(report):
     page = report()
     page.locator("#class").select_option(label="dog")
     page.locator("#cards button").first.click()
@@ -268,7 +267,7 @@ def test_larger_view_is_larger(report):
     assert large["width"] > 2 * small["width"]
 
 
-def test_keyboard_comes_back_to_what_was_looked_at(report):
+def test_focus_returns_to_the_last_picture(report):
     page = report()
     page.locator("#cards button").first.click()
     page.get_by_role("button", name="Next").click()
@@ -279,7 +278,7 @@ def test_keyboard_comes_back_to_what_was_looked_at(report):
 def test_many_long_names_scroll_within_their_table(report, screenshot):
     names = [f"{'Donaudampfschiff' * 7}{number}" for number in range(40)]
     X = make_shapes(40, image_size=32, random_state=0)[0]
-    page = report(report_page(X, boxes(names, 1.0), boxes(names[::-1], 0.5)), width=390)
+    page = report(render_report(X, boxes(names, 1.0), boxes(names[::-1], 0.5)), width=390)
     screenshot(page, "report-390-long-names")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     table = page.locator(".scroll", has=page.locator(".matrix"))
@@ -287,13 +286,13 @@ def test_many_long_names_scroll_within_their_table(report, screenshot):
     assert table.evaluate("node => node.getBoundingClientRect().right") <= 390
 
 
-#: Whatever holds text.
+#: Elements that contain text.
 TEXT = (
     "h1, h2, p, dt, dd, a, summary, figcaption, th, td, label, output, select, button, "
     ".mark, .row, .plot text"
 )
 
-#: Of elements that are seen, the colours of text and of the first ground that is not transparent.
+#: Colours of the text and of the first opaque background of visible elements.
 COLORS = """(nodes) => {
     const ground = (node) => {
         const color = getComputedStyle(node).backgroundColor;
@@ -312,7 +311,7 @@ def contrast(*colors):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out(report, scheme):
+def test_every_text_has_enough_contrast(report, scheme):
     pairs = report(color_scheme=scheme).locator(TEXT).evaluate_all(COLORS)
     assert len(pairs) > 100
     # Level AA of WCAG 2.2.
@@ -321,7 +320,7 @@ def test_every_text_stands_out(report, scheme):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("share", [0, 0.5, 1])
-def test_numbers_stand_out_from_every_shade(report, scheme, share):
+def test_numbers_contrast_with_every_shade(report, scheme, share):
     page = report(color_scheme=scheme)
     ((text, ground),) = page.locator(".matrix th").last.evaluate_all(COLORS)
     cell = page.locator(".matrix td").first
@@ -342,12 +341,12 @@ def test_paper_is_light_and_has_no_controls(report):
     assert page.locator("#counts").is_visible()
 
 
-def test_nothing_moves_where_that_is_not_wanted(report):
+def test_reduced_motion_is_respected(report):
     page = report(reduced_motion="reduce")
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-def test_script_of_someone_else_is_not_run(browser, tmp_path):
+def test_injected_script_does_not_run(browser, tmp_path):
     path = tmp_path / "changed.html"
     script = "<script>document.title = 'run'</script>"
     path.write_text(page_of(title="as it was").replace("<h1>", f"{script}<h1>"), encoding="utf-8")
@@ -362,7 +361,7 @@ def test_boxes_alone_have_no_filter_of_classes(report):
     true, predicted = (
         boxes(["a", "b"], width).drop(columns="class_name") for width in (1.0, [0.5, 0.9])
     )
-    page = report(report_page(X, true, predicted))
+    page = report(render_report(X, true, predicted))
     assert counts(page) == "2 of 2 images (100.0 %) have an IoU of at least 0.50."
     assert not page.locator("#right").is_visible()
     page.locator("#highest").fill("0.8")

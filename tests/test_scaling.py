@@ -125,4 +125,4 @@ def test_the_dask_example_runs(request):
     pytest.importorskip("distributed", reason="skbbox[dask] is not installed")
     example = request.path.parents[1] / "examples" / "dask_cluster.py"
     done = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True)
-    assert "The workers predict what this process does: True" in done.stdout
+    assert "The workers' predictions equal those of this process: True" in done.stdout

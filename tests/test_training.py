@@ -10,6 +10,7 @@ import pytest
 from skbbox.features.frozen_backbone import Features
 from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
+from skbbox.training.plan import TrainingSpec
 from skbbox.training.trainer import train
 
 
@@ -34,19 +35,10 @@ def train_on(batches, validation=None, callbacks=()):
         model,
         batches,
         validation,
-        recipe={
-            "optimizer": "adam",
-            "learning_rate": None,
-            "box_loss": "mse",
-            "class_loss_weight": 1.0,
-            "box_loss_weight": 1.0,
-        },
-        is_cosine=True,
+        TrainingSpec("adam", None, "mse", 1.0, 1.0, learning_rate_schedule="cosine"),
         epochs=2,
         callbacks=list(callbacks),
-        patience=None,
-        verbose=0,
-        histories=[],
+        is_trained=False,
     )
 
 

@@ -1,5 +1,5 @@
-// Summaries of search results are fetched from the pages, which browsers refuse where these are
-// opened as files. The results themselves need no server.
+// Browsers do not let a page opened from a file fetch other pages, from which the summaries of
+// search results are taken. The results themselves need no server.
 if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }

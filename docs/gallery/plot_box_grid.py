@@ -2,9 +2,10 @@
 The worst predictions
 =====================
 
-:class:`skbbox.BoxGridDisplay` draws images with their true box, in solid blue, and the predicted
-one, in dashed orange. The lowest IoU comes first: what a model gets wrong says more than its
-mean. The number is the confidence. 300 small pictures are enough for a box, but not for a class.
+:class:`skbbox.BoxGridDisplay` draws images with the true box in solid blue and the predicted box
+in dashed orange. The lowest IoU comes first, because errors say more about a model than its mean
+score. The titles show the probability of the predicted class and the expected IoU of the box. 300
+small images are enough to learn the box, but not the class.
 """
 
 from skbbox import BoxGridDisplay, SingleBoxLocalizer
@@ -20,7 +21,7 @@ localizer.fit(X[:300], y[:300])
 BoxGridDisplay.from_estimator(localizer, X[300:], y[300:], order="worst")
 
 # %%
-# Beside the worst ones, look at some at random, so as not to be misled by the exceptions.
+# Also look at a random sample, so as not to be misled by the exceptions.
 
 BoxGridDisplay.from_estimator(
     localizer, X[300:], y[300:], order="random", n_images=4, random_state=0

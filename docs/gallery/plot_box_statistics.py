@@ -2,9 +2,9 @@
 What the boxes look like
 ========================
 
-:class:`skbbox.BoxStatisticsDisplay` shows how large the boxes are, how wide for their height,
-where they lie, and how many images each class has. Here large objects near the middle are the
-rule, so a model that never looks at the image has a good start.
+:class:`skbbox.BoxStatisticsDisplay` shows the area, aspect ratio and position of the boxes, and
+the number of images of each class. Here most objects are large and near the middle, so even a
+model that ignores the image gets a fair score.
 """
 
 from skbbox import BoxStatisticsDisplay, DummyLocalizer
@@ -14,8 +14,8 @@ X, y = make_shapes(400, image_size=32, random_state=0)
 BoxStatisticsDisplay.from_boxes(y)
 
 # %%
-# With predictions beside them it shows what a model does not dare to say. The median box is the
-# extreme case: it is always the same.
+# With predictions, it shows which boxes a model never predicts. The median box is the extreme
+# case: it is always the same.
 
 baseline = DummyLocalizer().fit(X, y)
 BoxStatisticsDisplay.from_estimator(baseline, X, y)

@@ -2,8 +2,8 @@
 The chapter's plots
 ===================
 
-The helpers of the chapter "Beyond Classification" draw one curve each, on axes of your own. They
-take an estimator, a history, or a Keras ``History``.
+The helper functions of the chapter "Beyond Classification" draw one curve each, on axes that you
+pass. They accept an estimator, a history, or a Keras ``History``.
 """
 
 import matplotlib.pyplot as plt
@@ -39,8 +39,8 @@ plot_accuracy(localizer, ax=axes[1, 0])
 plot_iou(localizer, ax=axes[1, 1])
 
 # %%
-# :func:`skbbox.combine_histories` joins trainings that followed one another, here of an estimator
-# that was not trained yet and of the same one after it.
+# :func:`skbbox.combine_histories` concatenates the histories of successive trainings, here of an
+# untrained estimator and of the trained one.
 
 untrained = clone(localizer).set_params(epochs=1, learning_rate=0.0).fit(X, y)
 plot_iou(combine_histories([untrained, localizer]))

@@ -2,7 +2,7 @@
 Images and their boxes
 ======================
 
-Look at the data before anything else: :func:`skbbox.plot_image` draws an image and its boxes.
+Look at the data first: :func:`skbbox.plot_image` draws an image and its boxes.
 """
 
 import matplotlib.pyplot as plt
@@ -17,6 +17,6 @@ for row, ax in enumerate(axes.flat):
     plot_image(X[row], y.iloc[[row]], ax=ax)
 
 # %%
-# A box is four numbers in 0..1, whatever the size of the image:
+# A box consists of four numbers in 0..1, independent of the size of the image:
 
 print(y.head(3))

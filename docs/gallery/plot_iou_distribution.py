@@ -1,9 +1,9 @@
 """
-How the IoU is distributed
-==========================
+The distribution of the IoU
+===========================
 
-:class:`skbbox.IoUDistributionDisplay` shows what the mean IoU is the mean of: many fair boxes, or
-good ones and some that miss.
+:class:`skbbox.IoUDistributionDisplay` shows what is behind a mean IoU: many mediocre boxes, or
+mostly good ones and a few misses.
 """
 
 from skbbox import IoUDistributionDisplay, SingleBoxLocalizer
@@ -20,6 +20,6 @@ predicted = localizer.predict(X[300:])
 IoUDistributionDisplay.from_predictions(y[300:], predicted)
 
 # %%
-# With one histogram for each class:
+# One histogram per class:
 
 IoUDistributionDisplay.from_predictions(y[300:], predicted, by_class=True)

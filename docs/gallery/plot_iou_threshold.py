@@ -2,9 +2,9 @@
 Several models in one plot
 ==========================
 
-:class:`skbbox.IoUThresholdDisplay` shows the share of predictions whose IoU is at least so much,
-for every threshold. The area below a curve is the mean IoU. Pass the axes of the first display to
-the next ones.
+:class:`skbbox.IoUThresholdDisplay` shows, for every threshold, the share of predictions whose IoU
+reaches it. The area under a curve is the mean IoU. Pass the axes of the first display to the next
+ones.
 """
 
 from skbbox import DummyLocalizer, IoUThresholdDisplay, SingleBoxLocalizer

@@ -2,9 +2,9 @@
 Likely wrong labels
 ===================
 
-:func:`skbbox.rank_label_issues` orders rows by how strongly models that did not learn from them
-contradict their label. Here five boxes were moved to the opposite side of their image, and come
-out first.
+:func:`skbbox.rank_label_issues` ranks rows by how strongly models that were not trained on them
+contradict their labels. In this example five boxes are moved to the opposite side of their image,
+and rank first.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ first = issues.sort_values("box_issue", ascending=False)["row"][:8]
 print(f"moved: {np.sort(moved)}, among the first eight: {np.intersect1d(moved, first)}")
 
 # %%
-# The given box is blue, and that of the models orange.
+# The labelled box is blue, the models' box is orange.
 
 predicted = issues.sort_values("row").drop(columns="class_name")
 predicted = predicted.rename(columns={"predicted_class": "class_name"})

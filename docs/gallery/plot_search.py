@@ -2,7 +2,7 @@
 The scores of a search
 ======================
 
-:class:`skbbox.SearchDisplay` draws what a search of scikit-learn found: a heat map for two
+:class:`skbbox.SearchDisplay` draws the scores of a scikit-learn search: a heat map for two
 parameters, a curve with the spread over the folds for one.
 """
 
@@ -13,8 +13,8 @@ from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
 # %%
-# The backbone comes from a training on other pictures and is frozen, so that its features are
-# computed once for all candidates.
+# The backbone was trained on other images and is frozen, so its features are computed once for all
+# candidates.
 
 other = make_shapes(300, image_size=48, n_classes=3, random_state=1)
 first = SingleBoxLocalizer(
@@ -33,9 +33,13 @@ search.fit(X, y)
 SearchDisplay.from_estimator(search)
 
 # %%
-# The learning rate matters here and the weight does not: with a frozen backbone the two heads
-# share nothing that is trained. Of one parameter the best over the other is shown, with the
-# spread over the folds. Where candidates differ by less than that, the search has not told them
-# apart.
+# The learning rate matters here: the lowest value scores clearly less, and the two higher ones are
+# within the spread over the folds. The weight of the box loss does not matter, so each row of the
+# heat map has nearly equal scores: with a frozen backbone, the two heads share no trainable
+# weights.
+#
+# For a single parameter, the curve shows the best score over the values of the other one, with the
+# spread over the folds. If candidates differ by less than the spread, the search cannot distinguish
+# them.
 
 SearchDisplay.from_estimator(search, params=["learning_rate"])

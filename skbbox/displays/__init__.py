@@ -1,4 +1,4 @@
-"""Pictures of data, training, predictions and searches, as scikit-learn's displays are."""
+"""Displays, in the style of scikit-learn's, of data, training, predictions and searches."""
 
 from .box_grid import BoxGridDisplay
 from .box_statistics import BoxStatisticsDisplay

@@ -1,4 +1,4 @@
-"""A grid of images with true and predicted box."""
+"""Grid of images with their true and predicted boxes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from ..boxes import as_boxes, as_class_names, iou
 from ..exceptions import BoxError
 from ..images import load_image
 from ..inputs import check_images
-from ..markup import shown
+from ..metrics import compute_box_issue
+from ..templates import shorten
 from .drawing import (
     PREDICTED_COLOR,
     PREDICTED_STYLE,
     TRUE_COLOR,
     draw_box,
+    format_iou,
     format_label,
+    get_column,
+    get_confidences,
     make_axes,
     show_image,
 )
@@ -46,8 +50,8 @@ ORDERS = ("worst", "best", "random", "suspicious")
 
 #: Width and height of a panel in inches.
 PANEL = (2.5, 3.1)
-#: With longer names, labels would run into the next image.
-NAME_LENGTH = 18
+#: Labels with longer names would overlap the next image.
+MAX_NAME_LENGTH = 18
 
 
 class BoxGridDisplay:
@@ -58,11 +62,11 @@ class BoxGridDisplay:
     Parameters
     ----------
     images : list
-        What :func:`skbbox.images.load_image` takes, the first to be drawn first.
+        What :func:`skbbox.images.load_image` takes, in the order of the panels.
     rows : ndarray of shape (n,)
-        Position of each image in the X that it comes from.
+        Position of each image in X.
     predicted : table of n boxes, default=None
-        Perhaps with ``class_name`` and ``confidence``.
+        Optionally with ``class_name``, ``class_confidence`` and ``box_confidence``.
     true : table of n boxes, default=None
 
     Attributes
@@ -118,7 +122,7 @@ class BoxGridDisplay:
         estimator : fitted estimator
         X : images of length n
         y : table of n boxes, default=None
-            None draws the predicted boxes alone.
+            None draws only the predicted boxes.
         order, n_images, n_columns, random_state, ax
             As for :meth:`from_predictions`.
 
@@ -150,7 +154,7 @@ class BoxGridDisplay:
         random_state: RandomStateLike = None,
         ax: Axes | NDArray[Any] | None = None,
     ) -> Self:
-        """Draw some images with boxes that are predicted already.
+        """Draw some images with existing predictions.
 
         Parameters
         ----------
@@ -158,18 +162,20 @@ class BoxGridDisplay:
         y_true : table of n boxes, or None
         y_pred : table of n boxes, default=None
             What ``predict(X)`` returned. Images that could not be read are left out. None draws
-            the true boxes alone.
+            only the true boxes.
         order : {"worst", "best", "random", "suspicious"} or sequence of int, default="worst"
-            Which images come first: those of the lowest or the highest IoU, any, or those where
-            the model is sure of something else than `y_true` says, see `suspicion`. Or
-            positions of rows, such as ``rank_label_issues(...)["row"]``.
+            Which images come first: those with the lowest or the highest IoU; random ones; or
+            those where the model confidently contradicts `y_true`, by (1 - IoU) times
+            ``box_confidence`` (``class_confidence`` without it), where the IoU of a wrong class
+            counts as 0. Or positions of rows, such as ``rank_label_issues(...)["row"]``.
         n_images : int, default=12
-            At most so many.
+            Maximum number of images.
         n_columns : int, default=4
         random_state : int, RandomState instance or None, default=None
-            Of ``order="random"``.
+            Used by ``order="random"``.
         ax : matplotlib Axes, array of them or None, default=None
-            A subplot, whose place the grid takes; one axes for each image; None creates a figure.
+            A subplot, which the grid replaces; or one axes for each image. None creates a
+            figure.
 
         Returns
         -------
@@ -178,7 +184,7 @@ class BoxGridDisplay:
         Raises
         ------
         ValueError
-            If `order` is none of these, or lengths differ.
+            If `order` is invalid, or lengths differ.
         BoxError
             If `order` needs true and predicted boxes, or there are neither.
         """
@@ -188,7 +194,7 @@ class BoxGridDisplay:
                 raise ValueError(
                     f"X and {name} differ in length: {len(images)} images and {len(boxes)} boxes."
                 )
-        rows = _rows(y_true, y_pred, order, random_state)[:n_images]
+        rows = _order_rows(y_true, y_pred, order, random_state)[:n_images]
         return cls(
             [images[row] for row in rows],
             rows,
@@ -216,32 +222,30 @@ class BoxGridDisplay:
             spare.set_axis_off()
         self.axes_ = axes[: len(self.images)]
         self.figure_ = axes[0].figure
-        true, predicted = _drawable(self.true), _drawable(self.predicted)
-        confidence = _column(self.predicted, "confidence")
+        true, predicted = _split(self.true), _split(self.predicted)
         for i, (panel, image) in enumerate(zip(self.axes_, self.images, strict=True)):
             show_image(load_image(image), panel)
             labels = []
+            class_confidence, box_confidence = get_confidences(self.predicted, i)
             if true is not None:
                 draw_box(panel, true[0][i], None, TRUE_COLOR)
-                labels.append((format_label("true", _name(true[1], i)), TRUE_COLOR))
+                labels.append((format_label("true", _get_name(true[1], i)), TRUE_COLOR))
             if predicted is not None:
                 draw_box(panel, predicted[0][i], None, PREDICTED_COLOR, linestyle=PREDICTED_STYLE)
-                sure = None if confidence is None else float(confidence[i])
-                labels.append(
-                    (format_label("predicted", _name(predicted[1], i), sure), PREDICTED_COLOR)
-                )
-            measured = "" if self.iou is None else f"   IoU {self.iou[i]:.2f}"
-            panel.set_title(f"row {self.rows[i]}{measured}", fontsize="medium")
-            _write_below(panel, labels)
+                label = format_label("predicted", _get_name(predicted[1], i), class_confidence)
+                labels.append((label, PREDICTED_COLOR))
+            title = format_iou(None if self.iou is None else self.iou[i], box_confidence)
+            panel.set_title(f"row {self.rows[i]}   {title}".strip(), fontsize="small")
+            _write_labels(panel, labels)
         return self
 
 
 def compute_suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
-    """How sure predictions are of something else than the given boxes and classes.
+    """How confidently predictions contradict the given boxes and classes, in 0..1.
 
-    The confidence of a prediction, times 1 - IoU where the class is the given one, in 0..1.
-    A model that learnt from the very rows is sure of their mistakes, too: then take
-    :func:`skbbox.rank_label_issues`.
+    (1 - IoU) times the confidence of :func:`skbbox.metrics.compute_box_issue`; the IoU of a wrong
+    class counts as 0. A model trained on the same rows reproduces their mistakes with confidence;
+    use :func:`skbbox.rank_label_issues` for those.
 
     Parameters
     ----------
@@ -251,27 +255,26 @@ def compute_suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
     -------
     ndarray of shape (n,)
     """
-    distance = 1 - np.asarray(iou(y_true, y_pred))
-    given, named = as_class_names(y_true), as_class_names(y_pred)
-    if given is not None and named is not None:
-        distance[given != named] = 1.0
-    confidence = _column(y_pred, "confidence")
-    return distance if confidence is None else distance * confidence
+    overlap = np.array(iou(y_true, y_pred), dtype=np.float64)
+    true_names, predicted_names = as_class_names(y_true), as_class_names(y_pred)
+    if true_names is not None and predicted_names is not None:
+        overlap[true_names != predicted_names] = 0.0
+    return compute_box_issue(overlap, y_pred)
 
 
-def _rows(
+def _order_rows(
     y_true: BoxesLike | None, y_pred: BoxesLike | None, order: Any, random_state: RandomStateLike
 ) -> IntArray:
-    """Positions of the rows in the order in which they are drawn."""
+    """Positions of rows in drawing order."""
     known = y_true if y_pred is None else y_pred
     if known is None:
         raise BoxError("There is no box to draw: pass y_true, y_pred or both.")
-    errors, n = _column(y_pred, "error"), len(known)
+    errors, n = get_column(y_pred, "error"), len(known)
     if not isinstance(order, str):
         rows = np.asarray(order)
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or ((rows < 0) | (rows >= n)).any():
             raise ValueError(
-                f"order as a sequence holds positions of rows from 0 to {n - 1}. Received: "
+                f"order as a sequence must be positions of rows from 0 to {n - 1}. Received: "
                 f"{order!r}."
             )
         return rows
@@ -293,26 +296,21 @@ def _rows(
     return readable[np.argsort(first, kind="stable")]
 
 
-def _column(boxes: Any, name: str) -> NDArray[Any] | None:
-    has_it = isinstance(boxes, pd.DataFrame) and name in boxes
-    return boxes[name].to_numpy() if has_it else None
-
-
-def _drawable(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] | None] | None:
+def _split(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] | None] | None:
     return None if boxes is None else (as_boxes(boxes), as_class_names(boxes))
 
 
-def _name(names: NDArray[np.object_] | None, row: int) -> str | None:
-    return None if names is None else shown(names[row], NAME_LENGTH)
+def _get_name(names: NDArray[np.object_] | None, row: int) -> str | None:
+    return None if names is None else shorten(names[row], MAX_NAME_LENGTH)
 
 
-def _write_below(ax: Axes, labels: list[tuple[str, str]]) -> None:
+def _write_labels(ax: Axes, labels: list[tuple[str, str]]) -> None:
     for line, (label, color) in enumerate(labels):
         ax.annotate(
             label,
             xy=(0, 0),
             xycoords="axes fraction",
-            # In points, so that lines do not touch, however tall the image is.
+            # In points, so that lines do not overlap, whatever the height of the image.
             xytext=(2, -5 - 16 * line),
             textcoords="offset points",
             verticalalignment="top",

@@ -1,4 +1,4 @@
-"""What the boxes of a data set, or of predictions, look like."""
+"""Statistics of the boxes of a data set or of predictions."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ __all__ = ["BoxStatisticsDisplay"]
 
 #: Width and height of a panel in inches.
 PANEL = (4.2, 3.2)
-#: Of the first and the second table of boxes.
+#: Colours of the first and the second table of boxes.
 COLORS = (TRUE_COLOR, PREDICTED_COLOR)
-#: More classes than these are drawn as one bar.
+#: The most frequent classes have a bar each; the others share one.
 N_CLASSES = 20
-#: Share of an image, and ratio of sides as a power of 2.
+#: Bins of the share of an image, and of the ratio of the sides as a power of 2.
 AREA_BINS = np.linspace(0, 1, 21).tolist()
 RATIO_BINS = np.linspace(-4, 4, 33).tolist()
 
 
 class BoxStatisticsDisplay:
-    """Sizes, shapes and places of boxes, and how many images each class has.
+    """Sizes, shapes and positions of boxes, and the number of boxes of each class.
 
     Create one with :meth:`from_boxes`, :meth:`from_predictions` or :meth:`from_estimator`.
 
     Parameters
     ----------
     boxes : dict of str to table of boxes
-        By the name that the legend has for them: one table, or true and predicted boxes.
+        One or two tables, by their name in the legend, such as ``true`` and ``predicted``.
 
     Attributes
     ----------
     axes_ : ndarray of 4 matplotlib Axes
-        Share of the image, width to height, centres, and classes; widths and heights in the
-        place of classes where there are none.
+        Share of the image, width to height, centres, and classes; without classes, the last
+        shows widths and heights.
     figure_ : matplotlib Figure
 
     Examples
@@ -67,15 +67,15 @@ class BoxStatisticsDisplay:
 
     @classmethod
     def from_boxes(cls, boxes: BoxesLike, *, ax: Axes | NDArray[Any] | None = None) -> Self:
-        """Draw what boxes look like.
+        """Draw statistics of boxes.
 
         Parameters
         ----------
         boxes : table of boxes
             As :func:`skbbox.read_annotations` returns it, or the y of ``fit``. Rows without an
-            object are left out, and their number is told.
+            object are left out, and a title states their number.
         ax : matplotlib Axes, array of them or None, default=None
-            A subplot, whose place the panels take; an axes for each of the four; None creates a
+            A subplot, which the panels replace; or an axes for each of the four. None creates a
             figure.
 
         Returns
@@ -85,7 +85,7 @@ class BoxStatisticsDisplay:
         Raises
         ------
         BoxError
-            If there is no box.
+            If there is no box, or a true box has no width or height.
         """
         return cls({"boxes": boxes}).plot(ax=ax)
 
@@ -147,18 +147,18 @@ class BoxStatisticsDisplay:
         -------
         BoxStatisticsDisplay
         """
-        sides = {name: _sides(name, boxes) for name, boxes in self.boxes.items()}
+        sides = {name: _measure_boxes(name, boxes) for name, boxes in self.boxes.items()}
         panels = make_axes(ax, 2, 2, PANEL)
         self.axes_, self.figure_ = panels[:4], panels[0].figure
         area, ratio, centre, last = self.axes_
-        # At least from 1:2 to 2:1, so that a narrow peak looks narrow.
+        # The axis spans at least 1:2 to 2:1, so that a narrow peak looks narrow.
         farthest = 1.25
         for (name, (x, y, width, height)), color in zip(sides.items(), COLORS, strict=False):
-            _histogram(area, width * height, AREA_BINS, name, color)
+            _draw_histogram(area, width * height, AREA_BINS, name, color)
             power = np.log2(width / height).clip(RATIO_BINS[0], RATIO_BINS[-1])
             farthest = max(farthest, np.abs(power).max() + RATIO_BINS[1] - RATIO_BINS[0])
-            _histogram(ratio, power, RATIO_BINS, name, color)
-            _points(centre, x, y, color)
+            _draw_histogram(ratio, power, RATIO_BINS, name, color)
+            _draw_points(centre, x, y, color)
         area.set(xlabel="share of the image that the box covers", ylabel="boxes", xlim=(0, 1))
         ratio.set(xlabel="width : height, in shares of the image", ylabel="boxes")
         powers = np.arange(-4, 5)
@@ -166,18 +166,18 @@ class BoxStatisticsDisplay:
         ratio.set_xlim(-farthest, farthest)
         _show_unit_square(centre, "centre from the left", "centre from the top")
         centre.invert_yaxis()
-        self._draw_last(last, sides)
+        self._draw_classes(last, sides)
         if len(sides) > 1:
             area.legend()
-        elif n_empty := _n_empty(*self.boxes.values()):
+        elif n_empty := _count_empty(*self.boxes.values()):
             area.set_title(f"{n_empty} images without an object left out", fontsize="small")
         return self
 
-    def _draw_last(self, ax: Axes, sides: dict[str, FloatArray]) -> None:
+    def _draw_classes(self, ax: Axes, sides: dict[str, FloatArray]) -> None:
         names = {name: as_class_names(boxes) for name, boxes in self.boxes.items()}
         if any(classes is None for classes in names.values()):
             for (_, _, width, height), color in zip(sides.values(), COLORS, strict=False):
-                _points(ax, width, height, color)
+                _draw_points(ax, width, height, color)
             _show_unit_square(ax, "width", "height")
             return
         counts = pd.DataFrame(
@@ -201,7 +201,7 @@ class BoxStatisticsDisplay:
         format_count_axis(ax.xaxis)
 
 
-def _sides(name: str, boxes: BoxesLike) -> FloatArray:
+def _measure_boxes(name: str, boxes: BoxesLike) -> FloatArray:
     """Centre x and y, width and height, of shape (4, n_boxes)."""
     coordinates = as_boxes(boxes)
     coordinates = coordinates[~np.isnan(coordinates).any(axis=1)]
@@ -211,29 +211,29 @@ def _sides(name: str, boxes: BoxesLike) -> FloatArray:
     empty = np.flatnonzero((x_max <= x_min) | (y_max <= y_min))
     if empty.size and name != "predicted":
         raise BoxError(
-            f"{empty.size} boxes have no width or height, and none can be drawn; "
-            "clean_annotations leaves them out."
+            f"{empty.size} boxes have no width or height and cannot be drawn; "
+            "clean_annotations removes them."
         )
-    # A model may predict a box without extent.
+    # A model may predict a box without width or height.
     width, height = np.maximum(x_max - x_min, 1e-3), np.maximum(y_max - y_min, 1e-3)
     return np.stack([(x_min + x_max) / 2, (y_min + y_max) / 2, width, height])
 
 
-def _n_empty(boxes: BoxesLike) -> int:
+def _count_empty(boxes: BoxesLike) -> int:
     return int(np.isnan(as_boxes(boxes)).any(axis=1).sum())
 
 
-def _histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color: str) -> None:
+def _draw_histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color: str) -> None:
     if name == "predicted":
-        # An outline, so that the true ones stay visible behind it.
+        # An outline, so that the true boxes stay visible behind it.
         ax.hist(values, bins, histtype="step", color=color, linewidth=2, label=name)
     else:
         ax.hist(values, bins, color=color, edgecolor="white", linewidth=0.5, label=name)
     format_count_axis(ax.yaxis)
 
 
-def _points(ax: Axes, x: FloatArray, y: FloatArray, color: str) -> None:
-    # The fainter, the more there are, so that places where many lie stand out.
+def _draw_points(ax: Axes, x: FloatArray, y: FloatArray, color: str) -> None:
+    # More points are drawn fainter, so that dense regions stand out.
     alpha = float(np.clip(60 / len(x), 0.1, 0.7))
     ax.scatter(x, y, s=12, color=color, alpha=alpha, linewidth=0)
 

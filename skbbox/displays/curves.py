@@ -1,4 +1,4 @@
-"""Curves of a training history."""
+"""Learning curves, drawn from a training history."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..exceptions import SkbboxError
+from ..exceptions import DataError
 from ..history import as_history
-from .drawing import new_axes
+from .drawing import create_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,26 +30,26 @@ def plot_curve(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
 
     history = as_history(history)
     if key not in history:
-        boxes_alone = not any(name.startswith("class_prediction") for name in history)
-        why = " (a model of boxes alone has no accuracy)" if boxes_alone else ""
-        raise SkbboxError(
+        has_classes = any(name.startswith("class_prediction") for name in history)
+        why = "" if has_classes else " (a model without classes has no accuracy)"
+        raise DataError(
             f"The history has no {key!r}{why if key.startswith('class') else ''}. "
             f"Its keys: {list(history)}."
         )
-    ax = new_axes() if ax is None else ax
+    ax = create_axes() if ax is None else ax
     marker = "." if len(history[key]) <= FEW_EPOCHS else None
-    (line,) = ax.plot(_epochs(history[key]), history[key], marker=marker, label="training")
+    (line,) = ax.plot(_number_epochs(history[key]), history[key], marker=marker, label="training")
     validation = history.get(f"val_{key}")
     if validation is not None:
         ax.plot(
-            _epochs(validation),
+            _number_epochs(validation),
             validation,
             color=line.get_color(),
             linestyle="--",
             marker=marker,
             label="validation",
         )
-    # Epochs of NaN keep their place, so that the curves of one training stand side by side.
+    # Includes epochs of NaN, so that all curves of one training have the same axis.
     ax.update_datalim([(1, 0), (len(history[key]), 0)], updatey=False)
     ax.autoscale_view(scaley=False)
     ax.set_xlabel("epoch")
@@ -59,11 +59,11 @@ def plot_curve(history: HistoryLike, key: str, ax: Axes | None) -> Axes:
 
 
 def format_share_axis(ax: Axes, name: str) -> None:
-    """An axis of 0 to 1."""
-    # A little above 1, where training accuracy often ends, so that the line is not cut.
+    """Label the y-axis and set it to 0..1."""
+    # Slightly above 1, so that a curve at 1 is not clipped.
     ax.set(ylabel=name, ylim=(0, 1.02))
     ax.legend()
 
 
-def _epochs(values: Sequence[float]) -> NDArray[np.int64]:
+def _number_epochs(values: Sequence[float]) -> NDArray[np.int64]:
     return np.arange(1, len(values) + 1)

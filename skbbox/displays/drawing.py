@@ -1,4 +1,4 @@
-"""How an image and its boxes look wherever they are drawn."""
+"""Images, boxes, labels and axes, drawn in the same style by all displays and plots."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ __all__ = [
     "PREDICTED_COLOR",
     "PREDICTED_STYLE",
     "TRUE_COLOR",
+    "create_axes",
     "draw_box",
     "format_count_axis",
+    "format_iou",
     "format_label",
-    "get_confidence",
+    "get_column",
+    "get_confidences",
     "make_axes",
-    "new_axes",
     "show_image",
     "split_boxes_and_labels",
 ]
 
 # Sky blue, orange and bluish green of M. Okabe and K. Ito, "Color universal design" (2008):
-# told apart with every kind of colour blindness, and the first two light enough for black text.
+# distinct with every kind of colour blindness; the first two are light enough for black text.
 TRUE_COLOR = "#56B4E9"
 PREDICTED_COLOR = "#E69F00"
-#: Of bars and curves that measure.
+#: Bars and curves of measures.
 MEASURE_COLOR = "#009E73"
 #: Dashes of the predicted box.
 PREDICTED_STYLE = (0, (4, 2))
@@ -48,9 +50,9 @@ PREDICTED_STYLE = (0, (4, 2))
 
 def show_image(pixels: NDArray[np.uint8], ax: Axes | None) -> Axes:
     """Draw an image; the axes are in its pixels, origin at the top left."""
-    ax = new_axes() if ax is None else ax
+    ax = create_axes() if ax is None else ax
     height, width = pixels.shape[:2]
-    # Edges of pixels at whole numbers, so that a box's edge is where its number says.
+    # Puts the edges of pixels at integers, so that a box in pixels is drawn exactly.
     ax.imshow(pixels, extent=(0, width, height, 0))
     ax.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
     return ax
@@ -84,18 +86,18 @@ def draw_box(
         )
     )
     if label is not None:
-        text = _text(ax, label, color)
-        _place(ax, text, left, bottom if label_below else top, label_below)
+        text = _add_text(ax, label, color)
+        _place_text(ax, text, left, bottom if label_below else top, label_below)
 
 
 def split_boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
-    """Pairs of (ndarray of shape (4,), label or None), without the boxes of NaN."""
-    coordinates, labels = _coordinates_and_labels(boxes)
+    """Pairs of (ndarray of shape (4,), label or None); boxes of NaN are left out."""
+    coordinates, labels = _split_table(boxes)
     pairs = []
     for row, (box, label) in enumerate(zip(coordinates, labels, strict=True)):
         if np.isnan(box).all():
             continue
-        # Any other odd box is drawn as it is: seeing it is how its mistake is found.
+        # Other invalid boxes are drawn, so that the user sees the mistake.
         if not np.isfinite(box).all() or (np.abs(box) >= PIXELS_FROM).any():
             raise BoxError(
                 f"Box {row} cannot be drawn: boxes are four numbers normalised to 0..1; divide "
@@ -106,31 +108,47 @@ def split_boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | Non
     return pairs
 
 
-def format_label(who: str, name: str | None, confidence: float | None = None) -> str:
-    """What a label says: whose box, of which class, with which confidence."""
-    what = [] if name is None else [name]
-    if confidence is not None and not np.isnan(confidence):
-        what.append(f"{confidence:.2f}")
-    return f"{who}: {' '.join(what)}" if what else who
+def format_label(owner: str, name: str | None, class_confidence: float | None = None) -> str:
+    """Text of a label, such as ``predicted: cat 0.98``."""
+    parts = [] if name is None else [name]
+    if class_confidence is not None:
+        parts.append(f"{class_confidence:.2f}")
+    return f"{owner}: {' '.join(parts)}" if parts else owner
 
 
-def get_confidence(predicted: pd.DataFrame) -> float | None:
-    """Of the first predicted box; None where the table has no such column."""
-    if "confidence" not in getattr(predicted, "columns", ()):
-        return None
-    return float(predicted["confidence"].iloc[0])
+def format_iou(measured: float | None, expected: float | None) -> str:
+    """Text of a title, such as ``IoU 0.72, expected 0.77``."""
+    if measured is None:
+        return "" if expected is None else f"expected IoU {expected:.2f}"
+    return f"IoU {measured:.2f}" + ("" if expected is None else f", expected {expected:.2f}")
+
+
+def get_confidences(predicted: Any, row: int) -> tuple[float | None, float | None]:
+    """Class confidence and box confidence of a row; None where missing."""
+    columns = [get_column(predicted, name) for name in ("class_confidence", "box_confidence")]
+    class_confidence, box_confidence = (
+        None if column is None or np.isnan(column[row]) else float(column[row])
+        for column in columns
+    )
+    return class_confidence, box_confidence
+
+
+def get_column(boxes: Any, name: str) -> NDArray[Any] | None:
+    """A column of a DataFrame; None where it is missing, or `boxes` is not a DataFrame."""
+    has_column = isinstance(boxes, pd.DataFrame) and name in boxes
+    return boxes[name].to_numpy() if has_column else None
 
 
 def make_axes(
     ax: Axes | NDArray[Any] | None, n_rows: int, n_columns: int, panel: tuple[float, float]
 ) -> NDArray[Any]:
-    """Axes for the panels of a picture.
+    """Axes for the panels of a display.
 
     Parameters
     ----------
     ax : Axes, array of Axes or None
-        One of a figure's subplots, whose place the panels take; as many axes as there are
-        panels; or None for a new figure.
+        A subplot, which the panels replace; at least one axes for each panel; or None for a new
+        figure.
     n_rows, n_columns : int
     panel : (float, float)
         Width and height of a panel in inches, in a new figure.
@@ -150,13 +168,15 @@ def make_axes(
     if isinstance(ax, (np.ndarray, list, tuple)):
         axes = np.ravel(np.asarray(ax, dtype=object))
         if len(axes) < n_panels:
-            raise ValueError(f"ax needs {n_panels} axes, one a panel. Received: {len(axes)}.")
+            raise ValueError(
+                f"ax needs {n_panels} axes, one for each panel. Received: {len(axes)}."
+            )
         return axes
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
-            "ax is divided into panels, for which it must be a subplot: pass what plt.subplots or "
-            "figure.add_subplot gives, or an array of axes."
+            "ax is divided into panels, so it must be a subplot: pass what plt.subplots or "
+            "figure.add_subplot returns, or an array of axes."
         )
     ax.set_axis_off()
     grid = place.subgridspec(n_rows, n_columns)
@@ -165,33 +185,33 @@ def make_axes(
 
 
 def format_count_axis(axis: Axis) -> None:
-    """Whole numbers alone on an axis."""
+    """Put ticks at integers only."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
-def new_axes(size: tuple[float, float] | None = None) -> Axes:
-    """Axes of a new figure, whose size is in inches."""
-    # Imported here, so that importing skbbox stays quick.
+def create_axes(size: tuple[float, float] | None = None) -> Axes:
+    """Axes of a new figure; `size` is in inches."""
+    # Imported here, so that importing skbbox stays fast.
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def _coordinates_and_labels(boxes: BoxesLike) -> tuple[Iterable[FloatArray], Iterable[Any]]:
+def _split_table(boxes: BoxesLike) -> tuple[Iterable[FloatArray], Iterable[Any]]:
     if _is_table(boxes):
         coordinates, names = as_boxes(boxes), as_class_names(boxes)
         return coordinates, [None] * len(coordinates) if names is None else names
     rows = list(boxes)
     if rows and np.ndim(rows[0]) == 0:
         rows = [rows]
-    # One by one, because some boxes may have a label and others none.
-    pairs = [_coordinates_and_label(row) for row in rows]
+    # One by one, because only some of the boxes may have a label.
+    pairs = [_split_box(row) for row in rows]
     return [box for box, _ in pairs], [label for _, label in pairs]
 
 
-def _coordinates_and_label(row: Any) -> tuple[FloatArray, Any]:
+def _split_box(row: Any) -> tuple[FloatArray, Any]:
     box, names = as_boxes([row])[0], as_class_names([row])
     if names is not None:
         return box, names[0]
@@ -203,7 +223,7 @@ def _is_table(boxes: BoxesLike) -> bool:
     return named or isinstance(boxes, (pd.DataFrame, pd.Series))
 
 
-def _text(ax: Axes, label: str, color: ColorType) -> Text:
+def _add_text(ax: Axes, label: str, color: ColorType) -> Text:
     return ax.text(
         0,
         0,
@@ -215,10 +235,10 @@ def _text(ax: Axes, label: str, color: ColorType) -> Text:
     )
 
 
-def _place(ax: Axes, text: Text, left: float, edge: float, below: bool) -> None:
-    """Put the label beside the box's edge, or within the box where the image ends there."""
+def _place_text(ax: Axes, text: Text, left: float, edge: float, below: bool) -> None:
+    """Put the label next to the box's edge, or inside the box where the image ends."""
     width, height = ax.get_xlim()[1], ax.get_ylim()[0]
-    # Until then the axes have the shape of the figure, not of the image.
+    # Before this, the axes have the aspect of the figure, not of the image.
     ax.apply_aspect()
     extent = text.get_window_extent().transformed(ax.transData.inverted())
     margin = 0.2 * abs(extent.height)

@@ -1,4 +1,4 @@
-"""How the IoUs of predictions are distributed."""
+"""Distribution of the IoU of true and predicted boxes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..boxes import as_class_names, iou
 from ..metrics import drop_unreadable_rows
-from .drawing import MEASURE_COLOR, format_count_axis, new_axes
+from .drawing import MEASURE_COLOR, create_axes, format_count_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["IoUDistributionDisplay"]
 
 #: Height of a class's row in inches.
-ROW = 0.42
+ROW_HEIGHT = 0.42
 
 
 class IoUDistributionDisplay:
-    """Histogram of the IoU of true and predicted boxes, of all images or of each class.
+    """Histogram of the IoU of true and predicted boxes, for all images or each class.
 
     Create one with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -35,7 +35,7 @@ class IoUDistributionDisplay:
     class_names : ndarray of shape (n,), default=None
         True classes.
     name : str, default=None
-        Of the model, for the title.
+        Name of the model, for the title.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class IoUDistributionDisplay:
         name: str | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Predict images and draw how their IoUs are distributed.
+        """Predict images and draw the distribution of their IoU.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class IoUDistributionDisplay:
         name: str | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw how the IoUs of predictions are distributed.
+        """Draw the distribution of the IoU of existing predictions.
 
         Parameters
         ----------
@@ -114,12 +114,11 @@ class IoUDistributionDisplay:
         y_pred : table of n boxes
             What ``predict`` returned. Images that could not be read are left out.
         by_class : bool, default=False
-            Whether each class of `y_true` has a row of its own, the one with the lowest mean at
-            the top.
+            Whether to draw one row for each class of `y_true`, lowest mean at the top.
         bins : int, default=20
             Number of bars between 0 and 1.
         name : str, default=None
-            Of the model, for the title.
+            Name of the model, for the title.
         ax : matplotlib Axes, default=None
             Where to draw. None creates a figure.
 
@@ -130,7 +129,7 @@ class IoUDistributionDisplay:
         Raises
         ------
         ValueError
-            If there is no class to draw by.
+            If `by_class` is True and `y_true` has no classes.
         """
         y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
         display = cls(np.atleast_1d(iou(y_true, y_pred)), as_class_names(y_true), name=name)
@@ -162,7 +161,7 @@ class IoUDistributionDisplay:
         return self
 
     def _draw_all(self, edges: list[float], ax: Axes | None) -> None:
-        self.ax_ = new_axes() if ax is None else ax
+        self.ax_ = create_axes() if ax is None else ax
         self.ax_.hist(self.iou, edges, color=MEASURE_COLOR, edgecolor="white", linewidth=0.5)
         mean, share = self.iou.mean(), (self.iou >= 0.5).mean()
         self.ax_.axvline(mean, color="black", label=f"mean {mean:.3f}")
@@ -176,13 +175,13 @@ class IoUDistributionDisplay:
         names = self.class_names
         if names is None:
             raise ValueError(
-                "by_class=True needs class_name in y_true, which has coordinates alone; leave it "
-                "out."
+                "by_class=True needs class_name in y_true, which has only coordinates; add the "
+                "column, or leave out by_class."
             )
         groups = [(self.iou[names == name], str(name)) for name in np.unique(names)]
-        # From the bottom up.
+        # Rows are drawn from the bottom up.
         groups.sort(key=lambda group: -group[0].mean())
-        self.ax_ = new_axes((6.4, 1.2 + ROW * len(groups))) if ax is None else ax
+        self.ax_ = create_axes((6.4, 1.2 + ROW_HEIGHT * len(groups))) if ax is None else ax
         for row, (values, _) in enumerate(groups):
             counts = np.histogram(values, edges)[0]
             heights = 0.85 * counts / counts.max()

@@ -1,4 +1,4 @@
-"""The share of predictions that reach each IoU."""
+"""Share of predictions that reach each IoU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..boxes import iou
 from ..metrics import drop_unreadable_rows
-from .drawing import new_axes
+from .drawing import create_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,20 +23,20 @@ __all__ = ["IoUThresholdDisplay"]
 class IoUThresholdDisplay:
     """Share of predictions whose IoU is at least a threshold, for all thresholds.
 
-    The area under the curve is the mean IoU. Several models are compared in one picture when
-    the `ax_` of the first is the `ax` of the next.
+    The area under the curve is the mean IoU. To compare several models, pass the `ax_` of the
+    first display as `ax` of the next.
 
     Create one with :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
     thresholds : ndarray of shape (m,)
-        Where the share changes, from 0 to 1.
+        The thresholds at which the share changes, ascending from 0 to 1.
     shares : ndarray of shape (m,)
         Share of predictions that reach each threshold, in 0..1.
     mean_iou : float
     name : str, default=None
-        Of the model, for the legend.
+        Name of the model, for the legend.
 
     Attributes
     ----------
@@ -88,11 +88,11 @@ class IoUThresholdDisplay:
         X : images of length n
         y : table of n boxes
         name : str, default=None
-            For the legend; None takes the name of the class.
+            Name of the model, for the legend. None uses the name of the estimator's class.
         ax : matplotlib Axes, default=None
             Where to draw. None creates a figure.
         **line_kwargs
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Passed to :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class IoUThresholdDisplay:
         ax: Axes | None = None,
         **line_kwargs: Any,
     ) -> Self:
-        """Draw the curve of boxes that are predicted already.
+        """Draw the curve of existing predictions.
 
         Parameters
         ----------
@@ -119,11 +119,11 @@ class IoUThresholdDisplay:
         y_pred : table of n boxes
             What ``predict`` returned. Images that could not be read are left out.
         name : str, default=None
-            For the legend.
+            Name of the model, for the legend.
         ax : matplotlib Axes, default=None
             Where to draw. None creates a figure.
         **line_kwargs
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Passed to :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -144,9 +144,9 @@ class IoUThresholdDisplay:
         ax : matplotlib Axes, default=None
             Where to draw. None creates a figure.
         name : str, default=None
-            For the legend; None takes that of the display.
+            Name of the model, for the legend. None uses the name given before.
         **line_kwargs
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Passed to :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -156,13 +156,13 @@ class IoUThresholdDisplay:
         label = f"mean IoU {self.mean_iou:.3f}"
         if name is not None:
             label = f"{name} ({label})"
-        self.ax_ = new_axes() if ax is None else ax
+        self.ax_ = create_axes() if ax is None else ax
         self.figure_ = self.ax_.figure  # type: ignore[assignment]
         if not self.ax_.lines:
             self.ax_.axvline(0.5, color="dimgray", linestyle="--", linewidth=1)
             self.ax_.set(xlim=(0, 1), ylim=(0, 1.02))
             self.ax_.grid(alpha=0.3)
-        # Up to a threshold and with it, the share is that of the threshold.
+        # A share holds up to and including its threshold.
         options = {"label": label, "drawstyle": "steps-pre"} | line_kwargs
         (self.line_,) = self.ax_.plot(self.thresholds, self.shares, **options)
         self.ax_.set(xlabel="IoU threshold", ylabel="share of predictions that reach it")

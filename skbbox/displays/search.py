@@ -1,4 +1,4 @@
-"""The scores of a search over one or two parameters."""
+"""Scores of a search over one or two parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from .drawing import MEASURE_COLOR, new_axes
+from .drawing import MEASURE_COLOR, create_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchDisplay"]
 
-#: What the axis of a metric is called, where it has a better name than its own.
+#: Axis labels of metrics; other metrics are labelled by their name.
 TITLES = {
     "score": "mean IoU",
     "mean_iou": "mean IoU",
     "iou_50": "share with IoU ≥ 0.5",
     "localization_accuracy": "localization accuracy",
 }
-#: Values as far apart as this have a logarithmic axis.
+#: From this ratio of largest to smallest value, the axis is logarithmic.
 LOGARITHMIC_FROM = 8
-#: A plane of two parameters with a smaller share of cells tried is drawn as points.
+#: With a smaller share of the grid's cells tried, the results are drawn as points.
 GRID_FROM = 0.5
 
 
@@ -42,9 +42,9 @@ class SearchDisplay:
     Parameters
     ----------
     table : DataFrame
-        A row for each combination of the parameters' values, best over all others: a column for
-        each parameter, ``mean`` and ``std`` over the folds, and ``split0``, ``split1`` ... NaN
-        where the fit failed.
+        One row for each combination of the parameters' values, with the best score over all
+        other parameters: a column for each parameter, ``mean`` and ``std`` over the folds, and
+        ``split0``, ``split1`` ... NaN where the fit failed.
     params : list of str
         One or two columns of `table`.
     metric : str
@@ -88,7 +88,7 @@ class SearchDisplay:
         params : str or sequence of str, default=None
             As for :meth:`from_cv_results`.
         metric : str, default=None
-            None takes that of ``refit``.
+            Name of the metric. None uses that of ``refit``.
         ax : matplotlib Axes, default=None
             Where to draw. None creates a figure.
 
@@ -115,13 +115,13 @@ class SearchDisplay:
 
         Parameters
         ----------
-        cv_results : dict of arrays, or a DataFrame of it
-            With ``params`` and ``mean_test_<metric>``.
+        cv_results : dict of arrays or DataFrame
+            Has ``params`` and ``mean_test_<metric>``.
         params : str or sequence of str, default=None
-            One or two parameters. None takes those that have several values, where they are one
-            or two. Of the candidates that differ in other parameters alone the best is shown.
+            One or two parameters. None uses those with several values, if they are one or two.
+            Of candidates that differ only in other parameters, the best is shown.
         metric : str, default=None
-            Name of the measure; None takes the only one.
+            Name of the metric. None uses the only one.
         ax : matplotlib Axes, default=None
             Where to draw. None creates a figure.
 
@@ -132,11 +132,11 @@ class SearchDisplay:
         Raises
         ------
         ValueError
-            If `params` are not one or two parameters of the search, or there is no such metric.
+            If `params` are not one or two parameters of the search, or `metric` is unknown.
         """
-        metric = _metric(cv_results, metric)
+        metric = _choose_metric(cv_results, metric)
         candidates = list(cv_results["params"])
-        params = _params(candidates, params)
+        params = _choose_params(candidates, params)
         columns = {name: [candidate.get(name) for candidate in candidates] for name in params}
         table = pd.DataFrame(columns, dtype=object)
         table["mean"] = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
@@ -145,13 +145,13 @@ class SearchDisplay:
         while (key := f"split{number}_test_{metric}") in cv_results:
             table[f"split{number}"] = np.asarray(cv_results[key], dtype=float)
             number += 1
-        # Of several grids, some may lack a parameter.
-        shown = np.array([set(params) <= set(candidate) for candidate in candidates])
+        # Candidates of another grid may lack a parameter.
+        has_params = np.array([set(params) <= set(candidate) for candidate in candidates])
         if "iter" in cv_results:
-            # A halving search tries good candidates again, with more images or epochs.
+            # A halving search repeats good candidates with more images or epochs.
             iterations = np.asarray(cv_results["iter"])
-            shown &= iterations == _last_try(candidates, iterations)
-        return cls(_best_of_each(table[shown], params), params, metric).plot(ax=ax)
+            has_params &= iterations == _find_last_iterations(candidates, iterations)
+        return cls(_keep_best(table[has_params], params), params, metric).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curve or the heat map.
@@ -165,12 +165,12 @@ class SearchDisplay:
         -------
         SearchDisplay
         """
-        self.ax_ = new_axes() if ax is None else ax
+        self.ax_ = create_axes() if ax is None else ax
         self.figure_ = self.ax_.figure  # type: ignore[assignment]
         if len(self.params) == 1:
             self._draw_curve()
         else:
-            values = [_in_order(self.table[name]) for name in self.params]
+            values = [_sort_values(self.table[name]) for name in self.params]
             if len(self.table) >= GRID_FROM * len(values[0]) * len(values[1]):
                 self._draw_heat_map(*values)
             else:
@@ -179,7 +179,7 @@ class SearchDisplay:
 
     def _draw_curve(self) -> None:
         (param,) = self.params
-        values, ax = _in_order(self.table[param]), self.ax_
+        values, ax = _sort_values(self.table[param]), self.ax_
         rank = [values.index(value) for value in self.table[param]]
         table = self.table.iloc[np.argsort(rank)]
         numeric = _are_numbers(values)
@@ -209,12 +209,12 @@ class SearchDisplay:
                 markersize=11,
                 markerfacecolor="none",
                 markeredgecolor="black",
-                label=f"best: {_text(values[best])}",
+                label=f"best: {_format_tick(values[best])}",
             )
         if numeric:
-            _scale(ax.xaxis, places)
+            _set_scale(ax.xaxis, places)
         if not numeric or len(values) <= 12:
-            ax.set_xticks(places, [_text(value) for value in values])
+            ax.set_xticks(places, [_format_tick(value) for value in values])
             ax.xaxis.set_ticks([], minor=True)
         ax.set(xlabel=param, ylabel=TITLES.get(self.metric, self.metric))
         ax.grid(alpha=0.3)
@@ -255,8 +255,8 @@ class SearchDisplay:
             y, x = divmod(int(best), len(across))
             frame = Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, fill=False, color="black", lw=2.5)
             ax.add_patch(frame)
-        ax.set_xticks(range(len(across)), [_text(value) for value in across])
-        ax.set_yticks(range(len(down)), [_text(value) for value in down])
+        ax.set_xticks(range(len(across)), [_format_tick(value) for value in across])
+        ax.set_yticks(range(len(down)), [_format_tick(value) for value in down])
         ax.set(xlabel=x_name, ylabel=y_name)
         self._add_color_bar(image)
 
@@ -264,13 +264,13 @@ class SearchDisplay:
         ax = self.ax_
         places = []
         for name, axis in zip(self.params, (ax.xaxis, ax.yaxis), strict=True):
-            values = _in_order(self.table[name])
+            values = _sort_values(self.table[name])
             if _are_numbers(values):
                 places.append(self.table[name].to_numpy(dtype=float))
-                _scale(axis, places[-1])
+                _set_scale(axis, places[-1])
             else:
                 places.append(np.array([values.index(value) for value in self.table[name]]))
-                axis.set_ticks(range(len(values)), [_text(value) for value in values])
+                axis.set_ticks(range(len(values)), [_format_tick(value) for value in values])
         mean = self.table["mean"].to_numpy()
         failed = np.isnan(mean)
         ax.plot(places[0][failed], places[1][failed], "x", color="firebrick", label="failed")
@@ -294,11 +294,11 @@ class SearchDisplay:
         ax.legend()
         self._add_color_bar(points)
 
-    def _add_color_bar(self, drawn: Any) -> None:
-        self.figure_.colorbar(drawn, ax=self.ax_, label=TITLES.get(self.metric, self.metric))
+    def _add_color_bar(self, mappable: Any) -> None:
+        self.figure_.colorbar(mappable, ax=self.ax_, label=TITLES.get(self.metric, self.metric))
 
 
-def _metric(cv_results: Mapping[str, Any], metric: str | None) -> str:
+def _choose_metric(cv_results: Mapping[str, Any], metric: str | None) -> str:
     prefix = "mean_test_"
     metrics = [key.removeprefix(prefix) for key in cv_results if key.startswith(prefix)]
     if metric is None and len(metrics) == 1:
@@ -308,14 +308,14 @@ def _metric(cv_results: Mapping[str, Any], metric: str | None) -> str:
     return metric
 
 
-def _params(
+def _choose_params(
     candidates: Sequence[Mapping[str, Any]], params: str | Sequence[str] | None
 ) -> list[str]:
     names = list(dict.fromkeys(name for candidate in candidates for name in candidate))
     if params is None:
         tried = {name: [each[name] for each in candidates if name in each] for name in names}
-        # A search that varies nothing has its one candidate all the same.
-        params = [name for name in names if len(_in_order(tried[name])) > 1] or names[:1]
+        # A search may have a single candidate.
+        params = [name for name in names if len(_sort_values(tried[name])) > 1] or names[:1]
     params = [params] if isinstance(params, str) else list(params)
     unknown = [name for name in params if name not in names]
     if unknown or len(params) not in (1, 2):
@@ -326,38 +326,40 @@ def _params(
     return params
 
 
-def _last_try(candidates: Sequence[Mapping[str, Any]], iterations: IntArray) -> IntArray:
-    """The last iteration that each candidate was in."""
+def _find_last_iterations(
+    candidates: Sequence[Mapping[str, Any]], iterations: IntArray
+) -> IntArray:
+    """The last iteration of each candidate."""
     keys = [repr(candidate) for candidate in candidates]
     return pd.Series(iterations).groupby(keys).transform("max").to_numpy()
 
 
-def _best_of_each(table: pd.DataFrame, params: Sequence[str]) -> pd.DataFrame:
-    # By their text, as a value may be a list, or an object that has no order.
+def _keep_best(table: pd.DataFrame, params: Sequence[str]) -> pd.DataFrame:
+    # By repr, because values may be lists or unhashable objects.
     keys = table[list(params)].map(repr).agg("|".join, axis=1)
     ordered = table.sort_values("mean", ascending=False, kind="stable", na_position="last")
     return ordered[~keys.loc[ordered.index].duplicated()].sort_index().reset_index(drop=True)
 
 
-def _in_order(values: Iterable[Any]) -> list[Any]:
-    """Different values: numbers in their order, others as they come."""
-    different: list[Any] = []
+def _sort_values(values: Iterable[Any]) -> list[Any]:
+    """Unique values: numbers sorted, others in order of appearance."""
+    unique: list[Any] = []
     for value in values:
-        if value not in different:
-            different.append(value)
-    return sorted(different) if _are_numbers(different) else different
+        if value not in unique:
+            unique.append(value)
+    return sorted(unique) if _are_numbers(unique) else unique
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
 
 
-def _scale(axis: Any, places: FloatArray) -> None:
+def _set_scale(axis: Any, places: FloatArray) -> None:
     if places.min() > 0 and places.max() / places.min() >= LOGARITHMIC_FROM:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
 
 
-def _text(value: Any) -> str:
+def _format_tick(value: Any) -> str:
     if isinstance(value, Real) and not isinstance(value, bool):
         return f"{value:g}"
     return str(getattr(value, "__name__", value))

@@ -1,10 +1,10 @@
-"""How a training went."""
+"""Learning curves of a training."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from ..exceptions import SkbboxError
+from ..exceptions import DataError
 from ..history import as_history
 from .curves import format_share_axis, plot_curve
 from .drawing import make_axes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingDisplay"]
 
-#: Curve and what its axis is called; shares have an axis of 0 to 1.
+#: Names of curves and labels of their axes; shares have an axis from 0 to 1.
 LOSSES = {"class_prediction_loss": "class loss", "bbox_prediction_loss": "box loss"}
 SHARES = {"class_prediction_accuracy": "accuracy", "bbox_prediction_mean_iou": "mean IoU"}
 
@@ -36,14 +36,14 @@ class TrainingDisplay:
     Parameters
     ----------
     history : dict of lists
-        One value an epoch for each name, as in ``history_``.
+        One value for each epoch, by name, as in ``history_``.
     stages : list of (str, int), default=None
         Name and number of epochs of each stage, as in ``stages_``.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        Four; two for a model of boxes alone.
+        One for each curve: four, or two for a model without classes.
     figure_ : matplotlib Figure
 
     Examples
@@ -95,7 +95,7 @@ class TrainingDisplay:
         stages : list of (str, int), default=None
             Name and number of epochs of each stage.
         ax : matplotlib Axes, array of them or None, default=None
-            A subplot, whose place the panels take; an axes for each panel; None creates a
+            A subplot, which the panels replace; or one axes for each panel. None creates a
             figure.
 
         Returns
@@ -104,7 +104,7 @@ class TrainingDisplay:
 
         Raises
         ------
-        SkbboxError
+        DataError
             If the history has none of the curves.
         """
         return cls(as_history(history), stages).plot(ax=ax)
@@ -125,7 +125,7 @@ class TrainingDisplay:
             name: title for name, title in (LOSSES | SHARES).items() if self.history.get(name)
         }
         if not curves:
-            raise SkbboxError(
+            raise DataError(
                 f"The history has none of the curves {list(LOSSES | SHARES)}. "
                 f"Its keys: {list(self.history)}."
             )

@@ -1,126 +1,147 @@
 """The features of a frozen backbone, computed once and kept."""
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import itertools
 import math
 import os
 import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..augmentation import make_views as views_of
+from ..augmentation import make_views
 from ..engines.buffers import BufferPool
 from ..engines.registry import get_engine, has_accelerator
 from ..engines.runners import get_runner
-from ..images import load_row
 from ..network.graph import digest_model
 from ..progress import progress_bar
 from .digests import digest_image
-from .predict import graph_size
-from .prefetch import AHEAD, N_THREADS, map_ahead, map_batches
+from .predict import get_graph_size
+from .prefetch import AHEAD, N_THREADS, get_loader, map_ahead, map_batches
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    from ..typing import FloatArray, ImageLike, IntArray, Pixels
+
+    View = Callable[[Pixels, FloatArray], tuple[Pixels, FloatArray]]
 
 __all__ = ["Features", "FrozenBackbone", "forget_features"]
 
-#: Views of images that are looked for, computed and kept at a time.
+#: Views of images that are looked up, computed and stored at a time.
 BLOCK = 512
 
-
-#: Of more images, and more than were learnt from, no features are looked for.
+#: For more images than this, and more than the fit had, ``predict`` uses no features.
 WITHOUT_FEATURES = 5000
 
-
-#: Features are kept in half the bytes where that changes them by less, as a share of the largest.
+#: Features are stored as float16 if that changes them by less, relative to the largest.
 PRECISION = 1e-3
 
 
-def _quarter_of_memory():
+def _quarter_of_memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    except (AttributeError, ValueError, OSError):  # Not on Windows.
+    except (AttributeError, ValueError, OSError):  # Windows.
         return 2 * 2**30
 
 
-#: Features that are kept in a process, for all its fits together, take up to so many bytes.
+#: Bytes of the features kept in a process, for all its fits together.
 KEPT_BYTES = _quarter_of_memory()
 
-
-#: Those of a ``predict``, so that one of many images takes no more memory than one of few.
+#: Bytes of the features kept for one ``predict``; more images are not kept at all.
 PREDICTED_BYTES = 2**29
-
 
 _kept = MemoryStore(KEPT_BYTES)
 
 
-def forget_features():
-    """Let go of the features that this process keeps in memory."""
+def forget_features() -> None:
+    """Free the features that this process keeps in memory."""
     _kept.clear()
 
 
 class FrozenBackbone:
-    """The part of a network that is not trained any more, and what it gave for images before.
+    """The frozen part of a network, and its features of images seen before.
 
-    Features are kept by what an image shows and by the weights and layers of the backbone:
-    in this process, or in a folder that processes share.
+    Features are stored under a digest of what an image shows and of the backbone's weights and
+    layers: in this process, or in a folder that processes share.
 
     Parameters
     ----------
     extractor : keras.Model
-        From pixels in 0..255 to feature maps of (height, width, channels) and profiles of
-        (length, channels).
+        From pixels in 0..255 to feature maps of shape (height, width, channels) and profiles of
+        shape (length, channels).
     batch_size : int
-        Images to compute at a time.
+        Number of images computed at a time.
     memory : str, Path, joblib.Memory or None, default=None
-        The folder. None keeps them in memory, up to ``KEPT_BYTES``; what a fit needs
-        beyond that lies in files of its own until it ends.
+        The folder. None keeps features in memory, up to ``KEPT_BYTES``; what a fit needs beyond
+        that is stored in temporary files until it ends.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="keras"
         What runs the extractor.
     """
 
-    def __init__(self, extractor, batch_size, memory=None, engine="keras"):
-        # joblib's knows its folder, which is None if it keeps nothing.
-        self.folder = getattr(memory, "location", memory)
-        if not isinstance(self.folder, (str, os.PathLike, type(None))):
+    def __init__(
+        self, extractor: keras.Model, batch_size: int, memory: Any = None, engine: str = "keras"
+    ) -> None:
+        # The location of a joblib.Memory that stores nothing is None.
+        folder = getattr(memory, "location", memory)
+        if not isinstance(folder, (str, os.PathLike, type(None))):
             raise ValueError(
                 f"memory must be a folder, a joblib.Memory or None. Received: {memory!r}."
             )
+        self.folder = folder if folder is None else os.path.expanduser(folder)
         self.extractor, self.batch_size, self.engine = extractor, batch_size, engine
-        self.image_size = tuple(extractor.input_shape[1:3])
-        self.shapes = [tuple(output.shape[1:]) for output in extractor.outputs]
+        self.image_size: tuple[int, int] = tuple(extractor.input_shape[1:3])
+        self.shapes: list[tuple[int, ...]] = [
+            tuple(output.shape[1:]) for output in extractor.outputs
+        ]
 
     @functools.cached_property
-    def identity(self):
+    def identity(self) -> bytes:
         """Digest of architecture and weights."""
         return digest_model(self.extractor)
 
     @functools.cached_property
-    def engine_name(self):
-        """The engine that is used; its rounding is that of the features."""
+    def engine_name(self) -> str:
+        """The engine that is used; features differ by its rounding."""
         return get_engine(self.engine)
 
-    def serves(self, n_images, n_learnt):
-        """Whether to predict so many images from features; else the whole network is faster.
+    def is_faster(self, n_images: int, n_trained: int) -> bool:
+        """Whether predicting from features is faster than running the complete network.
 
-        In a search, images that are predicted are learnt from in other folds, which are larger.
-        Keras is slower with the whole on a processor, as BatchNorm is a step of its own there.
+        In a search, the images to predict are training images of other folds, which are larger.
+        On a processor Keras is slower with the complete network, which runs each BatchNorm as a
+        step of its own.
         """
         is_slow = self.engine_name == "keras" and not has_accelerator()
-        return is_slow or n_images <= max(WITHOUT_FEATURES, n_learnt)
+        return is_slow or n_images <= max(WITHOUT_FEATURES, n_trained)
 
-    def features(self, items, boxes, views, verbose=0):
+    def features(
+        self,
+        items: Sequence[ImageLike],
+        boxes: FloatArray,
+        views: Sequence[View],
+        verbose: bool | int = 0,
+    ) -> Features:
         """Features of several views of each image.
 
         Parameters
         ----------
-        items : list
-            What :func:`load_image` takes.
+        items : sequence
+            Anything :func:`load_image` takes.
         boxes : ndarray of shape (n_images, 4)
+            ``x_min, x_max, y_min, y_max``, normalised.
         views : list of callable
-            What :func:`augmentation.views` gives.
-        verbose : {0, 1}, default=0
-            1 shows a progress bar.
+            As returned by :func:`augmentation.make_views`.
+        verbose : bool or int, default=0
+            Whether to show a progress bar.
 
         Returns
         -------
@@ -134,153 +155,209 @@ class FrozenBackbone:
             If the folder cannot be written to.
         """
         folder = None
-        if self.folder is None and self._n_bytes(len(items) * len(views)) > KEPT_BYTES:
+        if self.folder is None and self._count_bytes(len(items) * len(views)) > KEPT_BYTES:
             folder = tempfile.TemporaryDirectory(prefix="skbbox-", ignore_cleanup_errors=True)
-        store = FileStore(folder.name) if folder else self._store()
-        blocks = self._blocks(items, boxes, views, store, verbose)
-        return Features([row for block in blocks for row in block], boxes, self.shapes, folder)
+        store = FileStore(folder.name) if folder else self._get_store()
+        job = _Job(items, boxes, views, store)
+        blocks = list(self._compute_blocks(job, verbose))
+        records = [row for block, _ in blocks for row in block]
+        return Features(records, boxes, self.shapes, folder=folder)
 
-    def feature_blocks(self, items, verbose=0, bad=None):
-        """Features of each image as it is, a block of images at a time: iterator of Features.
+    def feature_blocks(
+        self, items: Sequence[ImageLike], verbose: bool | int = 0, skip_bad: bool = False
+    ) -> Iterator[Features]:
+        """Features of each image without augmentation, a block of images at a time.
 
-        They are kept if all of them take no more than ``PREDICTED_BYTES``. What is wrong with
-        an image is put into `bad`, a dict by row, if there is one.
+        They are stored if all of them take no more than ``PREDICTED_BYTES``. With `skip_bad`,
+        ``Features.bad`` tells which images cannot be read; otherwise they raise an ImageError.
         """
-        keeps = self._n_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
+        keeps = self._count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         boxes = np.full((len(items), 4), np.nan)
-        blocks = self._blocks(items, boxes, views_of(None, 1), self._store(), verbose, keeps, bad)
-        # No loop, whose name would hold a block while the next one is computed.
-        return map(lambda block: Features(block, boxes[: len(block)], self.shapes), blocks)
+        job = _Job(items, boxes, make_views(None, 1), self._get_store(), keeps, skip_bad)
+        # Not a loop: its variable would hold a block while the next one is computed.
+        return map(
+            lambda block: Features(block[0], boxes[: len(block[0])], self.shapes, bad=block[1]),
+            self._compute_blocks(job, verbose),
+        )
 
-    def _n_bytes(self, n_views):
+    def _count_bytes(self, n_views: int) -> int:
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
 
-    def _store(self):
+    def _get_store(self) -> MemoryStore | FileStore:
         return _kept if self.folder is None else _open_file_store(os.path.abspath(self.folder))
 
-    def _blocks(self, items, boxes, views, store, verbose, keeps=True, bad=None):
-        """Lists of the records of each row's views, block by block.
+    def _compute_blocks(
+        self, job: _Job, verbose: bool | int
+    ) -> Iterator[tuple[list[list[Record]], dict[int, str]]]:
+        """Records of each row's views, and the block's unreadable rows, block by block.
 
-        Nothing here holds a block, so that it can be let go of before the next one is computed.
+        Nothing here holds a block, so that its memory is free before the next one is computed.
         """
-        rows_at_once = max(1, BLOCK // len(views))
+        n_views = len(job.views)
+        n_rows = max(1, BLOCK // n_views)
         with (
-            progress_bar(len(items) * len(views), "features", verbose) as progress,
-            ThreadPoolExecutor(N_THREADS) as pool,
+            progress_bar(len(job.items) * n_views, "features", verbose) as progress,
+            ThreadPoolExecutor(N_THREADS) as decoding,
             ThreadPoolExecutor(AHEAD) as computing,
         ):
-            for start in range(0, len(items), rows_at_once):
-                rows = range(start, min(start + rows_at_once, len(items)))
-                threads = pool, computing
-                yield self._block(items, boxes, views, rows, store, keeps, threads, bad)
-                progress.update(len(rows) * len(views))
+            for start in range(0, len(job.items), n_rows):
+                rows = range(start, min(start + n_rows, len(job.items)))
+                yield self._compute_block(job, rows, decoding, computing)
+                progress.update(len(rows) * n_views)
 
-    def _block(self, items, boxes, views, rows, store, keeps, threads, bad):
-        contents = threads[0].map(lambda row: digest_image(items, row, bad), rows)
+    def _compute_block(
+        self,
+        job: _Job,
+        rows: range,
+        decoding: ThreadPoolExecutor,
+        computing: ThreadPoolExecutor,
+    ) -> tuple[list[list[Record]], dict[int, str]]:
+        found = decoding.map(lambda row: digest_image(job.items, row, job.skip_bad), rows)
+        digests, errors = zip(*found, strict=True)
+        bad = {row: error for row, error in zip(rows, errors, strict=True) if error is not None}
+        numbers = range(len(job.views))
         keys = {
-            (row, number): self._key(content, number, boxes[row])
-            for row, content in zip(rows, contents, strict=True)
-            for number in range(len(views))
+            (row, number): self._make_key(digest, number, job.boxes[row])
+            for row, digest in zip(rows, digests, strict=True)
+            for number in numbers
         }
-        with store.exclusive():
-            records = store.find(keys.values())
-            missing = {}
-            for at, key in keys.items():
+        with job.store.exclusive():
+            records = job.store.find(keys.values())
+            missing: dict[bytes, tuple[int, int]] = {}
+            for view, key in keys.items():
                 if key not in records:
-                    missing.setdefault(key, at)
+                    missing.setdefault(key, view)
             if missing:
-                computed = self._computed(items, boxes, views, missing, bad, *threads)
-                if bad:
-                    for (row, _), key in keys.items():
-                        if key in missing and missing[key][0] in bad:
-                            bad.setdefault(row, bad[missing[key][0]])
-                            # Of a black image, which nobody is to find under this key.
-                            records[key] = computed.pop(key, None) or records[key]
-                records |= store.add(computed) if keeps else computed
-        return [[records[keys[row, number]] for number in range(len(views))] for row in rows]
+                failed = {key: bad[row] for key, (row, _) in missing.items() if row in bad}
+                computed, unread = self._compute(job, missing, decoding, computing)
+                failed = unread | failed
+                for (row, _), key in keys.items():
+                    if key in failed:
+                        bad.setdefault(row, failed[key])
+                # The placeholder for an unreadable image must not be stored.
+                records |= {key: computed.pop(key) for key in failed}
+                records |= job.store.add(computed) if job.keeps else computed
+        block = [[records[keys[row, number]] for number in numbers] for row in rows]
+        return block, {row - rows.start: error for row, error in bad.items()}
 
-    def _key(self, content, number, box):
-        # The image as it is does not depend on a box, so predict can find it.
+    def _make_key(self, digest: bytes, number: int, box: FloatArray) -> bytes:
+        # The first view does not depend on a box, so predict finds it.
         shown = box.tobytes() if number else b""
-        seen = repr((self.engine_name, self.image_size, number)).encode()
-        parts = (self.identity, content, seen, shown)
+        view = repr((self.engine_name, self.image_size, number)).encode()
+        parts = (self.identity, digest, view, shown)
         return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
 
-    def _computed(self, items, boxes, views, missing, bad, pool, computing):
-        """Records of the keys of `missing`, whose values are row and number of a view.
-
-        The threads of `pool` decode, those of `computing` compute.
-        """
-        numbers = {}
+    def _compute(
+        self,
+        job: _Job,
+        missing: Mapping[bytes, tuple[int, int]],
+        decoding: ThreadPoolExecutor,
+        computing: ThreadPoolExecutor,
+    ) -> tuple[dict[bytes, Record], dict[bytes, str]]:
+        """Records of the keys of `missing`, which tells row and view; and the errors of some."""
+        numbers: dict[int, list[int]] = {}
         for row, number in missing.values():
             numbers.setdefault(row, []).append(number)
+        load_row = get_loader(job.items, self.image_size, job.skip_bad)
 
-        def load(row):
-            image = load_row(items, row, self.image_size, bad)
-            return [views[number](image, boxes[row]) for number in numbers[row]]
+        def load(row: int) -> list[tuple[Pixels, FloatArray, str | None]]:
+            image, error = load_row(row)
+            box = job.boxes[row]
+            return [(*job.views[number](image, box), error) for number in numbers[row]]
 
-        ready = functools.partial(get_runner, self.extractor, self.identity, self.engine)
-        run = ready("float16")
-        size = graph_size(self.batch_size, len(missing))
+        make_runner = functools.partial(get_runner, self.extractor, self.identity, self.engine)
+        run = make_runner("float16")
+        size = get_graph_size(self.batch_size, len(missing))
 
-        def compute(batch):
-            images = [pixels for pixels, _ in batch]
+        def compute(
+            batch: list[tuple[Pixels, FloatArray, str | None]],
+        ) -> list[tuple[Record, str | None]]:
+            images = [pixels for pixels, _, _ in batch]
             (values,) = run(images, size)
-            faithful = [_fits_float16(row) for row in values]
-            if not all(faithful):
-                (exact,) = ready("float32")(images, size)
-                # Zeros are the same in both.
+            fits = [_fits_float16(row) for row in values]
+            if not all(fits):
+                (exact,) = make_runner("float32")(images, size)
+                # Zeros are equal in both.
                 values = [
-                    half if same or not whole.any() else whole
-                    for same, half, whole in zip(faithful, values, exact, strict=True)
+                    half if is_equal or not full.any() else full
+                    for is_equal, half, full in zip(fits, values, exact, strict=True)
                 ]
             return [
-                Record(row.copy(), np.array(box, dtype=np.float64))
-                for row, (_, box) in zip(values, batch, strict=True)
+                (Record(row.copy(), np.array(box, dtype=np.float64)), error)
+                for row, (_, box, error) in zip(values, batch, strict=True)
             ]
 
-        n_rows = max(N_THREADS, AHEAD * self.batch_size // len(views))
-        seen = itertools.chain.from_iterable(map_ahead(pool, load, numbers, n_rows))
-        keys, records = iter(missing), {}
-        for computed in map_batches(computing, compute, seen, self.batch_size):
-            records.update((next(keys), record) for record in computed)
-        return records
+        n_rows = max(N_THREADS, AHEAD * self.batch_size // len(job.views))
+        views = itertools.chain.from_iterable(map_ahead(decoding, load, numbers, n_rows))
+        batches = map_batches(computing, compute, views, self.batch_size)
+        records, errors = {}, {}
+        for key, (record, error) in zip(
+            missing, itertools.chain.from_iterable(batches), strict=True
+        ):
+            records[key] = record
+            if error is not None:
+                errors[key] = error
+        return records, errors
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The images whose features are computed, and where these are stored."""
+
+    items: Sequence[ImageLike]
+    boxes: FloatArray
+    views: Sequence[View]
+    store: MemoryStore | FileStore
+    keeps: bool = True
+    skip_bad: bool = False
 
 
 class Features:
-    """Feature maps of several views of each image, which lie where they are kept.
+    """Feature maps of several views of each image; they stay where they are stored.
 
     Parameters
     ----------
     records : list of list of Record
         One for each view of each row.
     boxes : ndarray of shape (n_rows, 4)
-        The box in the first view, which is the image as it is.
+        The box in the first view, the unchanged image.
     shapes : list of tuple of int
         The shape of each map.
+    bad : dict of int to str, default=None
+        Rows of unreadable images, whose features mean nothing, and why.
     folder : tempfile.TemporaryDirectory, default=None
-        Where the records lie, if that is to go with them.
+        Holds the records, and is deleted with this object.
 
     Attributes
     ----------
     boxes : ndarray of shape (n_rows, n_views, 4), float64
-        The box in each view.
+        The box in each view: ``x_min, x_max, y_min, y_max``, normalised.
     """
 
-    def __init__(self, records, boxes, shapes, folder=None):
+    def __init__(
+        self,
+        records: list[list[Record]],
+        boxes: FloatArray,
+        shapes: list[tuple[int, ...]],
+        bad: dict[int, str] | None = None,
+        folder: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
         self.records, self.shapes, self._folder = records, shapes, folder
+        self.bad = bad or {}
         self.boxes = np.array([[record.box for record in row] for row in records])
         self.boxes[:, 0] = boxes
         self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
         ends = [0, *itertools.accumulate(map(math.prod, shapes))]
         self._parts = [slice(*pair) for pair in itertools.pairwise(ends)]
-        self._memory = BufferPool()
+        self._buffers = BufferPool()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.records)
 
-    def maps(self, rows, views):
-        """The maps of a view of each of some rows, as the heads take them.
+    def maps(
+        self, rows: Sequence[int] | IntArray, views: Sequence[int] | IntArray
+    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
+        """The maps of one view of each of some rows, as the heads take them.
 
         Parameters
         ----------
@@ -288,28 +365,29 @@ class Features:
 
         Returns
         -------
-        tuple of ndarray of shape (n, ...), or the one of a single map
+        ndarray or tuple of ndarray of shape (n, ...)
+            One for each map; no tuple if there is only one.
         """
         pairs = zip(rows, views, strict=True)
         records = [self.records[row][view].values for row, view in pairs]
         maps = []
         for part, shape in zip(self._parts, self.shapes, strict=True):
-            values = self._memory.empty((len(records), part.stop - part.start), self.dtype)
+            values = self._buffers.empty((len(records), part.stop - part.start), self.dtype)
             np.stack([record[part] for record in records], out=values)
             maps.append(values.reshape(len(records), *shape))
         return tuple(maps) if len(maps) > 1 else maps[0]
 
 
-def _fits_float16(values):
-    """Whether values are the same in float16 but for ``PRECISION``, as a share of the largest.
+def _fits_float16(values: NDArray[np.float16]) -> bool:
+    """Whether float16 changes values by less than ``PRECISION``, relative to the largest.
 
     float16 keeps values up to 65,504 to 11 binary digits, and changes those near 0 by 2**-25.
     """
-    # Without the sign; NumPy is slow with the values themselves. What is no number is above all.
+    # As integers without the sign, which NumPy compares faster; NaN is above all numbers.
     largest = float((values.view(np.uint16) & 0x7FFF).max().view(np.float16))
     return PRECISION * largest >= 2**-25 and largest < 65504
 
 
 @functools.lru_cache
-def _open_file_store(folder):
+def _open_file_store(folder: str) -> FileStore:
     return FileStore(folder)

@@ -1,8 +1,12 @@
 """Outputs of a network for any number of images, batch by batch."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,76 +18,112 @@ from ..network.pool import borrow_model
 from ..progress import progress_bar
 from .prefetch import AHEAD, load_images, map_batches
 
-__all__ = ["predict_features", "predict_images"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-#: A network of which no features are kept is converted for another engine for so many images.
+    from ..typing import ImageLike, Pixels
+    from .frozen_backbone import Features
+
+__all__ = ["get_graph_size", "predict_features", "predict_images"]
+
+#: From this number of images on, a network without kept features is converted for an engine.
 WORTH_CONVERTING = 1000
 
+Runner = Callable[[list[Any], int], list[Any]]
 
-def predict_images(model, items, batch_size, verbose=0, engine="keras", bad=None):
-    """Outputs of a model for images of any number, decoded while the model computes.
+
+def predict_images(
+    model: keras.Model,
+    items: Sequence[ImageLike],
+    batch_size: int,
+    verbose: bool | int = 0,
+    engine: str = "keras",
+    skip_bad: bool = False,
+) -> tuple[list[NDArray[Any]], dict[int, str]]:
+    """Outputs of a model for any number of images, decoded while the model runs.
 
     Parameters
     ----------
     model : keras.Model
         Takes pixels in 0..255 of shape (n, height, width, 3).
-    items : list
-        What :func:`load_image` takes.
+    items : sequence
+        Anything :func:`load_image` takes.
     batch_size : int
-    verbose : {0, 1}, default=0
-        1 shows a progress bar.
+    verbose : bool or int, default=0
+        Whether to show a progress bar.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="keras"
         ``"auto"`` is Keras for fewer than ``WORTH_CONVERTING`` images.
-    bad : dict, default=None
-        Gets what is wrong with an image that cannot be read, by row; its outputs mean nothing.
+    skip_bad : bool, default=False
+        Whether unreadable images are predicted as black images.
 
     Returns
     -------
-    list of ndarray
+    outputs : list of ndarray
         One array of shape (n_images, ...) for each output of the model.
+    bad : dict of int to str
+        Rows of the unreadable images, whose outputs mean nothing, and why.
 
     Raises
     ------
     ImageError
-        If an image cannot be read and there is no `bad`; names the row.
+        If an image cannot be read and `skip_bad` is False; names the row.
     """
-    images = load_images(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, bad)
+    images = load_images(items, tuple(model.input_shape[1:3]), AHEAD * batch_size, skip_bad)
+    errors: list[str | None] = []
+    outputs = []
+    size = get_graph_size(batch_size, len(items))
+
+    def compute(batch: list[tuple[Pixels, str | None]]) -> tuple[list[Any], list[str | None]]:
+        return run([pixels for pixels, _ in batch], size), [error for _, error in batch]
+
     with (
         progress_bar(len(items), "prediction", verbose) as progress,
         _open_runner(model, engine, len(items)) as run,
         ThreadPoolExecutor(AHEAD) as computing,
     ):
-        size, outputs = graph_size(batch_size, len(items)), []
-        for output in map_batches(computing, lambda batch: run(batch, size), images, batch_size):
+        for output, batch_errors in map_batches(computing, compute, images, batch_size):
             outputs.append(output)
-            progress.update(len(output[0]))
-    return _concatenate(outputs)
+            errors += batch_errors
+            progress.update(len(batch_errors))
+    bad = {row: error for row, error in enumerate(errors) if error is not None}
+    return _concatenate(outputs), bad
 
 
-def predict_features(model, blocks, n_images, batch_size):
-    """Outputs of a model for features of images, a block at a time; as :func:`predict_images`."""
-    size, outputs = graph_size(batch_size, n_images), []
+def predict_features(
+    model: keras.Model, blocks: Iterable[Features], n_images: int, batch_size: int
+) -> tuple[list[NDArray[Any]], dict[int, str]]:
+    """Outputs of a model for features of images, a block at a time.
 
-    def compute(features, rows):
+    Parameters and results are those of :func:`predict_images`; each block tells which of its
+    images cannot be read.
+    """
+    size = get_graph_size(batch_size, n_images)
+    outputs: list[list[Any]] = []
+    bad: dict[int, str] = {}
+
+    def compute(features: Features, rows: list[int]) -> list[Any]:
         return predict_padded(network, features.maps(rows, [0] * len(rows)), size)
 
+    first = 0
     with (
         borrow_model(model, "prediction") as (network, _),
         ThreadPoolExecutor(AHEAD) as computing,
     ):
         for features in blocks:
             rows = iter(range(len(features)))
+            bad |= {first + row: error for row, error in features.bad.items()}
+            first += len(features)
             outputs += map_batches(
                 computing, functools.partial(compute, features), rows, batch_size
             )
-            # Before the next block is computed, which takes as much memory.
+            # Free its memory before the next block is computed.
             del features
-    return _concatenate(outputs)
+    return _concatenate(outputs), bad
 
 
 @contextmanager
-def _open_runner(model, engine, n_images):
-    """What runs a model: on pixels, and how many at a time."""
+def _open_runner(model: keras.Model, engine: str, n_images: int) -> Iterator[Runner]:
+    """What runs a model: a function of a list of images, and of how many to run at a time."""
     if engine == "auto" and n_images < WORTH_CONVERTING:
         engine = "keras"
     if get_engine(engine) != "keras":
@@ -93,11 +133,11 @@ def _open_runner(model, engine, n_images):
         yield KerasRunner(network)
 
 
-def graph_size(batch_size, n_images):
-    """How many images a batch is filled up to; a single batch of few is not worth the whole.
+def get_graph_size(batch_size: int, n_images: int) -> int:
+    """The number of images to which batches are filled up, so that one graph serves them all.
 
-    JAX compiles for each number anew: for a processor there are few of them, for a graphics card,
-    where that takes ten seconds and a whole batch no time, there is one.
+    JAX compiles for each number of images: on a processor for powers of two, on a graphics card,
+    where compiling takes ten seconds and a full batch no time, for the batch size alone.
     """
     if keras.backend.backend() == "jax":
         if has_accelerator():
@@ -106,5 +146,5 @@ def graph_size(batch_size, n_images):
     return min(batch_size, n_images)
 
 
-def _concatenate(outputs):
+def _concatenate(outputs: list[list[Any]]) -> list[NDArray[Any]]:
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]

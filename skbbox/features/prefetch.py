@@ -1,60 +1,125 @@
-"""Decode images and run batches ahead of their use."""
+"""Decode images and run batches in threads, ahead of their use."""
 
+from __future__ import annotations
+
+import functools
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import joblib
 import numpy as np
 
-from ..images import load_row
+from ..images import load_row, try_load_row
 from ..progress import progress_bar
 
-__all__ = ["decode_images", "find_unreadable_images"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-#: Decoding threads; Pillow leaves Python's lock while it decodes and resizes.
+    from ..typing import ImageLike, Pixels
+
+__all__ = [
+    "AHEAD",
+    "N_THREADS",
+    "decode_images",
+    "find_unreadable_images",
+    "get_loader",
+    "load_images",
+    "map_ahead",
+    "map_batches",
+]
+
+#: Decoding threads; Pillow releases Python's lock while it decodes and resizes.
 N_THREADS = min(joblib.cpu_count(), 8)
 
-
-#: Batches of images that are decoded ahead of their use, and those that are computed at a time.
+#: Batches of images that are decoded ahead of their use, and batches computed at a time.
 AHEAD = 2
 
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
-def decode_images(items, image_size, verbose=0):
+
+def decode_images(
+    items: Sequence[ImageLike], image_size: tuple[int, int], verbose: bool | int = 0
+) -> NDArray[np.uint8]:
     """All images in one uint8 array of shape (n_images, height, width, 3)."""
     pixels = np.empty((len(items), *image_size, 3), dtype=np.uint8)
     with progress_bar(len(items), "decoding", verbose) as progress:
-        for row, image in enumerate(load_images(items, image_size, N_THREADS)):
+        for row, (image, _) in enumerate(load_images(items, image_size, N_THREADS)):
             pixels[row] = image
             progress.update()
     return pixels
 
 
-def find_unreadable_images(items, image_size, verbose=0):
-    """What is wrong with the images that cannot be read: dict by row."""
+def find_unreadable_images(
+    items: Sequence[ImageLike], image_size: tuple[int, int], verbose: bool | int = 0
+) -> dict[int, str]:
+    """Rows of the images that cannot be read, and why."""
     bad = {}
     with progress_bar(len(items), "checking", verbose) as progress:
-        for _ in load_images(items, image_size, N_THREADS, bad):
+        images = load_images(items, image_size, N_THREADS, skip_bad=True)
+        for row, (_, error) in enumerate(images):
+            if error is not None:
+                bad[row] = error
             progress.update()
-    return dict(sorted(bad.items()))
+    return bad
 
 
-def load_images(items, image_size, n_ahead, bad=None):
+def load_images(
+    items: Sequence[ImageLike],
+    image_size: tuple[int, int],
+    n_ahead: int,
+    skip_bad: bool = False,
+) -> Iterator[tuple[Pixels, str | None]]:
+    """Pixels of each image, and why it cannot be read or None.
+
+    Parameters
+    ----------
+    items : sequence
+        Anything :func:`load_image` takes.
+    image_size : (int, int)
+        Height and width in pixels.
+    n_ahead : int
+        Number of images to decode ahead of their use.
+    skip_bad : bool, default=False
+        Whether an unreadable image is black; otherwise it raises an ImageError.
+    """
+    load = get_loader(items, image_size, skip_bad)
     with ThreadPoolExecutor(N_THREADS) as pool:
-        yield from map_ahead(
-            pool, lambda row: load_row(items, row, image_size, bad), range(len(items)), n_ahead
-        )
+        yield from map_ahead(pool, load, range(len(items)), n_ahead)
 
 
-def map_batches(pool, function, values, batch_size):
-    """What a function gives for each batch; one is made ready while another is computed."""
+def get_loader(
+    items: Sequence[ImageLike], image_size: tuple[int, int] | None, skip_bad: bool
+) -> Callable[[int], tuple[Pixels, str | None]]:
+    """A function from a row to pixels, and why the image cannot be read or None."""
+    if skip_bad:
+        return functools.partial(try_load_row, items, size=image_size)
+    return lambda row: (load_row(items, row, image_size), None)
+
+
+def map_batches(
+    pool: ThreadPoolExecutor,
+    function: Callable[[list[Value]], Result],
+    values: Iterator[Value],
+    batch_size: int,
+) -> Iterator[Result]:
+    """Results of a function for each batch of values; one is prepared while another runs."""
     batches = iter(lambda: list(islice(values, batch_size)), [])
     return map_ahead(pool, function, batches, AHEAD)
 
 
-def map_ahead(pool, function, values, n_ahead):
-    """What a function gives for each value, made by threads so many ahead of its use."""
-    values, running = iter(values), deque()
+def map_ahead(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Value], Result],
+    values: Iterable[Value],
+    n_ahead: int,
+) -> Iterator[Result]:
+    """Results of a function for each value, computed by threads `n_ahead` ahead of their use."""
+    values = iter(values)
+    running: deque[Future[Result]] = deque()
     for value in islice(values, n_ahead):
         running.append(pool.submit(function, value))
     while running:

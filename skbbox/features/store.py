@@ -1,74 +1,77 @@
-"""Where the features of a frozen backbone are kept: in memory, or in files that processes share."""
+"""Stores of features: in memory, or in files that processes share."""
+
+from __future__ import annotations
 
 import os
 import threading
 import uuid
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import filelock
 import numpy as np
 
 from ..exceptions import FeatureStoreError
 
-__all__ = ["FileStore", "MemoryStore", "Record"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..typing import FloatArray, PathLikeStr
+
+__all__ = ["KEY_SIZE", "FileStore", "MemoryStore", "Record"]
+
+#: Bytes of a key.
+KEY_SIZE = 16
 
 
 class Record(NamedTuple):
-    """What is kept of one view of an image.
+    """The features of one view of an image.
 
     Attributes
     ----------
     values : ndarray of shape (n_values,), float16 or float32
         The features, one map after another.
     box : ndarray of shape (4,), float64
-        The box in this view.
+        The box in this view: ``x_min, x_max, y_min, y_max``, normalised.
     """
 
-    values: np.ndarray
-    box: np.ndarray
+    values: NDArray[Any]
+    box: FloatArray
 
 
 class MemoryStore:
-    """Records in memory, up to a number of bytes; those that were used longest ago go first.
+    """Records in memory, up to a number of bytes; the least recently used are evicted first.
 
     Parameters
     ----------
     n_bytes : int
-        The most that the values of all records may take.
+        Limit for the values of all records.
     """
 
-    def __init__(self, n_bytes):
+    def __init__(self, n_bytes: int) -> None:
         self.n_bytes = n_bytes
         self.used_bytes = 0
-        self._records = OrderedDict()
+        self._records: OrderedDict[bytes, Record] = OrderedDict()
         self._lock = threading.RLock()
 
-    def exclusive(self):
-        """A lock under which no other thread looks for records or adds any."""
+    def exclusive(self) -> AbstractContextManager[Any]:
+        """A lock under which no other thread finds or adds records."""
         return self._lock
 
-    def find(self, keys):
-        """The records of those keys that are here.
-
-        Parameters
-        ----------
-        keys : iterable of bytes
-
-        Returns
-        -------
-        dict of bytes to Record
-        """
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, Record]:
+        """The stored records among those of `keys`, by key."""
         with self._lock:
             found = {key: self._records[key] for key in keys if key in self._records}
             for key in found:
                 self._records.move_to_end(key)
             return found
 
-    def add(self, records):
-        """Keep records, a dict of bytes to Record, and return them as they are kept."""
+    def add(self, records: Mapping[bytes, Record]) -> Mapping[bytes, Record]:
+        """Store records by key, and return them as they are stored."""
         with self._lock:
             for key, record in records.items():
                 if key not in self._records:
@@ -79,70 +82,74 @@ class MemoryStore:
                 self.used_bytes -= oldest.values.nbytes
         return records
 
-    def clear(self):
-        """Let go of all records."""
+    def clear(self) -> None:
+        """Remove all records."""
         with self._lock:
             self._records.clear()
             self.used_bytes = 0
 
 
 class FileStore:
-    """Records in files of a folder, which are mapped into memory and never changed.
+    """Records in files of a folder, which are memory-mapped and never changed.
 
-    A file is written under another name and renamed when it is whole, so that any number of
-    processes can read and write. Each record has a check sum. A file that is damaged, or that
-    something else wrote, counts as not there.
+    Files are written atomically, so that any number of processes can read and write. Each record
+    has a checksum. A damaged or foreign file is ignored.
 
     Parameters
     ----------
     folder : str or Path
-        Made where it is missing.
+        Created if it does not exist.
+
+    Raises
+    ------
+    FeatureStoreError
+        If the folder cannot be created.
     """
 
-    #: Files are named by what they hold, so that another form of them can lie beside these.
+    #: The number is the version of the files, so that files of another one can share the folder.
     SUFFIX = ".features1.npy"
 
-    def __init__(self, folder):
+    def __init__(self, folder: PathLikeStr) -> None:
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FeatureStoreError(
-                f"memory: the folder {folder} cannot be made: {error}. Pass another path."
+                f"memory: the folder {folder} cannot be created: {error}. Pass another path."
             ) from error
         self._lock = threading.RLock()
         self._between_processes = filelock.FileLock(self.folder / "lock")
-        #: Where records of a key lie: mapped files, and a row of each.
-        self._places = {}
-        self._seen = set()
-        self._checked = {}
+        #: Where the records of a key are: mapped files, and a row of each.
+        self._places: dict[bytes, list[tuple[NDArray[np.void], int]]] = {}
+        self._seen: set[str] = set()
+        self._checked: dict[bytes, Record] = {}
 
-    def exclusive(self):
+    def exclusive(self) -> AbstractContextManager[Any]:
         """A lock under which no other process or thread computes records for this folder."""
         return self._between_processes
 
-    def find(self, keys):
-        """The records of those keys that are here, whichever process wrote them."""
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, Record]:
+        """The stored records among those of `keys`, whichever process wrote them."""
         with self._lock:
-            self._look_for_files()
-            return {key: record for key in keys if (record := self._record(key)) is not None}
+            self._map_new_files()
+            return {key: record for key in keys if (record := self._get(key)) is not None}
 
-    def add(self, records):
-        """Write records, a dict of bytes to Record, and return them as they are kept."""
-        by_type = {}
+    def add(self, records: Mapping[bytes, Record]) -> dict[bytes, Record]:
+        """Write records by key, and return them as they are stored."""
+        by_type: dict[np.dtype[np.void], dict[bytes, Record]] = {}
         for key, record in records.items():
-            row_type = _row_type(record.values.dtype, len(record.values))
+            row_type = _make_row_type(record.values.dtype, len(record.values))
             by_type.setdefault(row_type, {})[key] = record
         for row_type, records_of_type in by_type.items():
             self._write(records_of_type, row_type)
-        return records | self.find(records)
+        return {**records, **self.find(records)}
 
-    def _write(self, records, row_type):
+    def _write(self, records: Mapping[bytes, Record], row_type: np.dtype[np.void]) -> None:
         rows = np.zeros(len(records), row_type)
         for row, (key, record) in zip(rows, records.items(), strict=True):
             row["key"] = np.frombuffer(key, "u1")
             row["box"], row["values"] = record.box, record.values
-            row["check"] = _check_sum(row)
+            row["check"] = _compute_checksum(row)
         name = uuid.uuid4().hex
         path = self.folder / f"{name}.writing"
         try:
@@ -152,33 +159,29 @@ class FileStore:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise FeatureStoreError(
-                f"memory: features cannot be written to {self.folder}: {error}. Make room there, "
+                f"memory: features cannot be written to {self.folder}: {error}. Free some space, "
                 "or pass another path."
             ) from error
 
-    def _look_for_files(self):
+    def _map_new_files(self) -> None:
         names = {name for name in os.listdir(self.folder) if name.endswith(self.SUFFIX)}
         for name in sorted(names - self._seen):
-            rows = _mapped(self.folder / name)
+            rows = _map_file(self.folder / name)
             if rows is not None:
                 for i, key in enumerate(rows["key"]):
                     self._places.setdefault(bytes(key), []).append((rows, i))
         self._seen |= names
 
-    def _record(self, key):
+    def _get(self, key: bytes) -> Record | None:
         places = self._places.get(key, [])
         while key not in self._checked and places:
             rows, i = places.pop()
-            if rows["check"][i] == _check_sum(rows[i]):
+            if rows["check"][i] == _compute_checksum(rows[i]):
                 self._checked[key] = Record(rows["values"][i], np.array(rows["box"][i]))
         return self._checked.get(key)
 
 
-#: Bytes of a key.
-KEY_SIZE = 16
-
-
-def _row_type(dtype, n_values):
+def _make_row_type(dtype: np.dtype[Any], n_values: int) -> np.dtype[np.void]:
     return np.dtype(
         [
             ("key", "u1", KEY_SIZE),
@@ -189,20 +192,20 @@ def _row_type(dtype, n_values):
     )
 
 
-def _check_sum(row):
+def _compute_checksum(row: Any) -> int:
     return zlib.crc32(row["values"], zlib.crc32(row["box"], zlib.crc32(row["key"])))
 
 
-def _mapped(path):
-    """The rows of a file, or None where it does not hold what a store writes."""
+def _map_file(path: Path) -> NDArray[np.void] | None:
+    """The rows of a file, or None if it is not one of a store."""
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     names = rows.dtype.names
     if rows.ndim != 1 or names is None or "values" not in names or rows.dtype["values"].ndim != 1:
         return None
     values = rows.dtype["values"]
-    if rows.dtype != _row_type(values.base, values.shape[0]):
+    if rows.dtype != _make_row_type(values.base, values.shape[0]):
         return None
     return rows

@@ -1,9 +1,8 @@
-"""The report: one page that holds data, training, scores and predictions, and needs no network.
+"""The report: one HTML page with data, training, scores and predictions, without any request.
 
-The story is here: collect, draw, fill the page, write. Beside it, ``results.py`` has the numbers,
-``figures.py`` the plots, ``pictures.py`` the images with their boxes, ``sections.py`` the parts of
-the page, and ``markup.py`` what makes HTML of text. ``page.html``, ``page.css`` and ``page.js``
-are what a browser gets around them.
+``results.py`` pairs true and predicted boxes, ``figures.py`` draws the plots, ``pictures.py`` the
+small images, and ``sections.py`` computes the values of each section. The templates, the style
+sheet and the script are in ``templates/report``.
 """
 
 from __future__ import annotations
@@ -11,26 +10,25 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime
-from importlib.resources import files
 from numbers import Integral
-from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import SkbboxError
-from ..files import atomic_write, check_overwrite
-from ..markup import Markup, escaped
+from ..exceptions import DataError
+from ..files import as_path, atomic_write, check_overwrite
+from ..templates import read_markup, render
 from . import sections
-from .results import collect
+from .results import THRESHOLD, collect_results
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from ..typing import ImagesLike, Localizer, PathLikeStr, TargetsLike
 
-__all__ = ["MAX_IMAGES", "report_page", "write_report"]
+__all__ = ["MAX_IMAGES", "render_report", "write_report"]
 
-#: Pictures on a page, unless another number is asked for.
+#: Pictures on a page by default.
 MAX_IMAGES = 300
 
 
@@ -44,13 +42,13 @@ def write_report(
     title: str | None = None,
     max_images: int = MAX_IMAGES,
 ) -> Path:
-    """Predict, and write what there is to see into one HTML file.
+    """Predict images, and write the report to one HTML file.
 
     Parameters
     ----------
     estimator : fitted estimator
         ``predict`` is called once. ``history_``, ``stages_``, ``bad_images_`` and ``get_params``
-        are used where there.
+        are used if they exist.
     X, y, path, overwrite, title, max_images
         As for :meth:`skbbox.SingleBoxLocalizer.report`.
 
@@ -58,11 +56,11 @@ def write_report(
     -------
     Path
     """
-    path = Path(path)
-    # Before the network runs, which may take minutes.
-    _check_place(path, overwrite)
+    path = as_path(path)
+    # Before predict, which may take minutes.
+    _check_path(path, overwrite)
     _check_max_images(max_images)
-    page = report_page(
+    page = render_report(
         X, y, estimator.predict(X), estimator=estimator, title=title, max_images=max_images
     )
     with atomic_write(path) as file:
@@ -70,7 +68,7 @@ def write_report(
     return path
 
 
-def report_page(
+def render_report(
     X: ImagesLike,
     y: TargetsLike,
     predicted: pd.DataFrame,
@@ -79,76 +77,74 @@ def report_page(
     title: str | None = None,
     max_images: int = MAX_IMAGES,
 ) -> str:
-    """The page as text, from predictions that are there already.
+    """The report as HTML, from existing predictions.
 
     Parameters
     ----------
     X : images of length n
     y : table of boxes of length n
     predicted : DataFrame of n rows
-        What ``predict`` gives: ``x_min, x_max, y_min, y_max`` and, where there,
-        ``class_name``, ``confidence`` and ``error``.
+        What ``predict`` returned: ``x_min, x_max, y_min, y_max``, and optionally ``class_name``,
+        ``class_confidence``, ``box_confidence`` and ``error``.
     estimator : fitted estimator, default=None
-        Whose training and parameters are told. None leaves them out.
+        Its training and parameters are shown. None leaves them out.
     title, max_images
         As for :meth:`skbbox.SingleBoxLocalizer.report`.
 
     Returns
     -------
     str
-        HTML. The same arguments give the same text, but for the date in ``<time>``.
+        The same arguments give the same text, except for the date in ``<time>``.
     """
     _check_max_images(max_images)
-    results = collect(X, y, predicted)
+    results = collect_results(X, y, predicted)
     if title is None:
         name = "Report" if estimator is None else type(estimator).__name__
         title = f"{name}: {len(results):,} images"
-    script, style = _text("page.js"), _text("page.css")
-    return Template(_text("page.html")).substitute(
-        title=escaped(title),
+    script = read_markup("report/page.js")
+    cards = sections.make_cards(results, max_images, verbose=getattr(estimator, "verbose", 0))
+    page = render(
+        "report/page.html",
+        title=title,
+        style=read_markup("report/page.css"),
         script=script,
-        # Of all scripts, the browser runs the one with this check sum.
+        # The browser runs only the script with this checksum.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=style,
-        date=_date(),
-        no_classes=Markup("" if results.is_right is not None else "hidden"),
-        no_class_options=Markup("" if results.classes else "hidden"),
-        no_confidence=Markup("" if results.confidence is not None else "hidden"),
-        summary=sections.summary(results),
-        details=sections.details(estimator),
-        data=sections.data(results),
-        training=sections.training(estimator),
-        baselines=sections.baselines(results),
-        counts=sections.counts(results),
-        iou_plots=sections.iou_plots(results),
-        classes=sections.classes(results),
-        numbers=sections.numbers(results),
-        **sections.predictions(results, max_images, verbose=getattr(estimator, "verbose", 0)),
+        now=datetime.now(UTC),
+        results=results,
+        threshold=f"{THRESHOLD:.2f}",
+        measures=sections.MEASURES,
+        tiles=sections.summarize_scores(results),
+        data_plots=sections.plot_data(results),
+        training=sections.describe_training(estimator),
+        training_plots=sections.plot_training(estimator),
+        details=sections.list_details(estimator),
+        scores=sections.compare_with_baselines(results),
+        counts=sections.describe_counts(results),
+        iou_plots=sections.plot_iou(results),
+        class_rows=sections.measure_classes(results),
+        confusion=sections.count_confusions(results),
+        selection=sections.describe_selection(len(cards), len(results)),
+        class_options=sections.list_class_options(results, cards),
+        cards=cards,
+        numbers=sections.list_numbers(results),
     )
+    return str(page)
 
 
-def _check_place(path: Path, overwrite: bool) -> None:
+def _check_path(path: Path, overwrite: bool) -> None:
     if path.is_dir():
-        raise SkbboxError(
-            f"{path} is a folder; give the path of a file, as {path / 'report.html'}."
+        raise DataError(
+            f"{path} is a folder; pass the path of a file, such as {path / 'report.html'}."
         )
     check_overwrite([path], overwrite)
     if not path.parent.is_dir():
-        raise SkbboxError(
-            f"{path} cannot be written: there is no folder {path.parent}. Create it, or give "
-            "another path."
+        raise DataError(
+            f"{path} cannot be written: the folder {path.parent} does not exist. Create it, or "
+            "pass another path."
         )
 
 
 def _check_max_images(max_images: int) -> None:
     if not isinstance(max_images, Integral) or isinstance(max_images, bool) or max_images < 0:
         raise ValueError(f"max_images must be an integer of at least 0. Received: {max_images!r}.")
-
-
-def _text(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
-
-
-def _date() -> Markup:
-    now = datetime.now(UTC)
-    return Markup(f'<time datetime="{now:%Y-%m-%dT%H:%MZ}">{now:%Y-%m-%d %H:%M} UTC</time>')

@@ -1,4 +1,4 @@
-"""The displays' plots as SVG in the colours of the page, whichever they are when it is read."""
+"""The displays' plots as SVG that takes the colours of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..markup import Markup, shown, tag
+from ..templates import Markup, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["plots", "with_short_names"]
+__all__ = ["draw_plots", "shorten_class_names"]
 
-#: Width and height of a plot in inches; its text is readable at 350 pixels, a phone's width.
+#: Width and height of a plot in inches; its text is legible at 350 pixels, the width of a phone.
 SIZE = (5.0, 3.5)
 
-#: Beside Matplotlib's own defaults, whatever the user has set.
+#: On top of Matplotlib's defaults; the user's settings are ignored.
 STYLE = {
     "axes.facecolor": "none",
     "axes.spines.right": False,
@@ -33,13 +33,13 @@ STYLE = {
     "legend.edgecolor": "none",
     "legend.facecolor": "white",
     "savefig.facecolor": "none",
-    # Text that can be searched and read aloud, in the fonts of the page.
+    # Keeps text as text: searchable, read aloud by screen readers, in the fonts of the page.
     "svg.fonttype": "none",
-    # Names of classes are no formulas.
+    # Class names may contain dollar signs.
     "text.parse_math": False,
 }
 
-#: Colours that change between light and dark, and what the style sheet calls them.
+#: Colours that differ between light and dark, and the style sheet's variables for them.
 COLORS = {
     "#000000": "currentColor",
     "#ffffff": "var(--surface)",
@@ -47,106 +47,108 @@ COLORS = {
     "#1f77b4": "var(--curve)",
 }
 
-#: Longer names would leave no room for the plot.
-LONGEST = 24
+#: Longer class names would leave no space for the plot.
+MAX_NAME_LENGTH = 24
 
-#: Matplotlib's style belongs to the whole process.
-DRAWING = threading.Lock()
+#: Matplotlib's settings are global to the process.
+STYLE_LOCK = threading.Lock()
 
-#: A browser has the characters that Matplotlib's font lacks.
-UNHEARD = ("ignore", re.compile("Glyph .* missing from font"), UserWarning, None, 0)
+#: Matplotlib warns of characters that its font lacks; the browser has them.
+MISSING_GLYPHS = ("ignore", re.compile("Glyph .* missing from font"), UserWarning, None, 0)
 
 
-def plots(draw: Callable[[NDArray[Any]], Any], prefix: str, labels: Sequence[str]) -> list[Markup]:
-    """One SVG for each panel of a display, so that they stand side by side or below each other.
+def draw_plots(
+    draw: Callable[[NDArray[Any]], Any], prefix: str, labels: Sequence[str]
+) -> list[Markup]:
+    """Draw a display with one SVG for each panel, so that the page can wrap them.
 
     Parameters
     ----------
     draw : callable
-        Draws on an array of axes, as the displays do on `ax`.
+        Called with an array of axes, as `ax` of the displays.
     prefix : str
-        Of the ids, so that no two on the page are the same.
+        Start of the SVG's ids, unique on the page.
     labels : sequence of str
-        What each panel shows, for who does not see it. One axes is made for each.
+        Description of each panel for screen readers; sets the number of axes.
 
     Returns
     -------
-    list of str
-        Without panels that `draw` left empty.
+    list of Markup
+        Without the panels that `draw` left empty.
     """
     import matplotlib.style
     import numpy as np
     from matplotlib.figure import Figure
 
-    with DRAWING, _quiet(), matplotlib.style.context(["default", STYLE]):
-        # Without pyplot, which would keep them, and asks for the main thread.
+    with STYLE_LOCK, _ignore_missing_glyphs(), matplotlib.style.context(["default", STYLE]):
+        # Not by pyplot, which keeps figures open and is not thread-safe.
         axes = np.array([Figure(SIZE, layout="constrained").add_subplot() for _ in labels])
         draw(axes)
         return [
-            _svg(ax.figure, f"{prefix}-{number}", label)
+            _to_svg(ax.figure, f"{prefix}-{number}", label)
             for number, (ax, label) in enumerate(zip(axes, labels, strict=True))
             if ax.has_data()
         ]
 
 
-def with_short_names(table: pd.DataFrame) -> pd.DataFrame:
-    """A copy of a table of boxes with class names that fit beside an axis, still all different."""
+def shorten_class_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy of a table of boxes with class names short enough for an axis, and still unique."""
     if "class_name" not in table:
         return table
     short: dict[Any, str] = {}
     uses: Counter[str] = Counter()
     for name in table["class_name"].drop_duplicates():
-        text = shown(name, LONGEST)
+        text = shorten(name, MAX_NAME_LENGTH)
         uses[text] += 1
         short[name] = text if uses[text] == 1 else f"{text} ({uses[text]})"
     return table.assign(class_name=table["class_name"].map(short))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    # As in images.py: warnings.catch_warnings is for one thread.
-    warnings.filters.insert(0, UNHEARD)  # type: ignore[attr-defined]
+def _ignore_missing_glyphs() -> Iterator[None]:
+    # warnings.catch_warnings is not thread-safe.
+    warnings.filters.insert(0, MISSING_GLYPHS)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        with suppress(ValueError):
-            warnings.filters.remove(UNHEARD)  # type: ignore[attr-defined]
+        with suppress(ValueError):  # Another thread may have reset all filters.
+            warnings.filters.remove(MISSING_GLYPHS)  # type: ignore[attr-defined]
 
 
-def _svg(figure: Any, prefix: str, label: str) -> Markup:
+def _to_svg(figure: Any, prefix: str, label: str) -> Markup:
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     root = ET.fromstring(file.getvalue())
     for element in root.iter():
-        element.tag = _without_namespace(element.tag)
-        element.attrib = {_without_namespace(key): text for key, text in element.attrib.items()}
+        element.tag = _strip_namespace(element.tag)
+        element.attrib = {_strip_namespace(key): text for key, text in element.attrib.items()}
     for parent in list(root.iter()):
         for child in list(parent):
-            # A style sheet in it would change the whole page.
+            # Matplotlib's style sheet would apply to the complete page.
             if child.tag in ("metadata", "style"):
                 parent.remove(child)
     ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
-    # Matplotlib draws some of them by lot.
+    # Some of Matplotlib's ids are random.
     new_id = {old: f"{prefix}-{number}" for number, old in enumerate(ids)}
     for element in root.iter():
-        element.attrib = {key: _renamed(key, text, new_id) for key, text in element.attrib.items()}
-    drawing = "".join(ET.tostring(child, encoding="unicode") for child in root)
-    return tag(
-        "svg",
-        Markup(drawing),
-        class_="plot",
-        viewBox=root.attrib["viewBox"],
-        role="img",
-        aria_label=label,
-    )
+        element.attrib = {
+            key: _adapt_attribute(key, text, new_id) for key, text in element.attrib.items()
+        }
+    root.attrib = {
+        "class": "plot",
+        "viewBox": root.attrib["viewBox"],
+        "role": "img",
+        "aria-label": label,
+    }
+    return Markup(ET.tostring(root, encoding="unicode"))
 
 
-def _without_namespace(name: str) -> str:
+def _strip_namespace(name: str) -> str:
     return name.rpartition("}")[2]
 
 
-def _renamed(key: str, text: str, new_id: dict[str, str]) -> str:
-    """An attribute with the new ids and the colours of the page."""
+def _adapt_attribute(key: str, text: str, new_id: dict[str, str]) -> str:
+    """Value of an attribute with the new ids and the colours of the page."""
     if key == "id":
         return new_id[text]
     if key == "href":

@@ -1,14 +1,14 @@
-"""The parts of the page, in the order in which they stand on it."""
+"""The values that the templates of the page show, in the order of its sections."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import platform
 import re
+from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,33 +20,41 @@ from ..displays import (
     TrainingDisplay,
 )
 from ..dummy import DummyLocalizer
-from ..markup import Markup, escaped, joined, table, tag
 from ..metrics import box_scorer
-from .figures import plots, with_short_names
-from .pictures import kept, n_worst_of, pictures
+from .figures import draw_plots, shorten_class_names
+from .pictures import count_worst, make_pictures, select_rows
 from .results import THRESHOLD, Results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from numpy.typing import NDArray
 
+    from ..templates import Markup
     from ..typing import FloatArray, IntArray
+    from .pictures import Picture
 
 __all__ = [
-    "baselines",
-    "classes",
-    "counts",
-    "data",
-    "details",
-    "iou_plots",
-    "numbers",
-    "predictions",
-    "summary",
-    "training",
+    "MEASURES",
+    "Bar",
+    "Card",
+    "ClassRow",
+    "ConfusionTable",
+    "compare_with_baselines",
+    "count_confusions",
+    "describe_counts",
+    "describe_selection",
+    "describe_training",
+    "list_class_options",
+    "list_details",
+    "list_numbers",
+    "make_cards",
+    "measure_classes",
+    "plot_data",
+    "plot_iou",
+    "plot_training",
+    "summarize_scores",
 ]
 
-#: Up to so many classes, all pairs of them are in a table; above, those that were confused most.
+#: With more classes, the page lists the most confused pairs instead of a confusion matrix.
 MATRIX_CLASSES = 60
 MOST_CONFUSED = 100
 
@@ -57,7 +65,7 @@ MEASURES = {
     "localization_accuracy": "localization accuracy",
 }
 
-#: Strategies of DummyLocalizer, and the box that each gives to all images.
+#: Strategies of DummyLocalizer, and the box that each predicts for all images.
 BASELINES: dict[Literal["median", "mean", "full", "center"], str] = {
     "median": "median of the true boxes",
     "mean": "mean of the true boxes",
@@ -67,193 +75,299 @@ BASELINES: dict[Literal["median", "mean", "full", "center"], str] = {
 
 PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "pillow")
 
-#: In the place of a number that there is not.
+#: Stands for a number that does not exist.
 DASH = "\N{EN DASH}"
 
-#: Where an object is in memory, which is different each time.
+#: The address of an object in memory, which changes with every run.
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def summary(results: Results) -> Markup:
-    """The numbers at the top."""
+class Bar(NamedTuple):
+    """A number as text, and as the width of a bar in percent; None for no bar."""
+
+    text: str
+    width: str | None
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """The numbers of one class; None where there are no predicted classes."""
+
+    label: str
+    class_index: int
+    n_images: str
+    mean_iou: Bar
+    reached: str
+    recall: str | None
+    precision: str | None
+
+
+class ConfusionCell(NamedTuple):
+    """A number of images, its share of the true class, and whether the class is right."""
+
+    text: str
+    share: str | None
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class ConfusionTable:
+    """Either a confusion matrix, or, with many classes, the most confused pairs."""
+
+    labels: list[str]
+    matrix: list[list[ConfusionCell]] | None
+    pairs: list[tuple[str, str, str]]
+    n_pairs: int
+    max_classes: int = MATRIX_CLASSES
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the names of the columns have to be written upright."""
+        return sum(map(len, self.labels)) > 60
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture with its facts; the script filters and sorts by `data`."""
+
+    row: int
+    picture: Picture
+    is_wrong: bool
+    is_low: bool
+    names: list[str]
+    scores: list[str]
+    facts: dict[str, str]
+    data: dict[str, Any]
+
+
+def summarize_scores(results: Results) -> dict[str, str]:
+    """The numbers at the top, by name."""
     tiles = {"images": f"{len(results) + len(results.errors):,}"}
-    if results.true_codes is not None:
-        tiles["classes"] = f"{len(np.unique(results.true_codes)):,}"
-    for name, value in _scores_of(results).items():
-        tiles[MEASURES[name]] = _number(name, value)
-    return joined(_facts(tiles))
+    if results.true_indices is not None:
+        tiles["classes"] = f"{len(np.unique(results.true_indices)):,}"
+    for name, value in _compute_scores(results).items():
+        tiles[MEASURES[name]] = _format_score(name, value)
+    return tiles
 
 
-def details(estimator: Any) -> Markup:
-    """Parameters that were set, and versions: what is needed to come here again."""
+def list_details(estimator: Any) -> dict[str, dict[str, str]]:
+    """Parameters that were set, and versions, by the caption of their table."""
     versions = {"skbbox": __version__, "Python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in PACKAGES if _is_installed(name)}
-    parts = [_pairs("Versions", versions)]
-    if hasattr(estimator, "get_params"):
-        parameters = _changed_parameters(estimator)
-        caption = f"Parameters of {type(estimator).__name__} that are not the default"
-        parts.insert(0, _pairs(caption, parameters or {"none": "all are the default"}))
-    return joined(parts)
+    if not hasattr(estimator, "get_params"):
+        return {"Versions": versions}
+    caption = f"Parameters of {type(estimator).__name__} that differ from their defaults"
+    parameters = _list_changed_parameters(estimator)
+    return {caption: parameters or {"none": "all have their defaults"}, "Versions": versions}
 
 
-def data(results: Results) -> Markup:
-    """What the true boxes look like, and what was left out."""
-    true, _ = results.tables()
+def plot_data(results: Results) -> list[Markup]:
+    """Statistics of the true boxes."""
+    true, _ = results.to_tables()
     last = "Number of boxes of each class" if "class_name" in true else "Width and height of boxes"
-    panels = plots(
-        lambda axes: BoxStatisticsDisplay.from_boxes(with_short_names(true), ax=axes),
+    return draw_plots(
+        lambda axes: BoxStatisticsDisplay.from_boxes(shorten_class_names(true), ax=axes),
         "plot-data",
         [
             "Histogram of the share of the image that boxes cover",
             "Histogram of the ratio of width to height of boxes",
-            "Places of the centres of boxes in the image",
+            "Positions of the centres of boxes in the image",
             last,
         ],
     )
-    return joined([_side_by_side(panels), _left_out(results)])
 
 
-def training(estimator: Any) -> Markup:
-    """The curves of the fit."""
+def plot_training(estimator: Any) -> list[Markup]:
+    """The learning curves; no plot without a training history."""
     history = getattr(estimator, "history_", None)
     if not history or not any(history.values()):
-        return tag("p", "There are no curves of training: no epoch was trained.")
-    stages = getattr(estimator, "stages_", None)
-    panels = plots(
-        lambda axes: TrainingDisplay.from_history(history, stages=stages, ax=axes),
-        "plot-training",
-        [f"Curve over the epochs, panel {number} of the training" for number in range(1, 5)],
-    )
-    n_epochs = max(len(values) for values in history.values())
-    told = [f"{n_epochs:,} epochs"]
-    if stages and len(stages) > 1:
-        told[0] += ": " + ", then ".join(f"{n:,} of {name}" for name, n in stages)
-    if left_out := getattr(estimator, "bad_images_", None):
-        told.append(f"{len(left_out):,} images that could not be read were left out")
-    return joined([tag("p", f"{'; '.join(told)}."), _side_by_side(panels)])
-
-
-def baselines(results: Results) -> Markup:
-    """The scores beside those of models that do not look at the image."""
-    true, _ = results.tables()
-    scores = {"this model": _scores_of(results)}
-    for strategy, what in BASELINES.items():
-        dummy = DummyLocalizer(strategy).fit(results.images, true)
-        scores[what] = box_scorer(dummy, results.images, true)
-    names = list(scores["this model"])
-    return table(
-        "Scores of this model and of the baselines",
-        ["", *(MEASURES[name] for name in names)],
-        [
-            [who, *(_bar(_number(name, values[name]), values[name]) for name in names)]
-            for who, values in scores.items()
-        ],
-        class_="bars",
-    )
-
-
-def counts(results: Results) -> Markup:
-    """What the script writes again when the slider is moved."""
-    reached = results.iou >= THRESHOLD
-    text = (
-        f"{reached.sum():,} of {len(results):,} images ({_percent(reached.mean())}) have an IoU "
-        f"of at least {THRESHOLD:.2f}"
-    )
-    if results.is_right is not None:
-        right = reached & results.is_right
-        text += f"; {right.sum():,} ({_percent(right.mean())}) have the right class, too"
-    return escaped(f"{text}.")
-
-
-def iou_plots(results: Results) -> Markup:
-    """How many predictions are how good."""
-    true, predicted = results.tables()
-    threshold = plots(
-        lambda axes: IoUThresholdDisplay.from_predictions(true, predicted, ax=axes[0]),
-        "plot-threshold",
-        ["Share of predictions that reach each IoU threshold"],
-    )
-    distribution = plots(
-        lambda axes: IoUDistributionDisplay.from_predictions(true, predicted, ax=axes[0]),
-        "plot-distribution",
-        ["Histogram of the IoU of true and predicted boxes"],
-    )
-    return _side_by_side(threshold + distribution)
-
-
-def classes(results: Results) -> Markup:
-    """Each class by itself, and which of them are taken for each other."""
-    true, predicted = results.true_codes, results.predicted_codes
-    if true is None:
-        return tag("p", "y has no class_name, so there are no numbers for each class.")
-    if predicted is None:
-        return _by_class(results, true, None)
-    few = len(results.classes) <= MATRIX_CLASSES
-    confusion = _confusion if few else _most_confused
-    return joined([_by_class(results, true, predicted), confusion(results.labels, true, predicted)])
-
-
-def numbers(results: Results) -> Markup:
-    """What the script counts: whole numbers alone, one a row, so that no name comes into it."""
-    columns = {"level": results.levels, "right": results.is_right, "true": results.true_codes}
-    return Markup(
-        json.dumps(
-            {
-                name: None if column is None else column.astype(int).tolist()
-                for name, column in columns.items()
-            },
-            separators=(",", ":"),
-        )
-    )
-
-
-def predictions(results: Results, max_images: int, verbose: int = 0) -> dict[str, Markup]:
-    """The cards with a picture each, the classes to choose from, and which rows are there."""
-    positions = kept(results.iou, max_images)
-    drawn = pictures(results, positions, verbose)
-    places = np.random.default_rng(0).permutation(len(positions))
-    codes = np.unique(_found_under(results)[positions])
-    return {
-        "cards": joined(map(_card, [results] * len(drawn), positions, drawn, places)),
-        "class_options": joined(
-            tag("option", results.labels[code], value=code) for code in codes if code >= 0
+        return []
+    return draw_plots(
+        lambda axes: TrainingDisplay.from_history(
+            history, stages=getattr(estimator, "stages_", None), ax=axes
         ),
-        "which_cards": _which_cards(len(positions), len(results)),
+        "plot-training",
+        [f"Learning curve, panel {number} of the training" for number in range(1, 5)],
+    )
+
+
+def describe_training(estimator: Any) -> str:
+    """The number of epochs, of all and of each stage, and of unreadable images."""
+    history = getattr(estimator, "history_", None)
+    if not history or not any(history.values()):
+        return "There are no learning curves: no epoch was trained."
+    stages = getattr(estimator, "stages_", None)
+    text = f"{max(len(values) for values in history.values()):,} epochs"
+    if stages and len(stages) > 1:
+        text += ": " + ", then ".join(f"{n:,} of {name}" for name, n in stages)
+    if bad_images := getattr(estimator, "bad_images_", None):
+        text += f"; {len(bad_images):,} images that could not be read were left out"
+    return f"{text}."
+
+
+def compare_with_baselines(results: Results) -> dict[str, dict[str, Bar]]:
+    """Scores by measure, of this model and of baselines that ignore the image."""
+    true, _ = results.to_tables()
+    scores = {"this model": _compute_scores(results)}
+    for strategy, name in BASELINES.items():
+        dummy = DummyLocalizer(strategy).fit(results.images, true)
+        scores[name] = box_scorer(dummy, results.images, true)
+    return {
+        model: {
+            measure: _make_bar(_format_score(measure, values[measure]), values[measure])
+            for measure in scores["this model"]
+        }
+        for model, values in scores.items()
     }
 
 
-# ---------------------------------------------------------------- the top of the page
-
-
-def _scores_of(results: Results) -> dict[str, float]:
-    reached = results.iou >= THRESHOLD
-    scores = {"mean_iou": float(results.iou.mean()), "iou_50": float(reached.mean())}
+def describe_counts(results: Results) -> str:
+    """The text that the script rewrites when the slider moves."""
+    text = (
+        f"{results.is_found.sum():,} of {len(results):,} images "
+        f"({_format_percent(results.is_found.mean())}) have an IoU of at least {THRESHOLD:.2f}"
+    )
     if results.is_right is not None:
-        scores["localization_accuracy"] = float((reached & results.is_right).mean())
+        right = results.is_found & results.is_right
+        text += f"; {right.sum():,} ({_format_percent(right.mean())}) also have the right class"
+    return f"{text}."
+
+
+def plot_iou(results: Results) -> list[Markup]:
+    """The share of predictions that reach each IoU, and the distribution of the IoU."""
+    true, predicted = results.to_tables()
+    return [
+        *draw_plots(
+            lambda axes: IoUThresholdDisplay.from_predictions(true, predicted, ax=axes[0]),
+            "plot-threshold",
+            ["Share of predictions that reach each IoU threshold"],
+        ),
+        *draw_plots(
+            lambda axes: IoUDistributionDisplay.from_predictions(true, predicted, ax=axes[0]),
+            "plot-distribution",
+            ["Histogram of the IoU of true and predicted boxes"],
+        ),
+    ]
+
+
+def measure_classes(results: Results) -> list[ClassRow]:
+    """The numbers of each class, lowest mean IoU first and classes without an image last."""
+    true, predicted = results.true_indices, results.predicted_indices
+    if true is None:
+        return []
+    n_classes = len(results.classes)
+    n_images = np.bincount(true, minlength=n_classes)
+    mean_iou = _divide(np.bincount(true, results.iou, n_classes), n_images)
+    reached = _divide(np.bincount(true, results.is_found, n_classes), n_images)
+    recall = precision = None
+    if predicted is not None:
+        right = np.bincount(true[true == predicted], minlength=n_classes)
+        recall = _divide(right, n_images)
+        precision = _divide(right, np.bincount(predicted, minlength=n_classes))
+    return [
+        ClassRow(
+            results.labels[index],
+            index,
+            f"{n_images[index]:,}",
+            _make_bar(f"{mean_iou[index]:.3f}", mean_iou[index]),
+            _format_percent(reached[index]),
+            None if recall is None else _format_percent(recall[index]),
+            None if precision is None else _format_percent(precision[index]),
+        )
+        for index in np.argsort(mean_iou, kind="stable")
+    ]
+
+
+def count_confusions(results: Results) -> ConfusionTable | None:
+    """Which classes are predicted as which; None where there are no classes to compare."""
+    true, predicted, labels = results.true_indices, results.predicted_indices, results.labels
+    if true is None or predicted is None:
+        return None
+    if len(labels) <= MATRIX_CLASSES:
+        return ConfusionTable(labels, _make_matrix(len(labels), true, predicted), [], 0)
+    wrong = true != predicted
+    pairs, n_images = np.unique(
+        np.stack([true[wrong], predicted[wrong]]), axis=1, return_counts=True
+    )
+    first = np.argsort(-n_images, kind="stable")[:MOST_CONFUSED]
+    most_confused = [
+        (labels[a], labels[b], f"{n:,}")
+        for (a, b), n in zip(pairs.T[first], n_images[first], strict=True)
+    ]
+    return ConfusionTable(labels, None, most_confused, len(n_images))
+
+
+def list_numbers(results: Results) -> dict[str, list[int] | None]:
+    """What the script counts: integers for each row, so that no name gets into the script."""
+    columns = {"level": results.levels, "right": results.is_right, "true": results.true_indices}
+    return {
+        name: None if column is None else column.astype(int).tolist()
+        for name, column in columns.items()
+    }
+
+
+def make_cards(results: Results, max_images: int, verbose: int = 0) -> list[Card]:
+    """The cards of the images that get a picture, lowest IoU first."""
+    positions = select_rows(results.iou, max_images)
+    pictures = make_pictures(results, positions, verbose)
+    places = np.random.default_rng(0).permutation(len(positions))
+    return [
+        _make_card(results, position, picture, place)
+        for position, picture, place in zip(positions, pictures, places, strict=True)
+    ]
+
+
+def list_class_options(results: Results, cards: list[Card]) -> dict[int, str]:
+    """Index and label of the classes that the cards can be filtered by."""
+    indices = sorted({card.data["data-class"] for card in cards} - {-1})
+    return {index: results.labels[index] for index in indices}
+
+
+def describe_selection(n_cards: int, n_rows: int) -> str:
+    """Which images have a card."""
+    if n_cards == n_rows:
+        return f"All {n_rows:,} images are on this page."
+    if not n_cards:
+        return "No image is on this page, because max_images is 0."
+    n_worst = count_worst(n_cards)
+    return (
+        f"{n_cards:,} of {n_rows:,} images are on this page: the {n_worst:,} with the lowest IoU, "
+        f"and {n_cards - n_worst:,} of the others at random."
+    )
+
+
+def _compute_scores(results: Results) -> dict[str, float]:
+    scores = {"mean_iou": float(results.iou.mean()), "iou_50": float(results.is_found.mean())}
+    if results.is_right is not None:
+        scores["localization_accuracy"] = float((results.is_found & results.is_right).mean())
     return scores
 
 
-def _number(name: str, value: float) -> str:
-    return f"{value:.3f}" if name == "mean_iou" else _percent(value)
+def _format_score(name: str, value: float) -> str:
+    return f"{value:.3f}" if name == "mean_iou" else _format_percent(value)
 
 
-def _percent(share: float) -> str:
-    """Rounded as the script does it, which cannot round as Python does."""
+def _format_percent(share: float) -> str:
+    """A share in percent, rounded half up as in the script; Python rounds half to even."""
     return DASH if np.isnan(share) else f"{np.floor(1000 * share + 0.5) / 10:.1f} %"
 
 
-def _changed_parameters(estimator: Any) -> dict[str, str]:
+def _make_bar(text: str, share: float) -> Bar:
+    return Bar(DASH, None) if np.isnan(share) else Bar(text, f"{share:.1%}")
+
+
+def _list_changed_parameters(estimator: Any) -> dict[str, str]:
     signature = inspect.signature(type(estimator).__init__).parameters
-    written = {name: _written(value) for name, value in estimator.get_params(deep=False).items()}
+    texts = {name: _format_value(v) for name, v in estimator.get_params(deep=False).items()}
     return {
         name: text
-        for name, text in written.items()
-        if name not in signature or text != _written(signature[name].default)
+        for name, text in texts.items()
+        if name not in signature or text != _format_value(signature[name].default)
     }
 
 
-def _written(value: Any) -> str:
-    """A value in words that are the same each time."""
+def _format_value(value: Any) -> str:
+    """A value as text that is the same in every run."""
     name = getattr(value, "__qualname__", None)
     return ADDRESS.sub("", f"{value.__module__}.{name}" if name else repr(value))
 
@@ -266,214 +380,80 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _pairs(caption: str, pairs: Mapping[str, Any]) -> Markup:
-    return table(caption, ["name", "value"], pairs.items(), class_="pairs")
+def _divide(part: NDArray[Any], total: NDArray[Any]) -> FloatArray:
+    return np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
-# ---------------------------------------------------------------- data and scores
-
-
-def _side_by_side(panels: Iterable[Markup]) -> Markup:
-    return tag("div", *(tag("figure", panel) for panel in panels), class_="plots")
-
-
-def _left_out(results: Results) -> Markup:
-    if not results.errors:
-        return Markup("")
-    n_images = len(results) + len(results.errors)
-    text = f"{len(results.errors):,} of {n_images:,} images could not be read and are left out"
-    return tag(
-        "details",
-        tag("summary", text),
-        table("Images that could not be read", ["row", "reason"], results.errors.items()),
-    )
-
-
-def _bar(text: str, share: float) -> Markup:
-    """A cell with a number and a bar as long as it; of NaN a dash."""
-    if np.isnan(share):
-        return tag("td", DASH)
-    rectangle = tag("rect", width=f"{share:.1%}", height="100%")
-    return tag("td", tag("span", text), tag("svg", rectangle, class_="bar", aria_hidden="true"))
-
-
-# ---------------------------------------------------------------- classes
-
-
-def _by_class(results: Results, true: IntArray, predicted: IntArray | None) -> Markup:
-    n_classes = len(results.classes)
-    n_images = np.bincount(true, minlength=n_classes)
-    mean_iou = _ratio(np.bincount(true, results.iou, n_classes), n_images)
-    reached = _ratio(np.bincount(true, results.iou >= THRESHOLD, n_classes), n_images)
-    threshold = tag("span", f"{THRESHOLD:.2f}", class_="threshold-value")
-    columns: dict[str, list[Any]] = {
-        "images": [f"{n:,}" for n in n_images],
-        "mean IoU": [_bar(f"{mean:.3f}", mean) for mean in mean_iou],
-        Markup(f"IoU ≥ {threshold}"): [
-            tag("td", _percent(share), data_class=code) for code, share in enumerate(reached)
-        ],
-    }
-    if predicted is not None:
-        right = np.bincount(true[true == predicted], minlength=n_classes)
-        n_predicted = np.bincount(predicted, minlength=n_classes)
-        columns["class recall"] = [_percent(share) for share in _ratio(right, n_images)]
-        columns["class precision"] = [_percent(share) for share in _ratio(right, n_predicted)]
-    # Those without an image last, as NaN is.
-    rows = [
-        [results.labels[code], *(column[code] for column in columns.values())]
-        for code in np.argsort(mean_iou, kind="stable")
-    ]
-    caption = "Each class, the one with the lowest mean IoU first"
-    return table(caption, ["class", *columns], rows, class_="bars")
-
-
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> FloatArray:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-
-
-def _confusion(labels: list[str], true: IntArray, predicted: IntArray) -> Markup:
-    n_classes = len(labels)
-    matrix = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
-    matrix = matrix.reshape(n_classes, n_classes)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    rows = [
-        [
-            label,
-            *(
-                _shaded(matrix[row, column], shares[row, column], row == column)
-                for column in range(n_classes)
-            ),
-        ]
-        for row, label in enumerate(labels)
-    ]
-    is_wide = sum(map(len, labels)) > 60
-    return table(
-        "True classes (rows) and what they were predicted as (columns), in numbers of images",
-        ["true \\ predicted", *(tag("span", label) for label in labels)],
-        rows,
-        class_="matrix upright" if is_wide else "matrix",
-    )
-
-
-def _shaded(n: int, share: float, is_right: bool) -> Markup:
-    style = f"--share:{share:.2f}" if n else None
-    return tag("td", f"{n:,}" if n else "", class_="diagonal" if is_right else None, style=style)
-
-
-def _most_confused(labels: list[str], true: IntArray, predicted: IntArray) -> Markup:
-    wrong = true != predicted
-    pairs, n_images = np.unique(
-        np.stack([true[wrong], predicted[wrong]]), axis=1, return_counts=True
-    )
-    first = np.argsort(-n_images, kind="stable")[:MOST_CONFUSED]
-    return table(
-        f"Above {MATRIX_CLASSES} classes there is no table of all: of {len(n_images):,} pairs of "
-        f"classes that were confused, the {len(first):,} with the most images",
-        ["true", "predicted", "images"],
-        [
-            [labels[a], labels[b], f"{n:,}"]
-            for (a, b), n in zip(pairs.T[first], n_images[first], strict=True)
-        ],
-    )
-
-
-# ---------------------------------------------------------------- predictions
-
-
-def _card(results: Results, position: int, picture: Markup, place: int) -> Markup:
-    """One image; what the script filters and sorts by is in its attributes."""
-    iou, row = results.iou[position], results.rows[position]
-    is_right, suspicion = results.is_right, results.suspicion
-    is_wrong = is_right is not None and not is_right[position]
-    name, predicted = _class_names(results, position)
-    known = [predicted, f"not {name}"] if is_wrong else [name or predicted or ""]
-    confidence = None if results.confidence is None else f"{results.confidence[position]:.2f}"
-    # As the slider counts, not rounded up to what it does not reach.
-    scores = [
-        f"IoU {results.levels[position] / 100:.2f}",
-        *([f"confidence {confidence}"] if confidence else []),
-    ]
-    return tag(
-        "li",
-        tag(
-            "button",
-            picture,
-            tag(
-                "span",
-                tag("span", f"row {row}", class_="row"),
-                tag("span", "wrong class", class_="mark wrong", hidden=not is_wrong),
-                tag("span", "IoU too low", class_="mark low", hidden=bool(iou >= THRESHOLD)),
-                class_="line",
-            ),
-            tag("span", *(tag("span", text) for text in known), class_="name"),
-            tag("span", *(tag("span", score) for score in scores), class_="line"),
-            type="button",
-        ),
-        tag(
-            "dl",
-            *_facts(
-                {
-                    "image": _path(results.images[position]),
-                    "true class": name,
-                    "predicted class": predicted,
-                    "IoU": f"{iou:.3f}",
-                    "confidence": confidence,
-                    "true box": _written_box(results.true[position]),
-                    "predicted box": _written_box(results.predicted[position]),
-                }
-            ),
-            hidden=True,
-        ),
-        data_row=row,
-        data_class=_found_under(results)[position],
-        data_iou=repr(float(iou)),
-        data_level=results.levels[position],
-        data_right=None if is_right is None else int(is_right[position]),
-        data_suspicion=None if suspicion is None else repr(float(suspicion[position])),
-        data_place=place,
-    )
-
-
-def _found_under(results: Results) -> IntArray:
-    """The class by which an image is found; -1 where there are none."""
-    for codes in (results.true_codes, results.predicted_codes):
-        if codes is not None:
-            return codes
-    return np.full(len(results), -1)
-
-
-def _class_names(results: Results, position: int) -> list[str | None]:
-    """The true one and the predicted one."""
+def _make_matrix(n_classes: int, true: IntArray, predicted: IntArray) -> list[list[ConfusionCell]]:
+    counts = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
+    counts = counts.reshape(n_classes, n_classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return [
-        None if codes is None else results.labels[codes[position]]
-        for codes in (results.true_codes, results.predicted_codes)
+        [
+            ConfusionCell(f"{n:,}" if n else "", f"{share:.2f}" if n else None, row == column)
+            for column, (n, share) in enumerate(zip(counts[row], shares[row], strict=True))
+        ]
+        for row in range(n_classes)
     ]
 
 
-def _path(image: Any) -> str | None:
+def _make_card(results: Results, position: int, picture: Picture, place: int) -> Card:
+    iou, level = results.iou[position], results.levels[position]
+    is_right = None if results.is_right is None else bool(results.is_right[position])
+    true_name = _get_label(results, results.true_indices, position)
+    predicted_name = _get_label(results, results.predicted_indices, position)
+    shown_by = results.predicted_indices if results.true_indices is None else results.true_indices
+    names = [true_name or predicted_name or ""]
+    if is_right is False:
+        names = [predicted_name or "", f"not {true_name}"]
+    confidences = {
+        "class confidence": results.class_confidence,
+        "expected IoU": results.box_confidence,
+    }
+    confidence = {
+        name: f"{values[position]:.2f}"
+        for name, values in confidences.items()
+        if values is not None
+    }
+    facts = {
+        "image": _get_path(results.images[position]),
+        "true class": true_name,
+        "predicted class": predicted_name,
+        "IoU": f"{iou:.3f}",
+        **confidence,
+        "true box": _format_box(results.true[position]),
+        "predicted box": _format_box(results.predicted[position]),
+    }
+    suspicion = results.suspicion
+    return Card(
+        row=results.rows[position],
+        picture=picture,
+        is_wrong=is_right is False,
+        is_low=not results.is_found[position],
+        names=names,
+        # Rounded down, so that it never shows a threshold that the IoU misses.
+        scores=[f"IoU {level / 100:.2f}", *(f"{name} {text}" for name, text in confidence.items())],
+        facts={name: fact for name, fact in facts.items() if fact is not None},
+        data={
+            "data-row": results.rows[position],
+            "data-class": -1 if shown_by is None else int(shown_by[position]),
+            "data-iou": repr(float(iou)),
+            "data-level": level,
+            "data-right": None if is_right is None else int(is_right),
+            "data-suspicion": None if suspicion is None else repr(float(suspicion[position])),
+            "data-place": place,
+        },
+    )
+
+
+def _get_label(results: Results, class_indices: IntArray | None, position: int) -> str | None:
+    return None if class_indices is None else results.labels[class_indices[position]]
+
+
+def _get_path(image: Any) -> str | None:
     return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
 
 
-def _written_box(coordinates: FloatArray) -> str:
-    left, right, top, bottom = coordinates
+def _format_box(box: FloatArray) -> str:
+    left, right, top, bottom = box
     return f"x {left:.3f} to {right:.3f}, y {top:.3f} to {bottom:.3f}"
-
-
-def _facts(facts: Mapping[str, str | None]) -> Iterable[Markup]:
-    return (
-        tag("div", tag("dt", name), tag("dd", fact))
-        for name, fact in facts.items()
-        if fact is not None
-    )
-
-
-def _which_cards(n_cards: int, n_rows: int) -> Markup:
-    if n_cards == n_rows:
-        return escaped(f"All {n_rows:,} images are on this page.")
-    if not n_cards:
-        return escaped("No image is on this page, as max_images is 0.")
-    n_worst = n_worst_of(n_cards)
-    return escaped(
-        f"{n_cards:,} of {n_rows:,} images are on this page: the {n_worst:,} with the lowest IoU, "
-        f"and {n_cards - n_worst:,} of the others at random."
-    )

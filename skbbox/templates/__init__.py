@@ -1,19 +1,20 @@
-"""HTML from the Jinja2 templates of this folder; whatever is not ``Markup`` is escaped."""
+"""HTML from the Jinja2 templates of this folder; every value that is not ``Markup`` is escaped."""
 
 from __future__ import annotations
 
 import functools
+from importlib.resources import files
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-__all__ = ["Markup", "escape_unprintable", "render", "shorten"]
+__all__ = ["Markup", "escape_unprintable", "read_markup", "render", "shorten"]
 
 #: Longer names are shortened and end in an ellipsis.
 MAX_LENGTH = 120
 
-#: Zero-width joiners: Python calls them unprintable, but words and emoji need them.
+#: Zero-width joiners: unprintable according to Python, but words and emoji need them.
 JOINERS = "\u200c\u200d"
 
 
@@ -23,7 +24,7 @@ def render(template: str, **values: Any) -> Markup:
     Parameters
     ----------
     template : str
-        Name of the file, such as ``"iou_score.html"``.
+        File name, such as ``"iou_score.html"``.
     **values
         Variables of the template.
 
@@ -32,6 +33,11 @@ def render(template: str, **values: Any) -> Markup:
     Markup
     """
     return Markup(_environment().get_template(template).render(values))
+
+
+def read_markup(name: str) -> Markup:
+    """Text of a style sheet or script of this folder, as it is."""
+    return Markup((files(__name__) / name).read_text(encoding="utf-8"))
 
 
 def shorten(name: Any, max_length: int = MAX_LENGTH) -> str:
@@ -43,10 +49,10 @@ def shorten(name: Any, max_length: int = MAX_LENGTH) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """Replace characters that cannot be seen by their code.
+    """Replace each unprintable character by its escape sequence.
 
-    Line breaks, bytes that are not UTF-8 and marks that reverse the direction of writing would
-    make a name unreadable, or look like another one.
+    Line breaks, bytes that are not UTF-8 and marks that reverse the direction of writing make a
+    name unreadable, or look like another one.
     """
     if text.isprintable():
         return text
@@ -65,6 +71,7 @@ def _environment() -> jinja2.Environment:
         finalize=_finalize,
     )
     environment.filters["shorten"] = shorten
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment
 
 

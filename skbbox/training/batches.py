@@ -1,9 +1,10 @@
-"""Batches for Keras: images decoded on the way, or arrays that are there already."""
+"""Batches for Keras: of decoded images, or of kept features."""
 
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
@@ -15,32 +16,37 @@ from ..images import load_row
 from ..inputs import check_images, check_targets, encode_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ..typing import Augment, IntArray
+    from ..features.frozen_backbone import Features
+    from ..typing import Augment, FloatArray, IntArray, Pixels
 
-__all__ = ["BoundingBoxGenerator", "FeatureBatches", "ModelBatches", "choose_last_batch"]
+__all__ = [
+    "Batches",
+    "BoundingBoxGenerator",
+    "FeatureBatches",
+    "ModelBatches",
+    "choose_last_batch",
+]
 
 LAST_BATCH = ("keep", "drop", "pad")
 
-#: Batches that are made ready while the one before them trains.
+#: Batches that a thread prepares while the one before them trains.
 AHEAD = 2
 
 
-def choose_last_batch(n_rows, batch_size):
-    """What becomes of the last batch of an epoch of training: "keep" or "pad".
+def choose_last_batch(n_rows: int, batch_size: int) -> Literal["keep", "pad"]:
+    """How to treat the last batch of a training epoch.
 
-    JAX compiles a training step for each size of a batch anew, for seconds, on a graphics card
-    for more than ten; and the folds of a search differ in the size of their last batch.
+    JAX compiles a training step for each batch size, which takes seconds, and more than ten on a
+    graphics card; the folds of a search differ in the size of their last batch.
     """
     return "pad" if keras.backend.backend() == "jax" and n_rows > batch_size else "keep"
 
 
 class Batches(keras.utils.PyDataset):
-    """Rows in batches, in an order that depends on the seed and the epoch alone.
+    """Rows in batches, in an order that depends on seed and epoch only.
 
     Parameters
     ----------
@@ -48,16 +54,24 @@ class Batches(keras.utils.PyDataset):
         The rows to draw from.
     batch_size : int
     shuffle : bool
-        Whether each epoch has an order of its own.
+        Whether each epoch has a new order.
     last_batch : {"keep", "drop", "pad"}
-        What becomes of a last batch that is not full: it stays short, is left
-        out, or is filled with the first rows of the epoch, which then count twice.
+        How to treat an incomplete last batch: keep it, leave it out, or fill it with the first
+        rows of the epoch, which then count twice.
     seed : int
     **workers
         ``workers, use_multiprocessing, max_queue_size`` of ``keras.utils.PyDataset``.
     """
 
-    def __init__(self, rows, batch_size, shuffle, last_batch, seed, **workers):
+    def __init__(
+        self,
+        rows: IntArray,
+        batch_size: int,
+        shuffle: bool,
+        last_batch: str,
+        seed: int,
+        **workers: Any,
+    ) -> None:
         super().__init__(**workers)
         if not (isinstance(batch_size, (int, np.integer)) and batch_size >= 1):
             raise ValueError(f"batch_size must be a positive integer. Received: {batch_size!r}.")
@@ -67,12 +81,13 @@ class Batches(keras.utils.PyDataset):
             )
         if last_batch == "drop" and len(rows) < batch_size:
             raise ValueError(
-                f"last_batch='drop' leaves nothing of {len(rows)} rows in batches of {batch_size}."
+                f"last_batch='drop' leaves no batch: there are {len(rows)} rows and batch_size is "
+                f"{batch_size}."
             )
         self.rows, self.batch_size = rows, int(batch_size)
         self.shuffle, self.last_batch, self.seed = shuffle, last_batch, seed
         self.epoch = 0
-        self._drawn = None, None
+        self._order: tuple[int | None, IntArray] = None, rows
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.rows), self.batch_size)
@@ -81,68 +96,74 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         if not 0 <= index < len(self):
             raise IndexError(f"Batch {index} of {len(self)}.")
-        return self.batch(self.epoch, index)
+        return self.get_batch(self.epoch, index)
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch, which has an order of its own."""
+        """Advance to the next epoch, which has a new order."""
         self.epoch += 1
 
-    def batch(self, epoch, index):
-        """A batch of any epoch, the same each time."""
-        order = self._order(epoch)
+    def get_batch(self, epoch: int, index: int) -> tuple[Any, ...]:
+        """A batch of any epoch; the same one each time."""
+        order = self._get_order(epoch)
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
         if self.last_batch == "pad":
             rows = np.concatenate([rows, np.resize(order, self.batch_size - len(rows))])
         return self.load(rows, epoch)
 
-    def load(self, rows, epoch):
-        """What the batch of these rows holds in this epoch."""
+    def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
+        """Inputs and targets of some rows in an epoch."""
         raise NotImplementedError
 
-    def _order(self, epoch):
+    def _get_order(self, epoch: int) -> IntArray:
         if not self.shuffle:
             return self.rows
-        drawn, order = self._drawn
+        drawn, order = self._order
         if drawn != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
-            self._drawn = epoch, order
+            self._order = epoch, order
         return order
 
 
 class FeatureBatches(Batches):
-    """Batches of kept feature maps; the views of an image take turns from epoch to epoch.
+    """Batches of kept feature maps; epochs take the views of an image in turn.
 
     Parameters
     ----------
     features : Features
-    codes : ndarray of shape (n_rows,), or None
-        Class codes; None leaves classes out.
+    class_indices : ndarray of shape (n_rows,), or None
+        None leaves classes out.
     sample_weight : ndarray, tuple of ndarray, or None
-        Weights for each output.
+        Weights of each output.
     rows, batch_size, shuffle, last_batch, seed
         As for :class:`Batches`; without `shuffle` the first view is taken.
     """
 
     def __init__(
-        self, features, codes, sample_weight, *, rows, batch_size, shuffle, seed, last_batch="keep"
-    ):
+        self,
+        features: Features,
+        class_indices: NDArray[np.integer[Any]] | None,
+        sample_weight: Any,
+        *,
+        rows: IntArray,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        last_batch: str = "keep",
+    ) -> None:
         self.features, self.boxes = features, features.boxes.astype(np.float32)
-        self.codes, self.sample_weight = codes, sample_weight
+        self.class_indices, self.sample_weight = class_indices, sample_weight
         n_rows, n_views = self.boxes.shape[:2]
-        self.first_view = np.random.default_rng(seed).integers(n_views, size=n_rows)
+        self.first_view: IntArray = np.random.default_rng(seed).integers(n_views, size=n_rows)
         super().__init__(rows, batch_size, shuffle, last_batch, seed)
 
-    def load(self, rows, epoch):
-        view = np.zeros(len(rows), dtype=int)
+    def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
+        views: Any = np.zeros(len(rows), dtype=int)
         if self.shuffle:
-            view = (self.first_view[rows] + epoch) % self.boxes.shape[1]
-        maps = self.features.maps(rows, view)
-        targets = self.boxes[rows, view]
-        if self.codes is not None:
-            targets = (self.codes[rows], targets)
-        if self.sample_weight is None:
-            return maps, targets
-        return maps, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
+            views = (self.first_view[rows] + epoch) % self.boxes.shape[1]
+        targets: Any = self.boxes[rows, views]
+        if self.class_indices is not None:
+            targets = (self.class_indices[rows], targets)
+        return _add_weights(self.features.maps(rows, views), targets, self.sample_weight, rows)
 
 
 class ModelBatches(keras.utils.PyDataset):
@@ -152,67 +173,73 @@ class ModelBatches(keras.utils.PyDataset):
     ----------
     batches : Batches
     n_boxes : int
-        Of how many outputs the box is the target.
+        Number of outputs whose target is the box.
     endless : bool
-        Whether one epoch follows another, for a ``fit`` that is told the steps of an epoch.
-        Keras makes new iterators for each epoch of a finite dataset, and on few images
-        that takes longer than the epoch itself.
+        Whether epochs follow each other without an end, for a ``fit`` with ``steps_per_epoch``.
+        Keras makes new iterators for each epoch of a finite dataset, which on few images takes
+        longer than the epoch itself.
     first : int, default=0
-        The batch to begin with, counted from the first of the first epoch.
+        The first batch, counted from the start of the first epoch.
     """
 
-    def __init__(self, batches, n_boxes, endless, first=0):
+    def __init__(self, batches: Batches, n_boxes: int, endless: bool, first: int = 0) -> None:
         super().__init__()
-        self.batches, self.n_boxes, self.endless, self.first = batches, n_boxes, endless, first
-        self._thread, self._coming = ThreadPoolExecutor(1), {}
+        self.batches: Batches | None = batches
+        self.n_boxes, self.endless, self.first = n_boxes, endless, first
+        self.n_batches = len(batches)
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: dict[int, Future[tuple[Any, ...]]] = {}
 
-    def close(self):
-        """Let go of the batches, for what may hold on to this dataset."""
+    def close(self) -> None:
+        """Release the batches, because TensorFlow may hold this dataset."""
         self._thread.shutdown(cancel_futures=True)
-        self._coming.clear()
+        self._pending.clear()
         self.batches = None
 
     @property
-    def num_batches(self):
-        """Batches of an epoch, or None, which is how Keras knows a dataset without an end."""
-        return None if self.endless else len(self.batches)
+    def num_batches(self) -> int | None:
+        """Batches of an epoch, or None, Keras's sign of an endless dataset."""
+        return None if self.endless else self.n_batches
 
-    def __getitem__(self, index):
-        """A batch; a thread makes those that follow while it trains."""
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        """A batch; a thread prepares the next ones meanwhile."""
         end = index + 1 + AHEAD
-        for number in range(index, end if self.endless else min(end, len(self.batches))):
-            if number not in self._coming:
-                self._coming[number] = self._thread.submit(self._made, number)
-        return self._coming.pop(index).result()
+        for number in range(index, end if self.endless else min(end, self.n_batches)):
+            if number not in self._pending:
+                self._pending[number] = self._thread.submit(self._make_batch, number)
+        return self._pending.pop(index).result()
 
-    def _made(self, index):
-        inputs, *rest = self.batches.batch(*divmod(self.first + index, len(self.batches)))
+    def _make_batch(self, index: int) -> tuple[Any, ...]:
+        assert self.batches is not None
+        epoch, number = divmod(self.first + index, self.n_batches)
+        inputs, *rest = self.batches.get_batch(epoch, number)
         if self.n_boxes > 1:
-            rest = [self._repeated(values) for values in rest]
+            rest = [self._repeat_box(values) for values in rest]
         return inputs, *rest
 
-    def for_backend(self, datasets):
-        """What ``fit`` is to be given.
+    def for_backend(self, datasets: dict[Any, Any]) -> Any:
+        """The dataset to pass to ``fit``.
 
-        Of a PyDataset Keras makes a dataset of TensorFlow that is tuned while it runs. At its
-        end TensorFlow waits until the tuner looks at it again, which it does after times that
-        double: up to the length of the fit itself. So on TensorFlow it is made here, untuned.
+        From a PyDataset Keras makes a TensorFlow dataset that is tuned while it runs. At its end
+        TensorFlow waits for the tuner's next round, whose intervals double: up to the length of
+        the fit itself. So on TensorFlow an untuned dataset is made here.
 
-        TensorFlow never lets go of the graphs of a dataset, so those of one kind share it.
+        TensorFlow never releases the graphs of a dataset, so those with one signature share it.
 
         Parameters
         ----------
         datasets : dict
-            Those that were made for one network, which no two fits use at a time.
+            The datasets made for one network so far; only one fit may use them at a time.
         """
         if keras.backend.backend() != "tensorflow":
             return self
         import tensorflow as tf
 
         signature = keras.tree.map_structure(
-            lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), self._made(0)
+            lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype),
+            self._make_batch(0),
         )
-        length = tf.data.INFINITE_CARDINALITY if self.endless else self.num_batches
+        length = tf.data.INFINITE_CARDINALITY if self.endless else self.n_batches
         key = repr(signature), length
         if key not in datasets:
             options = tf.data.Options()
@@ -226,11 +253,11 @@ class ModelBatches(keras.utils.PyDataset):
         datasets[key] = dataset, self
         return dataset
 
-    def _stream(self):
-        numbers = itertools.count() if self.endless else range(self.num_batches)
-        return (self._made(number) for number in numbers)
+    def _stream(self) -> Iterator[tuple[Any, ...]]:
+        numbers = itertools.count() if self.endless else range(self.n_batches)
+        return (self._make_batch(number) for number in numbers)
 
-    def _repeated(self, values):
+    def _repeat_box(self, values: Any) -> tuple[Any, ...]:
         values = values if isinstance(values, tuple) else (values,)
         return *values, *[values[-1]] * (self.n_boxes - 1)
 
@@ -242,24 +269,24 @@ class BoundingBoxGenerator(Batches):
     ----------
     boxes : DataFrame
         A column ``image`` (paths, arrays or PIL images) and the columns of
-        ``TARGET_COLUMNS``, as :func:`read_annotations` returns them; boxes
-        normalised. Without ``class_name`` the targets are boxes alone.
+        ``TARGET_COLUMNS``, as returned by :func:`read_annotations`; boxes are
+        normalised. Without ``class_name`` the targets are boxes only.
     image_height, image_width : int
-        Size in pixels that images are stretched to.
+        Size in pixels to which images are stretched.
     batch_size : int
     shuffle : bool
-        Whether each epoch has an order of its own.
+        Whether each epoch has a new order.
     augment : {"flip", "standard"}, callable or None, default=None
-        Change to image and box, new in each epoch; ``"flip"`` mirrors every second
-        image, ``"standard"`` is :func:`skbbox.augmentation.standard`. A callable takes
+        Change of image and box, new in each epoch; ``"flip"`` mirrors half of the
+        images, ``"standard"`` is :func:`skbbox.augmentation.standard`. A callable takes
         ``(image, box, rng)`` and returns ``(image, box)``.
     last_batch : {"keep", "drop", "pad"}, default="keep"
-        What becomes of a last batch that is not full: it stays short, is left
-        out, or is filled with the first rows of the epoch, which then count twice.
+        How to treat an incomplete last batch: keep it, leave it out, or fill it with
+        the first rows of the epoch, which then count twice.
     classes : sequence, default=None
-        Class names in the order of their codes; None takes the sorted names in `boxes`.
+        Class names in the order of their indices; None takes the sorted names in `boxes`.
     sample_weight : tuple of arrays, default=None
-        Weights for each output of the model, which are then part of each batch.
+        Weights of each output of the model, which become part of each batch.
     rows : ndarray of int, default=None
         Positions of the rows of `boxes` to draw from; None takes all.
     random_state : int, default=None
@@ -271,12 +298,12 @@ class BoundingBoxGenerator(Batches):
     ----------
     classes : ndarray of shape (n_classes,) or None
     error : Exception or None
-        What stopped the last batch, for a caller behind Keras, which hides its type.
+        The error that stopped the last batch; Keras hides its type.
 
     Raises
     ------
     BoxError
-        If a row has no box, or one that cannot be.
+        If a row has no box, or an invalid one.
     ImageError
         From a batch, if one of its images cannot be read; names the row.
 
@@ -313,35 +340,34 @@ class BoundingBoxGenerator(Batches):
         targets = check_targets(boxes, len(self.images))
         self.image_size = (image_height, image_width)
         self.augment = get_augmentation(augment)
-        known = self.augment is None or self.augment in AUGMENTATIONS.values()
-        self.dtype = np.uint8 if known else np.float32
+        is_uint8 = self.augment is None or self.augment in AUGMENTATIONS.values()
+        self.dtype = np.uint8 if is_uint8 else np.float32
         self.y_bbox = targets.boxes
         self.classes, self.y_class = encode_classes(targets.class_names, classes)
         self.sample_weight = sample_weight
-        self.error = None
-        seed = np.random.SeedSequence().entropy if random_state is None else int(random_state)
+        self.error: Exception | None = None
+        seed: Any = np.random.SeedSequence().entropy if random_state is None else int(random_state)
         rows = np.arange(len(self.images)) if rows is None else rows
         super().__init__(rows, batch_size, shuffle, last_batch, seed, **workers)
 
-    def load(self, rows, epoch):
+    def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
         try:
             loaded = [self._load_row(row, epoch) for row in rows]
         except Exception as error:
             self.error = error
             raise
         images = np.stack([image for image, _ in loaded])
-        y_bbox = np.array([box for _, box in loaded], dtype=np.float32)
-        targets = y_bbox if self.classes is None else (self.y_class[rows], y_bbox)
-        if self.sample_weight is None:
-            return images, targets
-        return images, targets, keras.tree.map_structure(lambda w: w[rows], self.sample_weight)
+        targets: Any = np.array([box for _, box in loaded], dtype=np.float32)
+        if self.y_class is not None:
+            targets = (self.y_class[rows], targets)
+        return _add_weights(images, targets, self.sample_weight, rows)
 
-    def _load_row(self, row, epoch):
+    def _load_row(self, row: int, epoch: int) -> tuple[Pixels, FloatArray]:
         image, box = load_row(self.images.items, row, self.image_size), self.y_bbox[row]
         if self.augment is None:
             return image, box
         rng = np.random.default_rng([self.seed, epoch, row])
-        # Copies, as what it changes in place must not reach the next epoch.
+        # Copies, so that an in-place change does not reach the next epoch.
         changed, changed_box = self.augment(image.copy(), box.copy(), rng)
         if np.shape(changed) != image.shape or np.shape(changed_box) != (4,):
             raise ValueError(
@@ -350,5 +376,11 @@ class BoundingBoxGenerator(Batches):
             )
         if not np.isfinite(changed_box).all():
             raise BoxError(f"Row {row}: augment returned the box {changed_box}.")
-        # Batches are of one type, whatever it returned for the first image.
+        # All batches need one dtype, whatever augment returns.
         return np.asarray(changed, self.dtype), changed_box
+
+
+def _add_weights(inputs: Any, targets: Any, sample_weight: Any, rows: IntArray) -> tuple[Any, ...]:
+    if sample_weight is None:
+        return inputs, targets
+    return inputs, targets, keras.tree.map_structure(lambda w: w[rows], sample_weight)

@@ -1,9 +1,12 @@
 """Keras callbacks of the training loop."""
 
+from __future__ import annotations
+
 import copy
 import math
 import time
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,19 +16,22 @@ from ..network.graph import set_weights
 from ..network.pool import get_variables
 from .checkpoints import get_plain_state
 
-__all__ = ["EpochTable", "copy_callbacks"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .checkpoints import Checkpoint
+
+__all__ = ["CheckpointSaver", "CosineSchedule", "EpochTable", "LastGoodWeights", "copy_callbacks"]
+
+#: Share of the steps in which the learning rate of a cosine schedule rises.
+WARM_UP = 0.1
 
 ADVICE = (
     "Lower learning_rate or box_loss_weight, pass an optimizer with clipnorm, or look for wrong "
     "boxes in y."
 )
 
-#: Share of the steps in which the learning rate of a cosine schedule rises.
-WARM_UP = 0.1
-
-
-#: Columns of the table of epochs, and the names that Keras has for them: where the network has
-#: several outputs, and where it has one.
+#: Columns of the table of epochs, and Keras's names for them: with several outputs, and with one.
 COLUMNS = {
     "class loss": ("class_prediction_loss",),
     "box loss": ("bbox_prediction_loss", "loss"),
@@ -33,11 +39,14 @@ COLUMNS = {
     "mean IoU": ("bbox_prediction_mean_iou", "mean_iou"),
 }
 
+Logs = dict[str, Any] | None
 
-def copy_callbacks(callbacks):
+
+def copy_callbacks(callbacks: Sequence[Any] | None) -> list[keras.callbacks.Callback]:
     """Copies of the user's callbacks, so that none carries its state into another fit.
 
-    Keras callbacks remember the fit that they saw (keras#3000).
+    Keras callbacks keep the state of the last fit (keras#3000). A function that builds a callback
+    is called.
     """
     return [
         copy.deepcopy(callback) if isinstance(callback, keras.callbacks.Callback) else callback()
@@ -45,73 +54,90 @@ def copy_callbacks(callbacks):
     ]
 
 
-class CosineRate(keras.callbacks.Callback):
-    """The learning rate of each step: it rises to its peak and falls to 0 along a cosine."""
+class CosineSchedule(keras.callbacks.Callback):
+    """Learning rate of each step: linear warm-up to the peak, then cosine decay to 0.
 
-    def __init__(self, peak, n_steps):
+    References
+    ----------
+    .. [1] I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+       ICLR 2017, arXiv:1608.03983.
+    """
+
+    def __init__(self, peak: float, n_steps: int) -> None:
         super().__init__()
         self.peak, self.n_steps, self.step = peak, n_steps, 0
         self.n_rising = round(WARM_UP * n_steps)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        # Keras's trainer for JAX has the variables elsewhere while it trains.
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        # Keras's JAX trainer keeps the variables elsewhere during training.
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        self.model.optimizer.learning_rate = self.peak * self._share()
+        self.model.optimizer.learning_rate = self.peak * self._compute_factor()
         self.step += 1
 
-    def _share(self):
+    def _compute_factor(self) -> float:
         if self.step < self.n_rising:
             return self.step / self.n_rising
         done = (self.step - self.n_rising) / (self.n_steps - self.n_rising)
         return (1 + math.cos(math.pi * done)) / 2
 
 
-class GoodWeights(keras.callbacks.Callback):
-    """Remembers the weights that each epoch begins with; stops at a loss that is not finite.
+class LastGoodWeights(keras.callbacks.Callback):
+    """Remember the weights at the start of each epoch; stop when the loss is not finite.
+
+    Parameters
+    ----------
+    is_trained : bool
+        Whether the initial weights come from an earlier stage or fit, and are worth keeping.
 
     Attributes
     ----------
     weights : list of list of ndarray, or None
-        Those of each layer; None before the first epoch of a network that is not trained yet.
+        Weights of each layer; None before the first epoch of an untrained network.
     n_epochs : int
-        After how many epochs they were had.
-    diverged, stopped_short : bool
-        Whether the loss was not finite, and whether they are better than those at the end.
+        Number of epochs before the current one.
+    diverged : bool
+        Whether the loss was not finite.
+    stopped_short : bool
+        Whether the last epoch is incomplete, so that only `n_epochs` of them count.
     """
 
-    def __init__(self, is_trained):
+    def __init__(self, is_trained: bool) -> None:
         super().__init__()
         self.is_trained = is_trained
-        self.weights, self.n_epochs = None, 0
+        self.weights: list[list[np.ndarray[Any, Any]]] | None = None
+        self.n_epochs = 0
         self.diverged = self.stopped_short = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.n_epochs = epoch
         if epoch or self.is_trained:
             self.weights = [layer.get_weights() for layer in self.model.layers]
 
-    def give_to(self, network):
-        for layer, weights in zip(network.layers, self.weights, strict=True):
-            set_weights(layer, weights)
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._check_loss(logs)
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._check(logs)
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._check_loss(logs)
 
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
-
-    def _check(self, logs):
-        if not np.isfinite(logs["loss"]):
+    def _check_loss(self, logs: Logs) -> None:
+        if not np.isfinite((logs or {})["loss"]):
             self.diverged = self.stopped_short = True
             self.model.stop_training = True
 
-    def warn_of_divergence(self):
+    def restore(self, network: keras.Model) -> None:
+        """Give the remembered weights to a network, if there are any."""
+        if self.weights is not None:
+            for layer, weights in zip(network.layers, self.weights, strict=True):
+                set_weights(layer, weights)
+
+    def report_divergence(self) -> None:
+        """Warn that earlier weights are kept, or raise if there are none."""
         if self.weights is None:
             raise TrainingDivergedError(
                 f"The loss became NaN or infinite in the first epoch. {ADVICE}"
             )
-        kept = f"of epoch {self.n_epochs}" if self.n_epochs else "that it began with"
+        kept = f"of epoch {self.n_epochs}" if self.n_epochs else "from before training"
         warnings.warn(
             f"The loss became NaN or infinite in epoch {self.n_epochs + 1}; training stopped "
             f"and the weights {kept} were kept. {ADVICE}",
@@ -120,35 +146,50 @@ class GoodWeights(keras.callbacks.Callback):
         )
 
 
-class CheckpointProgress(keras.callbacks.Callback):
-    """Stores after each epoch what the training needs to go on, and puts it back at its begin."""
+class CheckpointSaver(keras.callbacks.Callback):
+    """Save after each epoch what training needs to resume, and restore it at the start.
 
-    def __init__(self, checkpoint, callbacks, good):
+    Parameters
+    ----------
+    checkpoint : Checkpoint or None
+        None saves nothing.
+    callbacks : list of keras.callbacks.Callback
+        Their state is saved, too.
+    good : LastGoodWeights
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint | None,
+        callbacks: list[keras.callbacks.Callback],
+        good: LastGoodWeights,
+    ) -> None:
         super().__init__()
         self.checkpoint, self.callbacks, self.good = checkpoint, callbacks, good
 
-    def next_epoch(self, epochs):
-        """The epoch to go on with; `epochs` if there is none left."""
-        stored = self._stored()
-        if stored is None:
+    def get_first_epoch(self, epochs: int) -> int:
+        """The epoch to resume with; `epochs` if training has ended."""
+        saved = self._get_saved()
+        if saved is None:
             return 0
-        return epochs if stored["has_stopped"] else stored["n_epochs"]
+        n_epochs: int = saved["n_epochs"]
+        return epochs if saved["has_stopped"] else n_epochs
 
-    def on_train_begin(self, logs=None):
-        stored = self._stored()
-        if stored is None:
+    def on_train_begin(self, logs: Logs = None) -> None:
+        saved = self._get_saved()
+        if saved is None:
             return
-        for variable, value in zip(self._variables(), stored["variables"], strict=True):
+        for variable, value in zip(self._get_variables(), saved["variables"], strict=True):
             variable.assign(value)
-        # After they have begun, as they forget what they knew then.
-        for callback, state in zip(self.callbacks, stored["callbacks"], strict=True):
+        # Runs after the other callbacks, which reset their state when training begins.
+        for callback, state in zip(self.callbacks, saved["callbacks"], strict=True):
             vars(callback).update(state)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.checkpoint is None or self.good.diverged:
             return
-        values = [np.array(keras.ops.convert_to_numpy(v)) for v in self._variables()]
-        self.checkpoint.keep(
+        values = [np.array(keras.ops.convert_to_numpy(v)) for v in self._get_variables()]
+        self.checkpoint.save(
             {
                 "n_epochs": epoch + 1,
                 "has_stopped": self.model.stop_training,
@@ -157,55 +198,49 @@ class CheckpointProgress(keras.callbacks.Callback):
             }
         )
 
-    def _stored(self):
+    def _get_saved(self) -> dict[str, Any] | None:
         return None if self.checkpoint is None else self.checkpoint.training
 
-    def _variables(self):
+    def _get_variables(self) -> list[keras.Variable]:
         return [*get_variables(self.model), *self.model.optimizer.variables]
 
 
 class EpochTable(keras.callbacks.Callback):
-    """Prints a line after each epoch: losses, accuracy, mean IoU, time left.
+    """Print a line after each epoch: losses, accuracy, mean IoU, time left.
 
-    Values of the validation images are in brackets.
+    Values of the validation set are in brackets.
 
     Parameters
     ----------
     first, epochs : int
-        Number of epochs that were trained before, and at the end.
+        Number of epochs before this training, and at its end.
     """
 
-    def __init__(self, first, epochs):
+    def __init__(self, first: int, epochs: int) -> None:
         super().__init__()
         self.first, self.epochs = first, epochs
         self.began = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
-        cells = {title: self._cell(logs, names) for title, names in COLUMNS.items()}
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        cells = {title: self._format_cell(logs or {}, names) for title, names in COLUMNS.items()}
         cells = {title: cell for title, cell in cells.items() if cell}
         if epoch == self.first:
-            print(
-                "   ".join(
-                    [f"{'epoch':>9}", *map(_align_title, cells, cells.values()), "time left"]
-                )
-            )
+            titles = [f"{title:>{len(cell)}}" for title, cell in cells.items()]
+            print("   ".join([f"{'epoch':>9}", *titles, "time left"]))
         number = f"{epoch + 1}/{self.epochs}"
-        print("   ".join([f"{number:>9}", *cells.values(), f"{self._time_left(epoch + 1):>9}"]))
+        time_left = self._format_time_left(epoch + 1)
+        print("   ".join([f"{number:>9}", *cells.values(), f"{time_left:>9}"]))
 
-    def _cell(self, logs, names):
+    def _format_cell(self, logs: Mapping[str, float], names: Sequence[str]) -> str:
         name = next((name for name in names if name in logs), None)
         if name is None:
             return ""
         validation = logs.get(f"val_{name}")
-        # As wide as the titles.
+        # 10 characters: the width of the longest title.
         return f"{logs[name]:10.3f}" + ("" if validation is None else f" ({validation:.3f})")
 
-    def _time_left(self, n_done):
+    def _format_time_left(self, n_done: int) -> str:
         seconds = (time.monotonic() - self.began) / (n_done - self.first)
         minutes, seconds = divmod(round(seconds * (self.epochs - n_done)), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def _align_title(title, cell):
-    return f"{title:>{len(cell)}}"

@@ -1,85 +1,124 @@
-"""How far a fit has come, in a file, so that it goes on there after it was cut off."""
+"""The progress of a fit in a file, so that an interrupted fit can resume."""
+
+from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from .. import __version__
 from ..exceptions import ModelFileError
+from ..features.digests import digest_images
+from ..files import as_path
 from ..network.graph import digest_model
 from ..persistence import encode, read_archive, write_archive
 
-__all__ = ["Checkpoint", "get_plain_state"]
+if TYPE_CHECKING:
+    from ..inputs import Images, Targets
+    from ..typing import FloatArray, PathLikeStr
+    from .plan import PreviousFit
+
+__all__ = ["Checkpoint", "get_plain_state", "open_checkpoint"]
+
+#: Parameters that do not influence the result of a fit.
+WITHOUT_INFLUENCE = ("checkpoint", "memory", "verbose")
+
+
+def open_checkpoint(
+    parameters: Mapping[str, Any],
+    images: Images,
+    targets: Targets,
+    sample_weight: FloatArray | None,
+    previous: PreviousFit | None,
+    draw_seed: Callable[[], int],
+) -> Checkpoint | None:
+    """The checkpoint of a fit with these parameters and data, or None if none is asked for."""
+    if parameters["checkpoint"] is None:
+        return None
+    inputs = {name: value for name, value in parameters.items() if name not in WITHOUT_INFLUENCE}
+    inputs["images"] = digest_images(images.items).hex()
+    inputs["boxes"], inputs["class_names"] = targets.boxes, targets.class_names
+    inputs["sample_weight"] = sample_weight
+    if previous:
+        inputs["last fit"], inputs["n_iter_"] = previous.model, previous.n_iter
+    return Checkpoint(parameters["checkpoint"], inputs, draw_seed())
 
 
 class Checkpoint:
-    """The file of one fit, which is found again by what the fit is made of.
+    """The file of one fit, named by a digest of everything that the fit depends on.
 
     Parameters
     ----------
     folder : str or Path
-        Made if it is not there. Each fit has a file of its own in it.
-    made_of : dict of str to object
+        Created if it does not exist. Each fit has its own file.
+    inputs : dict of str to object
         Everything that the result depends on; a Keras model counts by its weights and layers,
         other code by its name.
     seed : int
-        Of a fit that begins.
+        Seed of a new fit.
 
     Attributes
     ----------
     seed : int
-        That of the fit which goes on.
+        Seed of the fit, the saved one if there is a file.
     histories : list of dict
-        Of the stages of training that are finished.
+        Histories of the finished stages of training.
     training : dict or None
-        What :class:`skbbox.training.KeepTraining` stored last.
+        State of the unfinished stage, as last saved by
+        :class:`skbbox.training.callbacks.CheckpointSaver`.
 
     Raises
     ------
     ModelFileError
-        If the folder cannot be made, or the file is damaged.
+        If the folder cannot be created, or the file is damaged.
     """
 
-    def __init__(self, folder, made_of, seed):
-        self.path = Path(folder) / f"{_digest_fit(made_of)}.checkpoint"
-        self.seed, self.histories, self.training = seed, [], None
+    def __init__(self, folder: PathLikeStr, inputs: Mapping[str, Any], seed: int) -> None:
+        self.path = as_path(folder) / f"{_digest_inputs(inputs)}.checkpoint"
+        self.seed = seed
+        self.histories: list[dict[str, list[float]]] = []
+        self.training: dict[str, Any] | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             exists = self.path.exists()
         except OSError as error:
             raise ModelFileError(
-                f"checkpoint={str(folder)!r} cannot be used as a folder: {error}. Give another one."
+                f"checkpoint={str(folder)!r} cannot be used as a folder: {error}. Pass another "
+                "folder."
             ) from error
         if exists:
-            read_archive(self.path, ("seed", "histories", "training"), self._go_on)
+            read_archive(self.path, ("seed", "histories", "training"), self._restore)
 
-    def _go_on(self, seed, histories, training):
+    def _restore(
+        self, seed: int, histories: list[dict[str, list[float]]], training: dict[str, Any] | None
+    ) -> None:
         self.seed, self.histories, self.training = seed, histories, training
 
-    def keep(self, training):
-        """Replace what is in the file, whole or not at all."""
+    def save(self, training: dict[str, Any] | None) -> None:
+        """Replace the content of the file, completely or not at all."""
         progress = {"seed": self.seed, "histories": self.histories, "training": training}
         write_archive(self.path, progress)
 
-    def finish_stage(self, history):
-        """Remember the history of a stage; the next one starts from its beginning."""
+    def finish_stage(self, history: dict[str, list[float]]) -> None:
+        """Remember the history of a finished stage; the next stage starts from its beginning."""
         self.histories.append(history)
         self.training = None
 
-    def remove(self):
-        """Let go of the file, as the fit is finished."""
+    def delete(self) -> None:
+        """Delete the file, because the fit is complete."""
         self.path.unlink(missing_ok=True)
 
 
-def _digest_fit(made_of):
-    members = {}
+def _digest_inputs(inputs: Mapping[str, Any]) -> str:
+    members: dict[str, bytes] = {}
     versions = [__version__, keras.__version__, keras.backend.backend()]
     values = {
         name: digest_model(value).hex() if isinstance(value, keras.Model) else value
-        for name, value in made_of.items()
+        for name, value in inputs.items()
     }
     text = json.dumps([versions, encode(values, "fit", members)], sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=16)
@@ -88,12 +127,12 @@ def _digest_fit(made_of):
     return digest.hexdigest()
 
 
-def get_plain_state(thing):
-    """Those attributes of an object that a file can hold: numbers, texts, arrays and lists."""
-    return {name: value for name, value in vars(thing).items() if _is_plain(value)}
+def get_plain_state(instance: object) -> dict[str, Any]:
+    """Attributes of an object that a file can hold: numbers, text, arrays and lists of them."""
+    return {name: value for name, value in vars(instance).items() if _is_plain(value)}
 
 
-def _is_plain(value):
+def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(map(_is_plain, [*value, *value.values()]))
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,9 @@
 """Train a network, keep its last good weights and return its history."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -8,136 +11,141 @@ import numpy as np
 from ..network.pool import borrow_model, copy_state
 from ..network.seeds import preserve_random_state
 from .batches import ModelBatches
-from .callbacks import CheckpointProgress, CosineRate, EpochTable, GoodWeights
-from .compilation import compile_with_weights, get_loss_weights, parse_optimizer
+from .callbacks import CheckpointSaver, CosineSchedule, EpochTable, LastGoodWeights
+from .compilation import compile_outputs, get_loss_weights, parse_optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..typing import BoxLoss
+    from .batches import Batches
+    from .checkpoints import Checkpoint
+    from .plan import TrainingSpec
 
 __all__ = ["train"]
 
+History = dict[str, list[float]]
+
 
 def train(
-    network,
-    batches,
-    validation,
+    network: keras.Model,
+    batches: Batches,
+    validation: Batches | None,
+    spec: TrainingSpec,
     *,
-    recipe,
-    is_cosine,
-    epochs,
-    callbacks,
-    patience,
-    verbose,
-    histories,
-    checkpoint=None,
-):
-    """Fit a network and keep its last good weights.
+    epochs: int,
+    callbacks: list[keras.callbacks.Callback],
+    is_trained: bool,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[History, bool]:
+    """Train a network; its weights become those of the last good epoch.
 
-    The network itself is not compiled, but one of the same architecture, which serves one
-    fit after another; unless the user has a part in it, who can do anything to it.
+    A compiled network of the same architecture is trained in its place, because one can serve many
+    fits; unless the user's own code takes part, which could change it.
 
     Parameters
     ----------
     network : keras.Model
     batches : Batches
     validation : Batches or None
-    recipe : dict
-        What :func:`compile_model` takes beside a model.
-    is_cosine : bool
-        Whether the learning rate rises to its value and falls to 0 along a cosine
-        (I. Loshchilov & F. Hutter, "SGDR", arXiv:1608.03983), where it is a number.
+    spec : TrainingSpec
     epochs : int
     callbacks : list of keras.callbacks.Callback
-    patience : int or None
-        Epochs without a better validation loss after which to stop and go back
-        to the best weights; None never stops early.
-    verbose : {0, 1}
-    histories : list of dict
-        Of the stages before, without which the weights that the network comes with are not
-        worth keeping. The history of this one is appended: for each name that Keras gives one
-        value an epoch.
+    is_trained : bool
+        Whether the initial weights are worth keeping if the first epoch diverges.
     checkpoint : Checkpoint, default=None
-        Is kept after each epoch; the training goes on from what is in it.
+        Saved after each epoch; training resumes from what it holds.
+
+    Returns
+    -------
+    history : dict of str to list of float
+        One value per epoch under each of Keras's names.
+    interrupted : bool
+        Whether Ctrl-C ended training; the weights are those of the last complete epoch.
 
     Raises
     ------
     TrainingDivergedError
-        If the loss is not finite in the first epoch of a model that is not trained yet.
-    KeyboardInterrupt
-        If the user interrupts; the network has the weights of the last finished epoch.
+        If the loss is not finite in the first epoch of an untrained network.
 
     Warns
     -----
     DivergenceWarning
         If the loss is not finite in another epoch; the weights are those before it.
     """
-    optimizer_type, config = parse_optimizer(recipe["optimizer"], recipe["learning_rate"])
-    rate, box_loss = config["learning_rate"], recipe["box_loss"]
-    has_rate = isinstance(rate, float)
-    settings = config | {"name": None} | ({"learning_rate": None} if has_rate else {})
-    stopping = []
-    if has_rate and is_cosine:
-        stopping.append(CosineRate(rate, epochs * len(batches)))
-    if patience is not None:
-        stopping.append(
+    optimizer_type, config = parse_optimizer(spec)
+    rate = config["learning_rate"] if isinstance(config["learning_rate"], float) else None
+    settings = config | {"name": None} | ({} if rate is None else {"learning_rate": None})
+    schedule: list[keras.callbacks.Callback] = []
+    if rate is not None and spec.learning_rate_schedule == "cosine":
+        schedule.append(CosineSchedule(rate, epochs * len(batches)))
+    if spec.patience is not None:
+        schedule.append(
             keras.callbacks.EarlyStopping(
-                monitor="val_loss", patience=patience, restore_best_weights=True
+                monitor="val_loss", patience=spec.patience, restore_best_weights=True
             )
         )
-    good = GoodWeights(is_trained=bool(histories))
-    recorded = keras.callbacks.History()
-    watching = [*stopping, *callbacks, recorded]
-    progress = CheckpointProgress(checkpoint, watching, good)
-    known = isinstance(box_loss, str) and optimizer_type.__module__.split(".")[0] == "keras"
+    good, recorded = LastGoodWeights(is_trained), keras.callbacks.History()
+    resumable = [*schedule, *callbacks, recorded]
+    saver = CheckpointSaver(checkpoint, resumable, good)
+    span = saver.get_first_epoch(epochs), epochs
+    table = [EpochTable(*span)] if spec.verbose else []
+    is_known = isinstance(spec.box_loss, str) and optimizer_type.__module__.startswith("keras.")
+    interrupted = False
     try:
         with borrow_model(
             network,
-            ("training", optimizer_type, repr(settings), box_loss),
-            lambda model: _Trainable(model, optimizer_type.from_config(config), box_loss),
-            shared=known and not callbacks,
+            ("training", optimizer_type, repr(settings), spec.box_loss),
+            lambda model: _Trainable(model, optimizer_type.from_config(config), spec.box_loss),
+            shared=is_known and not callbacks,
         ) as (model, trainable):
-            trainable.start_over(
-                get_loss_weights(recipe["class_loss_weight"], recipe["box_loss_weight"]),
-                rate if has_rate else None,
-            )
-            span = progress.next_epoch(epochs), epochs
-            callbacks = [good, *watching, progress, *([EpochTable(*span)] if verbose else [])]
-            _fit(model, trainable.datasets, batches, validation, span, callbacks)
+            trainable.reset(get_loss_weights(spec), rate)
+            all_callbacks = [good, *resumable, saver, *table]
+            _fit(model, trainable.datasets, batches, validation, span, all_callbacks)
             copy_state(model, network)
         if good.diverged:
-            good.warn_of_divergence()
-            good.give_to(network)
+            good.report_divergence()
+            good.restore(network)
     except KeyboardInterrupt:
-        if good.weights is not None:
-            good.give_to(network)
-        good.stopped_short = True
-        raise
-    finally:
-        n_good = good.n_epochs if good.stopped_short else None
-        history = _to_history(recorded.history, n_good)
-        if len(network.outputs) == 1:
-            _name_single_output(history, recipe["box_loss_weight"])
-        histories.append(history)
+        good.restore(network)
+        interrupted = good.stopped_short = True
+    n_epochs = good.n_epochs if good.stopped_short else None
+    history = {
+        name: [float(value) for value in values[:n_epochs]]
+        for name, values in recorded.history.items()
+    }
+    if len(network.outputs) == 1:
+        history = _name_single_output(history, spec.box_loss_weight)
+    return history, interrupted
 
 
 class _Trainable:
-    """A compiled model that can be trained again and again, with other loss weights and rates."""
+    """A compiled model that can be trained repeatedly, with other loss weights and rates."""
 
-    def __init__(self, model, optimizer, box_loss):
-        self.model, self.datasets = model, {}
-        self.factors = {
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        box_loss: str | BoxLoss,
+    ) -> None:
+        self.model = model
+        self.datasets: dict[Any, Any] = {}
+        self.loss_weights = {
             name: keras.Variable(1.0, trainable=False, name=f"factor_of_{name}")
             for name in model.output_names
         }
-        # A part of the model, whose values are looked at in each step by all of Keras's backends.
-        model.loss_factors = list(self.factors.values())
-        compile_with_weights(model, optimizer, box_loss, self.factors)
+        # As attributes of the model, so that every backend reads their values in each step.
+        model.loss_factors = list(self.loss_weights.values())
+        compile_outputs(model, optimizer, box_loss, self.loss_weights)
         _create_state(model)
         self.optimizer_state = [
             np.array(keras.ops.convert_to_numpy(variable)) for variable in model.optimizer.variables
         ]
 
-    def start_over(self, factors, learning_rate):
-        """Forget what the optimizer knows from the last training."""
-        for name, factor in self.factors.items():
-            factor.assign(factors[name])
+    def reset(self, loss_weights: Mapping[str, float], learning_rate: float | None) -> None:
+        """Restore the initial state of the optimizer, with new loss weights and rate."""
+        for name, variable in self.loss_weights.items():
+            variable.assign(loss_weights[name])
         for variable, value in zip(
             self.model.optimizer.variables, self.optimizer_state, strict=True
         ):
@@ -146,8 +154,15 @@ class _Trainable:
             self.model.optimizer.learning_rate = learning_rate
 
 
-def _fit(model, datasets, batches, validation, span, callbacks):
-    """Keras's ``fit`` from one epoch to another, the second of which is not trained any more."""
+def _fit(
+    model: keras.Model,
+    datasets: dict[Any, Any],
+    batches: Batches,
+    validation: Batches | None,
+    span: tuple[int, int],
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Train epochs ``span[0]`` (inclusive) to ``span[1]`` (exclusive)."""
     first, end = span
     n_boxes = sum(name != "class_prediction" for name in model.output_names)
     training = ModelBatches(batches, n_boxes, endless=True, first=first * len(batches))
@@ -165,27 +180,28 @@ def _fit(model, datasets, batches, validation, span, callbacks):
                 verbose=0,
             )
     except Exception:
-        # Keras turns an error in a batch into one of its backend.
+        # Keras replaces an error raised in a batch by one of its backend.
         for source in (batches, validation):
-            if getattr(source, "error", None) is not None:
-                raise source.error from None
+            error = getattr(source, "error", None)
+            if error is not None:
+                raise error from None
         raise
     finally:
-        # TensorFlow holds on to every dataset until the process ends; not to the features.
+        # TensorFlow holds every dataset until the process ends; release the features.
         training.close()
         if validating is not None:
             validating.close()
 
 
-def _create_state(model):
-    """Create the variables of the optimizer, and on TensorFlow those of the metrics.
+def _create_state(model: keras.Model) -> None:
+    """Create the variables of the optimizer and, on TensorFlow, those of the metrics.
 
-    TensorFlow traces a training step twice where the first trace creates
-    variables, which takes more than half the time of a fit on few images.
+    TensorFlow traces a training step twice if the first trace creates variables, which takes more
+    than half the time of a fit on few images.
     """
     model.optimizer.build(model.trainable_variables)
     if keras.backend.backend() != "tensorflow":
-        # Keras creates them without computing; on JAX what is computed here is compiled first.
+        # Keras creates them without computing; JAX would compile what is computed here.
         return
     outputs = [keras.ops.zeros((1, *output.shape[1:])) for output in model.outputs]
     targets = [
@@ -200,17 +216,15 @@ def _create_state(model):
     model.reset_metrics()
 
 
-def _to_history(recorded, epochs):
-    return {key: [float(value) for value in values[:epochs]] for key, values in recorded.items()}
-
-
-def _name_single_output(history, box_loss_weight):
-    """Name the curves of the box, as Keras names no output where there is only one."""
+def _name_single_output(history: History, box_loss_weight: float) -> History:
+    """The history under the names of the box output; Keras does not name a single output."""
+    named = dict(history)
     for prefix in ("", "val_"):
         if prefix + "loss" in history:
-            # The loss is the sum, which the weight is in.
-            history[f"{prefix}bbox_prediction_loss"] = [
+            # The loss is the total, which the weight is part of.
+            named[f"{prefix}bbox_prediction_loss"] = [
                 value / box_loss_weight if box_loss_weight else math.nan
                 for value in history[prefix + "loss"]
             ]
-            history[f"{prefix}bbox_prediction_mean_iou"] = history.pop(prefix + "mean_iou")
+            named[f"{prefix}bbox_prediction_mean_iou"] = named.pop(prefix + "mean_iou")
+    return named

@@ -1,7 +1,7 @@
 "use strict";
 
-// Without this script the page shows every picture, and the counts at one threshold; with it, what
-// is asked for. Names of classes and files are on the page already, and are only moved about.
+// The page shows every picture, and the counts at one threshold, without this script. Names of
+// classes and files are already in the page; the script only moves their elements.
 (() => {
   const STEP = 24;
   const get = (id) => document.getElementById(id);
@@ -10,21 +10,21 @@
 
   // ---------------------------------------------------------------- the threshold
 
-  const written = (count) => count.toLocaleString("en-US");
-  const percent = (share) => (Math.floor(1000 * share + 0.5) / 10).toFixed(1) + " %";
+  const format = (count) => count.toLocaleString("en-US");
+  const formatPercent = (share) => (Math.floor(1000 * share + 0.5) / 10).toFixed(1) + " %";
 
   function count() {
-    // Levels are thresholds in hundredths, so that no rounding comes between.
+    // Levels are thresholds in hundredths: integers, which compare exactly.
     const level = Math.round(100 * get("threshold-input").value);
     const threshold = (level / 100).toFixed(2);
     const total = numbers.level.length;
     const reached = numbers.level.map((reaches) => reaches >= level);
     const number = reached.filter(Boolean).length;
 
-    let text = `${written(number)} of ${written(total)} images (${percent(number / total)}) have an IoU of at least ${threshold}`;
+    let text = `${format(number)} of ${format(total)} images (${formatPercent(number / total)}) have an IoU of at least ${threshold}`;
     if (numbers.right) {
       const right = reached.filter((isReached, row) => isReached && numbers.right[row]).length;
-      text += `; ${written(right)} (${percent(right / total)}) have the right class, too`;
+      text += `; ${format(right)} (${formatPercent(right / total)}) also have the right class`;
     }
     get("counts").textContent = text + ".";
 
@@ -39,13 +39,13 @@
 
   function countClasses(reached) {
     const ofClass = new Map();
-    numbers.true.forEach((code, row) => {
-      const [number, total] = ofClass.get(code) ?? [0, 0];
-      ofClass.set(code, [number + reached[row], total + 1]);
+    numbers.true.forEach((classIndex, row) => {
+      const [number, total] = ofClass.get(classIndex) ?? [0, 0];
+      ofClass.set(classIndex, [number + reached[row], total + 1]);
     });
     for (const cell of document.querySelectorAll("td[data-class]")) {
       const [number, total] = ofClass.get(Number(cell.dataset.class)) ?? [0, 0];
-      cell.textContent = total ? percent(number / total) : "–";
+      cell.textContent = total ? formatPercent(number / total) : "–";
     }
   }
 
@@ -62,12 +62,12 @@
   let limit = STEP;
 
   function filter() {
-    const isWanted = (card, name) => ["", card.dataset[name]].includes(get(name).value);
+    const matches = (card, name) => ["", card.dataset[name]].includes(get(name).value);
     const lowest = get("lowest").value || 0;
     const highest = get("highest").value || 1;
     const key = ORDERS[get("order").value];
     matching = cards
-      .filter((card) => isWanted(card, "class") && isWanted(card, "right"))
+      .filter((card) => matches(card, "class") && matches(card, "right"))
       .filter((card) => card.dataset.iou >= Number(lowest) && card.dataset.iou <= Number(highest))
       .sort((a, b) => key(a) - key(b));
     get("suspicious-means").hidden = get("order").value !== "suspicious";
@@ -80,7 +80,7 @@
     get("cards").replaceChildren(...shown);
     get("more").hidden = shown.length === matching.length;
     get("shown").textContent =
-      `Shown: ${written(shown.length)} of ${written(matching.length)} pictures that match.`;
+      `Showing ${format(shown.length)} of ${format(matching.length)} matching pictures.`;
   }
 
   function showMore() {
@@ -109,7 +109,7 @@
     get("larger-picture").replaceChildren(picture);
     get("larger-facts").replaceChildren(facts);
     get("larger-title").textContent =
-      `Row ${card.dataset.row} (${written(position + 1)} of ${written(matching.length)})`;
+      `Row ${card.dataset.row} (${format(position + 1)} of ${format(matching.length)})`;
     if (!dialog.open) dialog.showModal();
   }
 
@@ -119,7 +119,7 @@
   }
 
   function goBack() {
-    // To the card that was looked at last, which may not have been shown yet.
+    // Focus the card of the last picture; it may be beyond the cards shown so far.
     limit = Math.max(limit, matching.indexOf(current) + 1);
     show();
     current.firstElementChild.focus();
@@ -127,7 +127,7 @@
 
   function leave() {
     dialog.close();
-    // The browser tells of it later, after keys that may follow.
+    // The close event comes later, perhaps after another key.
     goBack();
   }
 
@@ -137,7 +137,7 @@
     Escape: leave,
   };
 
-  // ---------------------------------------------------------------- what is done when
+  // ---------------------------------------------------------------- events
 
   get("threshold-input").addEventListener("input", count);
   for (const id of Object.keys(FILTERS)) get(id).addEventListener("input", filter);

@@ -1,0 +1,1 @@
+"""Benchmark of searches, fits and predictions against plain Keras; see ``__main__.py``."""

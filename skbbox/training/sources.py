@@ -1,0 +1,152 @@
+"""Sources of batches: decoded images, or kept features of a frozen backbone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..augmentation import make_views
+from ..features.prefetch import decode_images
+from ..inputs import make_table
+from .batches import BoundingBoxGenerator, FeatureBatches, choose_last_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from ..features.frozen_backbone import FrozenBackbone
+    from ..typing import Augment, IntArray
+    from .batches import Batches
+    from .plan import FitPlan
+
+__all__ = ["BatchSource", "FeatureSource", "ImageSource"]
+
+#: Decoded training images are kept in memory up to this many bytes; beyond it they are decoded
+#: again in each epoch.
+DECODED_BYTES = 2**30
+
+#: Views whose features are kept: of all images together, and the least and most per image.
+TOTAL_VIEWS = 4000
+VIEWS_PER_IMAGE = (2, 20)
+
+
+class BatchSource(Protocol):
+    """What gives the batches of a stage.
+
+    Attributes
+    ----------
+    gives_features : bool
+        Whether batches hold features, not images.
+    """
+
+    gives_features: bool
+
+    def make_batches(self, plan: FitPlan, seed: int) -> tuple[Batches, Batches | None]:
+        """Batches of the training rows and, where there are any, of the validation rows."""
+
+
+class FeatureSource:
+    """Batches of the features of a frozen backbone.
+
+    Parameters
+    ----------
+    backbone : FrozenBackbone
+    augment : {"flip", "standard"} or None
+    batch_size : int
+    verbose : bool or int
+    """
+
+    gives_features = True
+
+    def __init__(
+        self, backbone: FrozenBackbone, augment: str | None, batch_size: int, verbose: bool | int
+    ) -> None:
+        self.backbone, self.augment = backbone, augment
+        self.batch_size, self.verbose = batch_size, verbose
+
+    def make_batches(self, plan: FitPlan, seed: int) -> tuple[Batches, Batches | None]:
+        """Batches of the training rows and, where there are any, of the validation rows."""
+        n_views = int(np.clip(TOTAL_VIEWS // len(plan.images), *VIEWS_PER_IMAGE))
+        views = make_views(self.augment, n_views)
+        features = self.backbone.features(
+            plan.images.items, plan.targets.boxes, views, self.verbose
+        )
+
+        def make(rows: IntArray, shuffle: bool, **options: Any) -> Batches:
+            return FeatureBatches(
+                features,
+                plan.class_indices,
+                plan.output_weights,
+                rows=rows,
+                batch_size=self.batch_size,
+                shuffle=shuffle,
+                seed=seed,
+                **options,
+            )
+
+        return _make_split(make, plan, self.batch_size)
+
+
+class ImageSource:
+    """Batches of decoded images; they are decoded once if they fit into memory.
+
+    Parameters
+    ----------
+    image_size : (int, int)
+    augment : {"flip", "standard"}, callable or None
+        For the training rows.
+    batch_size : int
+    verbose : bool or int
+    """
+
+    gives_features = False
+
+    def __init__(
+        self,
+        image_size: tuple[int, int],
+        augment: str | Augment | None,
+        batch_size: int,
+        verbose: bool | int,
+    ) -> None:
+        self.image_size, self.augment = image_size, augment
+        self.batch_size, self.verbose = batch_size, verbose
+        self._table: pd.DataFrame | None = None
+
+    def make_batches(self, plan: FitPlan, seed: int) -> tuple[Batches, Batches | None]:
+        """Batches of the training rows and, where there are any, of the validation rows."""
+        # Stages of a fit share it.
+        self._table = table = self._decode(plan) if self._table is None else self._table
+
+        def make(rows: IntArray, shuffle: bool, **options: Any) -> Batches:
+            return BoundingBoxGenerator(
+                table,
+                *self.image_size,
+                self.batch_size,
+                shuffle,
+                augment=self.augment if shuffle else None,
+                classes=plan.classes,
+                sample_weight=plan.output_weights,
+                rows=rows,
+                random_state=seed,
+                **options,
+            )
+
+        return _make_split(make, plan, self.batch_size)
+
+    def _decode(self, plan: FitPlan) -> pd.DataFrame:
+        items, (height, width) = plan.images.items, self.image_size
+        if len(items) * height * width * 3 <= DECODED_BYTES:
+            items = list(decode_images(items, self.image_size, self.verbose))
+        return make_table(items, plan.targets)
+
+
+def _make_split(
+    make: Callable[..., Batches], plan: FitPlan, batch_size: int
+) -> tuple[Batches, Batches | None]:
+    last_batch = choose_last_batch(len(plan.train_rows), batch_size)
+    training = make(plan.train_rows, shuffle=True, last_batch=last_batch)
+    if plan.validation_rows is None:
+        return training, None
+    return training, make(plan.validation_rows, shuffle=False)

@@ -1,0 +1,192 @@
+"""The stages of a fit: frozen backbone or whole network, then fine-tuning."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import InterruptionWarning
+from ..network.graph import get_heads, unfreeze
+from ..parameters import get_height_and_width
+from .plan import auto_epochs, count_epochs, stops_early
+from .sources import FeatureSource, ImageSource
+from .trainer import train
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..features.frozen_backbone import FrozenBackbone
+    from .checkpoints import Checkpoint
+    from .plan import FitPlan, PreviousFit, TrainingSpec
+    from .sources import BatchSource
+
+__all__ = ["Stage", "StagesResult", "list_stages", "report_interruption", "train_stages"]
+
+History = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes
+    ----------
+    name : {"frozen backbone", "whole network", "fine-tuning"}
+        "fine-tuning" unfreezes the backbone.
+    source : BatchSource
+        Of features for the heads alone, or of images for the whole network.
+    epochs : int
+    seed : int
+        Seed of the order of rows and of augmentation.
+    spec : TrainingSpec
+    """
+
+    name: str
+    source: BatchSource
+    epochs: int
+    seed: int
+    spec: TrainingSpec
+
+
+@dataclass(frozen=True)
+class StagesResult:
+    """The histories of a fit's stages.
+
+    Attributes
+    ----------
+    names : list of str
+        Name of each stage that began.
+    histories : list of dict
+        History of each of them.
+    interrupted : bool
+        Whether Ctrl-C ended the last of them.
+    """
+
+    names: list[str]
+    histories: list[History]
+    interrupted: bool = False
+
+    @property
+    def stages(self) -> list[tuple[str, int]]:
+        """Name and number of epochs of each stage."""
+        return list(zip(self.names, map(count_epochs, self.histories), strict=True))
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs of all stages."""
+        return sum(map(count_epochs, self.histories))
+
+
+def list_stages(
+    parameters: Mapping[str, Any],
+    plan: FitPlan,
+    spec: TrainingSpec,
+    backbone: FrozenBackbone | None,
+    seed: int,
+) -> list[Stage]:
+    """The stages of a fit that have epochs.
+
+    Parameters
+    ----------
+    parameters : dict of str to object
+        Parameters of the estimator, checked.
+    plan : FitPlan
+    spec : TrainingSpec
+        Without patience, which follows from the number of images.
+    backbone : FrozenBackbone or None
+        None trains the whole network from the start.
+    seed : int
+        Of the first stage; the next one adds 1.
+    """
+    augment, batch_size = parameters["augment"], parameters["batch_size"]
+    epochs = parameters["epochs"]
+    if epochs == "auto":
+        epochs = auto_epochs(len(plan.train_rows), batch_size)
+    if stops_early(parameters, len(plan.images)):
+        spec = replace(spec, patience=parameters["patience"])
+    size = get_height_and_width(parameters["image_size"])
+    images = ImageSource(size, augment, batch_size, spec.verbose)
+    first: BatchSource = images
+    if backbone and not callable(augment):
+        first = FeatureSource(backbone, augment, batch_size, spec.verbose)
+    name = "frozen backbone" if backbone else "whole network"
+    fine_tuning = replace(spec, learning_rate=parameters["fine_tune_learning_rate"])
+    stages = [
+        Stage(name, first, epochs, seed, spec),
+        Stage("fine-tuning", images, parameters["fine_tune_epochs"], seed + 1, fine_tuning),
+    ]
+    return [stage for stage in stages if stage.epochs]
+
+
+def train_stages(
+    network: keras.Model,
+    stages: Sequence[Stage],
+    plan: FitPlan,
+    *,
+    callbacks: list[keras.callbacks.Callback],
+    is_trained: bool,
+    checkpoint: Checkpoint | None = None,
+) -> StagesResult:
+    """Train a network stage by stage; each continues from the weights of the one before.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From images to all outputs that are trained.
+    stages : sequence of Stage
+    plan : FitPlan
+    callbacks : list of keras.callbacks.Callback
+    is_trained : bool
+        Whether the weights come from an earlier fit.
+    checkpoint : Checkpoint, default=None
+        Stages that it has finished are not trained again.
+
+    Returns
+    -------
+    StagesResult
+    """
+    finished = list(checkpoint.histories) if checkpoint else []
+    names: list[str] = []
+    histories: list[History] = []
+    interrupted = False
+    for stage in stages:
+        if stage.name == "fine-tuning":
+            unfreeze(network)
+        if len(histories) < len(finished):
+            # The checkpoint of the next stage holds its weights.
+            history = finished[len(histories)]
+        else:
+            try:
+                history, interrupted = train(
+                    get_heads(network) if stage.source.gives_features else network,
+                    *stage.source.make_batches(plan, stage.seed),
+                    stage.spec,
+                    epochs=stage.epochs,
+                    callbacks=callbacks,
+                    is_trained=is_trained or bool(histories),
+                    checkpoint=checkpoint,
+                )
+            except KeyboardInterrupt:  # While images are decoded or features computed.
+                return StagesResult(names, histories, interrupted=True)
+            if checkpoint and not interrupted:
+                checkpoint.finish_stage(history)
+        names.append(stage.name)
+        histories.append(history)
+        if interrupted:
+            break
+    return StagesResult(names, histories, interrupted)
+
+
+def report_interruption(result: StagesResult, previous: PreviousFit | None) -> None:
+    """Warn that training is incomplete; raise KeyboardInterrupt if no epoch is complete."""
+    if not result.n_epochs:
+        raise KeyboardInterrupt
+    n_epochs = result.n_epochs + (previous.n_iter if previous else 0)
+    warnings.warn(
+        f"Training was interrupted; the weights after {n_epochs} epochs were kept, and the "
+        "estimator is fitted. In a search, interrupt twice to end all of it.",
+        InterruptionWarning,
+        stacklevel=3,
+    )
