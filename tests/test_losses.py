@@ -217,7 +217,7 @@ def test_ciou_counts_a_difference_in_shape_that_diou_ignores(predicted):
 
 
 def test_the_trade_off_of_ciou_has_no_gradient():
-    # With a constant, the gradient of ciou minus that of diou is a * dv, and
+    # With `a` constant, the gradient of ciou minus that of diou is a * dv, and
     # dv / dw = 8 / pi^2 * (arctan(0.4 / 0.2) - arctan(1)) * h / (w^2 + h^2) for w = 0.4, h = 0.2.
     gradients = [gradient(get_box_loss(name), [TRUE], [FLAT])[0, 1] for name in ("diou", "ciou")]
     dv = 8 / np.pi**2 * (np.arctan(2) - np.pi / 4) * 0.2 / (0.4**2 + 0.2**2)
