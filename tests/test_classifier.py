@@ -269,7 +269,7 @@ def test_a_mobilenet_without_preprocessing_receives_that_of_mobilenet(shapes):
     assert np.allclose(localizer.predict_proba(X), expected, atol=1e-5)
 
 
-def test_weights_beside_a_classifier_are_refused(shapes):
+def test_weights_together_with_a_classifier_are_refused(shapes):
     localizer = SingleBoxLocalizer.from_classifier(sequential(), weights=None, image_size=32)
     with pytest.raises(ValueError, match="A classifier comes with its weights"):
         localizer.fit(*shapes)

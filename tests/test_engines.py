@@ -233,7 +233,7 @@ def test_features_of_an_image_do_not_depend_on_other_images(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_outputs_of_an_engine_do_not_change_when_it_runs_again(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(24, 64).astype(np.uint8)
-    run = get_runner(model, "goes on", installed(engine))
+    run = get_runner(model, "runs again", installed(engine))
     alone = [run(images[row : row + 1], 1) for row in range(24)]
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda first: run(images[first : first + 3], 3), range(0, 24, 3)))
@@ -263,7 +263,7 @@ def test_a_complete_network_predicts_the_same_on_every_engine(shapes, engine, bo
 
 @pytest.mark.slow
 @CONVERTING
-@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "whole network"])
+@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "complete network"])
 def test_engines_agree_on_real_images(shared, engine, without_features, monkeypatch):
     monkeypatch.setattr("skbbox.features.frozen_backbone.WITHOUT_FEATURES", without_features)
     X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "asl_letters"))

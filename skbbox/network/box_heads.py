@@ -15,7 +15,15 @@ from .seeds import draw_seed, get_full_precision_dtype, make_initializer
 if TYPE_CHECKING:
     from ..typing import FloatArray, Tensor
 
-__all__ = ["BOX_HEADS", "EDGES", "IOU_ESTIMATE", "PROFILES", "OrderedBox"]
+__all__ = [
+    "BOX_HEADS",
+    "EDGES",
+    "IOU_ESTIMATE",
+    "PROFILES",
+    "ChannelDropout",
+    "OrderedBox",
+    "ProfileConvolution",
+]
 
 #: Names of the layers that output the profiles of the finest map, along columns and rows.
 PROFILES = ("features_columns", "features_rows")

@@ -73,7 +73,7 @@ def get_heads(model: keras.Model) -> keras.Model:
 
 @synchronized
 def add_outputs(model: keras.Model, names: Sequence[str]) -> keras.Model:
-    """The same model, also with the outputs of those layers of these names that it has."""
+    """The same model with the outputs of more layers; names of layers that it lacks are ignored."""
     known = {layer.name for layer in model.layers}
     more = [model.get_layer(name).output for name in names if name in known]
     return keras.Model(model.input, [*model.outputs, *more], name=model.name) if more else model
