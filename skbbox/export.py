@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -24,6 +24,8 @@ from .network.box_heads import IOU_ESTIMATE, OrderedBox
 from .network.graph import add_outputs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .typing import PathLikeStr
 
 __all__ = ["export_model"]
@@ -43,7 +45,7 @@ LABELS = "labels.txt"
 
 def export_model(
     model: keras.Model,
-    classes: Sequence[object] | None,
+    classes: Sequence[object] | NDArray[Any] | None,
     path: PathLikeStr,
     format: str | None = None,
     overwrite: bool = False,
@@ -101,7 +103,7 @@ def _choose_format(path: Path, format: str | None) -> str:
     return format
 
 
-def _join_labels(classes: Sequence[object] | None) -> str | None:
+def _join_labels(classes: Sequence[object] | NDArray[Any] | None) -> str | None:
     """Class names, one per line; None without classes."""
     if classes is None:
         return None
