@@ -66,7 +66,7 @@ def frozen(**changes):
 
 
 def describe(localizer, X, folder):
-    """Everything that a fitted estimator gives."""
+    """All results of a fitted estimator."""
     path = Path(folder) / "model.skbbox"
     localizer.save(path, overwrite=True)
     described = {
@@ -84,7 +84,7 @@ def describe(localizer, X, folder):
 
 
 def translate(predicted):
-    """Predictions with the column ``confidence`` of 0.1.0 before its release."""
+    """Predictions with the earlier column ``confidence`` instead of the two confidences."""
     predicted = predicted.copy()
     names = [name for name in ("box_confidence", "class_confidence") if name in predicted]
     if names:
@@ -93,7 +93,7 @@ def translate(predicted):
 
 
 def read_saved(path):
-    """Members of a saved file, without check sums, versions and module paths."""
+    """Members of a saved file, without checksums, versions and module paths."""
     members = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():

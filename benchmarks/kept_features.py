@@ -1,6 +1,6 @@
 """Compare training the heads on cached features with running the backbone in each epoch.
 
-In the chapter's way, the frozen backbone processes every image in every epoch. Both ways train
+In the chapter's approach, the frozen backbone processes every image in every epoch. Both ways train
 the same heads on the same order of images, so the scores must agree. Prints the median time of
 three ``fit`` calls each, and the ratio.
 

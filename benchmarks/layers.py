@@ -14,8 +14,8 @@ variants.
 Needs TensorFlow as the backend of Keras, and no data.
 
 Two runs of ``--cpu --runs 25 --steps 4`` on two cores of an AMD EPYC that were busy with other
-work (TensorFlow 2.21.0, Keras 3.15.1) gave these ratios, CPU time with Keras's layers by that with
-skbbox's:
+work (TensorFlow 2.21.0, Keras 3.15.1) gave these ratios, CPU time with Keras's layers divided by
+that with skbbox's:
 
 ======================================================  ============
 ProfileConvolution, first of an axis (width 5)          1.26, 1.27

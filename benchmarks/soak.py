@@ -1,7 +1,7 @@
 """Check that searches with failures end, report what failed, and leave no files behind.
 
 1. 300 fits in one process. Some candidates diverge, and an image is missing for some time. Only
-   those fits have no score, memory does not grow, and no temporary file remains.
+   those fits have no score, memory hardly grows, and no temporary file remains.
 2. A search on two Dask processes, one of which is killed. The scores equal those of one process.
 3. A search on two joblib processes, one of which is killed. The search ends with an error, and
    the next search returns the right scores.

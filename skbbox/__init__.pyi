@@ -1,4 +1,4 @@
-"""The public names of skbbox; ``__init__.py`` imports each on first use."""
+"""The public names of skbbox, which ``__init__.py`` imports on first use."""
 
 from . import augmentation as augmentation
 from . import datasets as datasets
@@ -13,12 +13,14 @@ from .annotations import one_box_per_image as one_box_per_image
 from .annotations import read_annotations as read_annotations
 from .annotations import write_annotations as write_annotations
 from .boxes import TARGET_COLUMNS as TARGET_COLUMNS
+from .boxes import from_xyxy as from_xyxy
 from .boxes import giou as giou
 from .boxes import iou as iou
 from .boxes import iou_at as iou_at
 from .boxes import iou_matrix as iou_matrix
 from .boxes import localization_accuracy as localization_accuracy
 from .boxes import mean_iou as mean_iou
+from .boxes import to_xyxy as to_xyxy
 from .displays import BoxGridDisplay as BoxGridDisplay
 from .displays import BoxStatisticsDisplay as BoxStatisticsDisplay
 from .displays import IoUDistributionDisplay as IoUDistributionDisplay

@@ -1,4 +1,4 @@
-"""Changes to an image that take its box along."""
+"""Augmentation: random changes to an image and its box."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ __all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "make_views", "mirror", 
 #: Ranges of :func:`standard`.
 ZOOM = (0.6, 1.25)
 STRETCH = (0.85, 1.18)
-# The box around a turned object that is no rectangle is wide by about the angle: little of it.
+# The box around a rotated object is too wide by about the angle unless the object is a rectangle.
 DEGREES = (-3.0, 3.0)
 BRIGHTNESS = (0.7, 1.3)
 CONTRAST = (0.7, 1.3)
 
-#: What lies outside the image, in 0..255: the middle, which most preprocessing maps to 0.
+#: Fill colour outside the image, in 0..255: the middle, which most preprocessing maps to 0.
 OUTSIDE = (127, 127, 127)
 
 
 def flip(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
-    """Mirror the image left to right, every second time.
+    """Mirror an image and its box ``x_min, x_max, y_min, y_max`` with probability 0.5.
+
+    Left and right are swapped.
 
     Parameters
     ----------
     image : ndarray of shape (height, width, 3), uint8
     box : ndarray of shape (4,)
-        ``x_min, x_max, y_min, y_max``, normalised.
+        Normalised.
     rng : numpy Generator
 
     Returns
     -------
-    image, box
-        New arrays, or the ones given.
+    image : ndarray of shape (height, width, 3), uint8
+    box : ndarray of shape (4,)
+        New arrays, or the arguments if the image is not mirrored.
     """
     if rng.random() < 0.5:
         return image, box
@@ -50,17 +53,18 @@ def flip(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixe
 
 
 def standard(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[Pixels, FloatArray]:
-    """Turn, crop or shrink, shift, stretch, mirror, and change brightness and contrast.
+    """Change an image and its box ``x_min, x_max, y_min, y_max`` in several ways at random.
 
-    The whole object stays in the image. Its box becomes the smallest upright one
-    around the turned box, which is the object's own for a rectangle and a little
-    wide for others.
+    Mirrors, rotates, crops or shrinks, shifts and stretches the image, and changes its
+    brightness and contrast. The complete object stays in the image. Its new box is the
+    smallest upright box around the rotated box, which fits a rectangle exactly and is
+    slightly wide for other objects.
 
     Parameters
     ----------
     image : ndarray of shape (height, width, 3), uint8
     box : ndarray of shape (4,)
-        ``x_min, x_max, y_min, y_max``, normalised.
+        Normalised.
     rng : numpy Generator
 
     Returns
@@ -71,36 +75,36 @@ def standard(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[
     image, box = flip(image, box, rng)
     height, width = image.shape[:2]
     angle = math.radians(rng.uniform(*DEGREES))
-    turned = _turned_box(box, angle, width, height)
+    rotated = _rotate_box(box, angle, width, height)
     zoom = math.exp(rng.uniform(*np.log(ZOOM)))
     stretch = math.exp(rng.uniform(*np.log(STRETCH)) / 2)
-    left, right = _window(turned[0], turned[1], zoom * stretch, rng)
-    top, bottom = _window(turned[2], turned[3], zoom / stretch, rng)
+    left, right = _draw_window(rotated[0], rotated[1], zoom * stretch, rng)
+    top, bottom = _draw_window(rotated[2], rotated[3], zoom / stretch, rng)
     box = np.array(
         [
-            (turned[0] - left) / (right - left),
-            (turned[1] - left) / (right - left),
-            (turned[2] - top) / (bottom - top),
-            (turned[3] - top) / (bottom - top),
+            (rotated[0] - left) / (right - left),
+            (rotated[1] - left) / (right - left),
+            (rotated[2] - top) / (bottom - top),
+            (rotated[3] - top) / (bottom - top),
         ]
     )
-    picture = Image.fromarray(image).transform(
+    changed = Image.fromarray(image).transform(
         (width, height),
         Image.Transform.AFFINE,
-        _from_output_to_input(angle, (left, right, top, bottom), width, height),
+        _compute_affine_coefficients(angle, (left, right, top, bottom), width, height),
         Image.Resampling.BILINEAR,
         fillcolor=OUTSIDE,
     )
-    picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(*BRIGHTNESS))
-    picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(*CONTRAST))
-    return np.asarray(picture), np.clip(box, 0.0, 1.0)
+    changed = ImageEnhance.Brightness(changed).enhance(rng.uniform(*BRIGHTNESS))
+    changed = ImageEnhance.Contrast(changed).enhance(rng.uniform(*CONTRAST))
+    return np.asarray(changed), np.clip(box, 0.0, 1.0)
 
 
 AUGMENTATIONS: dict[str, Augment] = {"flip": flip, "standard": standard}
 
 
 def get_augmentation(augment: str | Augment | None) -> Augment | None:
-    """The function of a name, the callable that was given, or None."""
+    """Look up an augmentation by name; callables and None are returned unchanged."""
     if augment is None or callable(augment):
         return augment
     if augment not in AUGMENTATIONS:
@@ -114,75 +118,75 @@ def get_augmentation(augment: str | Augment | None) -> Augment | None:
 def make_views(
     augment: str | None, n_views: int
 ) -> list[Callable[[Pixels, FloatArray], tuple[Pixels, FloatArray]]]:
-    """A fixed set of views of an image, whose features can be kept.
+    """Make functions that give a fixed set of views of an image, whose features can be cached.
 
     Parameters
     ----------
     augment : {"flip", "standard"} or None
-        None gives the image alone, ``"flip"`` its mirror image too, and
+        None gives the image only, ``"flip"`` also its mirror image, and
         ``"standard"`` also ``n_views - 2`` results of :func:`standard`.
     n_views : int
-        At least 2; used by ``"standard"`` alone.
+        At least 2; only used by ``"standard"``.
 
     Returns
     -------
     list of callable
-        Each takes ``(image, box)`` and returns ``(image, box)``. What it does follows
-        from image and box alone, so the same image has the same views in each fit.
+        Each takes ``(image, box)`` and returns ``(image, box)``. The result depends only
+        on image and box, so an image has the same views in each fit.
     """
     if augment is None:
-        return [_plain]
-    number = range(2, n_views if augment == "standard" else 2)
-    return [_plain, mirror, *(functools.partial(_standard_view, number=i) for i in number)]
+        return [_keep]
+    numbers = range(2, n_views if augment == "standard" else 2)
+    return [_keep, mirror, *(functools.partial(_make_standard_view, number=i) for i in numbers)]
 
 
 def mirror(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
-    """The image and its box, left for right."""
+    """Swap left and right in an image and its box ``x_min, x_max, y_min, y_max``."""
     return image[:, ::-1], np.array([1 - box[1], 1 - box[0], box[2], box[3]])
 
 
-def _plain(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
+def _keep(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
     return image, box
 
 
-def _standard_view(image: Pixels, box: FloatArray, number: int) -> tuple[Pixels, FloatArray]:
+def _make_standard_view(image: Pixels, box: FloatArray, number: int) -> tuple[Pixels, FloatArray]:
     seed = [number, zlib.crc32(np.ascontiguousarray(image).data), zlib.crc32(box.tobytes())]
     return standard(image, box, np.random.default_rng(seed))
 
 
-def _turned_box(box: FloatArray, angle: float, width: int, height: int) -> FloatArray:
-    """The upright box around a box that is turned about the middle of the image."""
+def _rotate_box(box: FloatArray, angle: float, width: int, height: int) -> FloatArray:
+    """Smallest upright box around a box that is rotated about the centre of the image."""
     x, y = np.meshgrid(box[:2] - 0.5, box[2:] - 0.5)
-    # In pixels, as turning a stretched image would shear it.
+    # In pixels, because rotating normalised coordinates would shear the box.
     x, y = x * width, y * height
-    turned_x = (math.cos(angle) * x - math.sin(angle) * y) / width + 0.5
-    turned_y = (math.sin(angle) * x + math.cos(angle) * y) / height + 0.5
-    return np.array([turned_x.min(), turned_x.max(), turned_y.min(), turned_y.max()])
+    rotated_x = (math.cos(angle) * x - math.sin(angle) * y) / width + 0.5
+    rotated_y = (math.sin(angle) * x + math.cos(angle) * y) / height + 0.5
+    return np.array([rotated_x.min(), rotated_x.max(), rotated_y.min(), rotated_y.max()])
 
 
-def _window(
+def _draw_window(
     low: float, high: float, length: float, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Where a window of about this length lies along an axis, with `low` to `high` inside."""
+    """Draw the place of a window along an axis: about `length` long, and around `low` to `high`."""
     length = max(length, high - low)
-    # Within the image where the window is shorter than it, around it where it is longer.
+    # A window shorter than the image lies inside it, a longer one around it.
     first = max(high - length, min(0.0, 1 - length))
     last = min(low, max(0.0, 1 - length))
     if first > last:
-        # A turned object that reaches over the image's border.
+        # The rotated object crosses the border of the image.
         first, last = high - length, low
-    # Rounding may leave first a hair above last where the object fills the window.
+    # If the object fills the window, rounding may leave first slightly above last.
     start = rng.uniform(min(first, last), last)
     return start, start + length
 
 
-def _from_output_to_input(
+def _compute_affine_coefficients(
     angle: float, window: tuple[float, float, float, float], width: int, height: int
 ) -> tuple[float, ...]:
-    """Coefficients of Pillow's affine transform, which asks where a pixel comes from."""
+    """Coefficients of Pillow's affine transform, which maps output pixels to input pixels."""
     left, right, top, bottom = window
     cosine, sine = math.cos(angle), math.sin(angle)
-    # A pixel of the output, in pixels of the turned image from its middle: scale * p + shift.
+    # An output pixel p lies at scale * p + shift, in pixels from the centre of the rotated image.
     scale_x, scale_y = right - left, bottom - top
     shift_x, shift_y = (left - 0.5) * width, (top - 0.5) * height
     return (

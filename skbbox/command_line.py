@@ -1,4 +1,4 @@
-"""The command ``skbbox``: annotation files, training and prediction without writing Python."""
+"""The command ``skbbox``: convert and check annotations, train and predict."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .annotations.image_files import ENDINGS, ImageFiles
 from .annotations.reading import FORMATS
 from .annotations.writing import WRITTEN_FORMATS
 from .boxes import TARGET_COLUMNS
-from .exceptions import SkbboxWarning
-from .files import names_to_series
+from .exceptions import SkbboxError, SkbboxWarning
+from .files import as_path, names_to_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from .typing import PathLikeStr, Split
+    from .typing import Split
 
 __all__ = ["main"]
 
-#: Exit codes beside 0: what was asked for cannot be done, or problems were found. argparse itself
-#: exits with 2.
+#: Exit codes: the command failed, or ``check`` found errors. argparse exits with 2.
 FAILED, PROBLEMS = 1, 3
 
 EXAMPLES = """examples:
@@ -52,20 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : list of str, default=None
-        None takes those of the process.
+        None uses those of the process.
     """
-    parser = _parser()
-    parsed = parser.parse_args(arguments)
+    parsed = _make_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if hasattr(sys.stdout, "reconfigure"):  # Not in a notebook.
-        # Names of files may hold what is no character.
+        # File names may contain bytes that are not text.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", SkbboxWarning)
             warnings.showwarning = _show_warning
             return parsed.function(parsed)
-    except (ValueError, OSError, TypeError) as error:
+    except (SkbboxError, ValueError, OSError, TypeError) as error:
         print(f"skbbox: error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -73,94 +71,104 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="skbbox",
-        description="One main object in each image: its box and its class.",
+        description="Find the main object in each image, its class and bounding box.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    convert = _command(
+    convert = _add_command(
         commands,
         "convert",
         _convert,
-        "write boxes in the format of another tool",
+        "convert annotations to the format of another tool",
         "skbbox convert instances.json texts/ --to yolo\n"
         "skbbox convert 'xml/*.xml' boxes.csv --to snacks --images photos",
     )
-    convert.add_argument("source", metavar="IN", help="annotation file, folder or pattern")
-    convert.add_argument("target", metavar="OUT", help="file; a folder for pascal_voc and yolo")
+    _add_source(convert, "IN")
+    convert.add_argument(
+        "target", metavar="OUT", type=as_path, help="output file, or folder for pascal_voc and yolo"
+    )
     convert.add_argument("--to", required=True, choices=WRITTEN_FORMATS, help="format of OUT")
-    _add_reading(convert)
-    convert.add_argument("--clean", action="store_true", help="repair or drop what is wrong")
-    convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    convert.add_argument("--clean", action="store_true", help="repair or drop invalid rows")
+    convert.add_argument("--overwrite", action="store_true", help="replace existing files")
 
-    check = _command(
+    check = _add_command(
         commands,
         "check",
         _check,
-        "find what is wrong or odd in boxes and images",
+        "find errors and oddities in boxes and images",
         "skbbox check labels.csv --images photos\nskbbox check labels/ -o found.csv",
     )
-    check.add_argument("source", metavar="FILE", help="annotation file, folder or pattern")
-    _add_reading(check)
-    check.add_argument("-o", "--output", type=Path, help="write each problem into this CSV")
+    _add_source(check, "FILE")
+    check.add_argument("-o", "--output", type=as_path, help="CSV file to write the problems to")
 
-    train = _command(
+    train = _add_command(
         commands,
         "train",
         _train,
-        "train a model, and score it on images that it did not see",
+        "train a model and score it on held-out images",
         "skbbox train labels.csv --images photos -o model.skbbox\n"
         "skbbox train labels.csv --images photos -o model.skbbox --set image_size=128 epochs=20",
     )
-    train.add_argument("source", metavar="FILE", help="annotation file, folder or pattern")
-    train.add_argument("-o", "--output", type=Path, required=True, help="file of the model")
-    _add_reading(train)
-    train.add_argument("--clean", action="store_true", help="repair or drop what is wrong")
+    _add_source(train, "FILE")
+    train.add_argument("-o", "--output", type=as_path, required=True, help="model file to write")
+    train.add_argument("--clean", action="store_true", help="repair or drop invalid rows")
     train.add_argument(
         "--test",
         type=float,
         default=0.2,
         metavar="SHARE",
-        help="share of images that are only scored on, 0 for none (default: 0.2)",
+        help="share of images held out for scoring, 0 for none (default: 0.2)",
     )
     train.add_argument(
         "--set",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="parameters of SingleBoxLocalizer, such as image_size=128 random_state=0",
+        help="parameters of SingleBoxLocalizer, for example image_size=128 random_state=0",
     )
-    train.add_argument("--quiet", action="store_true", help="show no progress")
-    train.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    train.add_argument("--quiet", action="store_true", help="do not show progress")
+    train.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
-    predict = _command(
+    predict = _add_command(
         commands,
         "predict",
         _predict,
-        "predict the box and class of images",
+        "predict the class and box of images",
         "skbbox predict model.skbbox photos/*.jpg -o boxes.csv\n"
         "skbbox predict model.skbbox photos/ -o boxes.json --to coco",
     )
-    predict.add_argument("model", type=Path, help="file that train wrote")
-    predict.add_argument("images", nargs="+", metavar="IMAGES", help="images, or folders of them")
-    predict.add_argument("-o", "--output", required=True, help="file of the boxes")
-    predict.add_argument("--to", default="snacks", choices=WRITTEN_FORMATS, help="its format")
+    predict.add_argument("model", type=as_path, help="model file written by train")
+    predict.add_argument(
+        "images", nargs="+", metavar="IMAGES", type=as_path, help="image files or folders"
+    )
+    predict.add_argument(
+        "-o",
+        "--output",
+        type=as_path,
+        required=True,
+        help="output file, or folder for pascal_voc and yolo",
+    )
+    predict.add_argument(
+        "--to", default="snacks", choices=WRITTEN_FORMATS, help="format of the output"
+    )
     predict.add_argument(
         "--bad-images",
         choices=("raise", "warn", "skip"),
         default="raise",
-        help="what becomes of those that cannot be read; left out, they have no object",
+        help="unreadable images: stop with an error (raise), or write them without an object, with "
+        "(warn) or without (skip) a warning (default: raise)",
     )
-    predict.add_argument("--quiet", action="store_true", help="show no progress")
-    predict.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    predict.add_argument("--quiet", action="store_true", help="do not show progress")
+    predict.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
 
-def _command(
+def _add_command(
     commands: Any,
     name: str,
     function: Callable[[argparse.Namespace], int],
@@ -178,15 +186,37 @@ def _command(
     return command
 
 
-def _add_reading(command: argparse.ArgumentParser) -> None:
-    """Arguments of :func:`read_annotations`."""
-    command.add_argument("--images", metavar="DIR", help="folder of the images")
-    command.add_argument("--from", dest="format", choices=FORMATS, help="format of the file")
-    command.add_argument("--corners", choices=("edges", "voc"))
-    command.add_argument("--y-origin", choices=("top", "bottom"))
-    command.add_argument("--shapes", choices=("hull", "skip", "error"), default="hull")
-    command.add_argument("--class-attribute", metavar="NAME")
-    command.add_argument("--class-names", metavar="FILE", help="names of classes, one in a line")
+def _add_source(command: argparse.ArgumentParser, metavar: str) -> None:
+    """Add the arguments of :func:`read_annotations`."""
+    command.add_argument(
+        "source", metavar=metavar, type=as_path, help="annotation file, folder or glob pattern"
+    )
+    command.add_argument("--images", metavar="DIR", type=as_path, help="folder of the images")
+    command.add_argument(
+        "--from", dest="format", choices=FORMATS, help="input format (default: detected)"
+    )
+    command.add_argument(
+        "--corners",
+        choices=("edges", "voc"),
+        help="corners in pixels: edges between pixels, or the first and last pixel, counted from 1 "
+        "(default: as the tool writes them)",
+    )
+    command.add_argument(
+        "--y-origin", choices=("top", "bottom"), help="where y is measured from (default: top)"
+    )
+    command.add_argument(
+        "--shapes",
+        choices=("hull", "skip", "error"),
+        default="hull",
+        help="polygons and other shapes: use the box around them, skip them, or stop with an error "
+        "(default: hull)",
+    )
+    command.add_argument(
+        "--class-attribute", metavar="NAME", help="attribute of the class, if there are several"
+    )
+    command.add_argument(
+        "--class-names", metavar="FILE", type=as_path, help="file of class names, one per line"
+    )
 
 
 def _read(parsed: argparse.Namespace) -> pd.DataFrame:
@@ -210,11 +240,11 @@ def _convert(parsed: argparse.Namespace) -> int:
 
 
 def _write(
-    boxes: pd.DataFrame, path: PathLikeStr, format: str, folder: PathLikeStr | None, overwrite: bool
+    boxes: pd.DataFrame, path: Path, format: str, folder: Path | None, overwrite: bool
 ) -> None:
-    """Write boxes, and say of what folder the names of images are where that is not told."""
+    """Write boxes, and print the folder that image names are relative to."""
     if folder is None:
-        folder = _folder_of_all(boxes["image"].unique(), Path(path).absolute().parent)
+        folder = _find_common_folder(boxes["image"].unique(), path.absolute().parent)
     write_annotations(boxes, path, format, images_dir=folder, overwrite=overwrite)
     print(
         f"{boxes['x_min'].notna().sum()} boxes on {boxes['image'].nunique()} images in {path}; "
@@ -225,7 +255,7 @@ def _write(
 def _check(parsed: argparse.Namespace) -> int:
     boxes = _read(parsed)
     if parsed.output is not None and parsed.output.exists():
-        raise FileExistsError(f"{parsed.output} exists; give another path.")
+        raise FileExistsError(f"{parsed.output} exists; choose another path.")
     problems = check_annotations(boxes)
     print(f"{boxes['x_min'].notna().sum()} boxes on {boxes['image'].nunique()} images.")
     print(problems.summary())
@@ -235,31 +265,34 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _train(parsed: argparse.Namespace) -> int:
-    _refuse_to_replace(parsed)
+    _check_output(parsed)
     if not 0 <= parsed.test < 1:
-        raise ValueError(f"--test is 0 or more and below 1. Received: {parsed.test}.")
-    parameters = {"verbose": 0 if parsed.quiet else 1} | dict(map(_parameter, parsed.set))
+        raise ValueError(f"--test must be at least 0 and below 1. Received: {parsed.test}.")
+    parameters = {"verbose": 0 if parsed.quiet else 1} | dict(map(_parse_parameter, parsed.set))
     X, y = one_box_per_image(_read(parsed))
     from .localizer import SingleBoxLocalizer
 
     localizer = SingleBoxLocalizer().set_params(**parameters)
-    train, test = _rows(X, y, parsed.test, localizer.random_state)
+    train, test = _split_rows(X, y, parsed.test, localizer.random_state)
     localizer.fit(X.iloc[train], y.iloc[train])
     localizer.save(parsed.output, overwrite=parsed.overwrite)
-    print(f"Trained on {len(train)} images; {parsed.output} holds the model.")
+    print(f"Trained on {len(train)} images; the model is saved in {parsed.output}.")
     if len(test):
         mean_iou, iou_50 = localizer.score(X.iloc[test], y.iloc[test])
-        print(f"On {len(test)} others: mean IoU {mean_iou:.3f}, IoU of .5 or more {iou_50:.3f}.")
+        print(
+            f"On {len(test)} held-out images: mean IoU {mean_iou:.3f}, "
+            f"share with IoU of at least 0.5 {iou_50:.3f}."
+        )
     return 0
 
 
-def _refuse_to_replace(parsed: argparse.Namespace) -> None:
-    """Before the work is done, not after it."""
-    if os.path.exists(parsed.output) and not parsed.overwrite:
-        raise FileExistsError(f"{parsed.output} exists; give another path, or --overwrite.")
+def _check_output(parsed: argparse.Namespace) -> None:
+    """Raise if the output exists, before work is spent on it."""
+    if parsed.output.exists() and not parsed.overwrite:
+        raise FileExistsError(f"{parsed.output} exists; choose another path, or add --overwrite.")
 
 
-def _rows(X: pd.Series, y: pd.DataFrame, share: float, random_state: object) -> Split:
+def _split_rows(X: pd.Series, y: pd.DataFrame, share: float, random_state: object) -> Split:
     import numpy as np
 
     from .model_selection import split_train_validation
@@ -267,18 +300,18 @@ def _rows(X: pd.Series, y: pd.DataFrame, share: float, random_state: object) -> 
     if share == 0:
         return np.arange(len(X)), np.arange(0)
     if random_state is not None and not isinstance(random_state, int):
-        raise ValueError(f"random_state is a whole number. Received: {random_state!r}.")
-    generator = np.random.default_rng(random_state)
-    return split_train_validation(y["class_name"], X, share, generator)
+        raise ValueError(f"random_state must be an integer. Received: {random_state!r}.")
+    rng = np.random.default_rng(random_state)
+    return split_train_validation(y["class_name"], X, share, rng)
 
 
-def _parameter(text: str) -> tuple[str, Any]:
-    """Name and value of a parameter; values are Python's where they can be, else text."""
+def _parse_parameter(text: str) -> tuple[str, Any]:
+    """Split NAME=VALUE; the value is read as a Python literal if possible, else as text."""
     import ast
 
     name, separator, value = text.partition("=")
     if not separator:
-        raise ValueError(f"--set takes NAME=VALUE. Received: {text!r}.")
+        raise ValueError(f"--set expects NAME=VALUE. Received: {text!r}.")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -286,11 +319,11 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 
 def _predict(parsed: argparse.Namespace) -> int:
-    _refuse_to_replace(parsed)
-    images = [image for name in parsed.images for image in _images(Path(name))]
-    folder = _folder_of_all(images, Path(parsed.output).absolute().parent)
+    _check_output(parsed)
+    images = [image for path in parsed.images for image in _find_images(path)]
+    folder = _find_common_folder(images, parsed.output.absolute().parent)
     for image in images:
-        ImageFiles(folder).name(image)  # Refused before the work is done, not after it.
+        ImageFiles(folder).name(image)  # Raises for invalid names, before work is spent on them.
     from .localizer import SingleBoxLocalizer
 
     localizer = SingleBoxLocalizer.load(parsed.model)
@@ -302,7 +335,7 @@ def _predict(parsed: argparse.Namespace) -> int:
     empty = (boxes["x_max"] <= boxes["x_min"]) | (boxes["y_max"] <= boxes["y_min"])
     if empty.any():
         warnings.warn(
-            f"{empty.sum()} boxes are empty, the first of {boxes['image'][empty].iloc[0]}; these "
+            f"{empty.sum()} boxes are empty, the first in {boxes['image'][empty].iloc[0]}; these "
             "images are written as images without an object.",
             SkbboxWarning,
             stacklevel=2,
@@ -312,20 +345,20 @@ def _predict(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _folder_of_all(images: Sequence[str] | NDArray[np.object_], folder: Path) -> Path:
-    """The folder, where all images lie in it or below; else the deepest that holds them all."""
+def _find_common_folder(images: Sequence[str] | NDArray[np.object_], folder: Path) -> Path:
+    """Return `folder` if it contains all images, else the deepest folder that does."""
     if not len(images):
         return folder
     shared = Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in images]))
     return folder if shared.is_relative_to(folder) else shared
 
 
-def _images(path: Path) -> list[str]:
+def _find_images(path: Path) -> list[str]:
     if not path.is_dir():
         return [str(path)]
     found = [str(file) for file in sorted(path.rglob("*")) if file.name.lower().endswith(ENDINGS)]
     if not found:
-        raise FileNotFoundError(f"{path} holds no image, that is none of {', '.join(ENDINGS)}.")
+        raise FileNotFoundError(f"{path} has no images, that is files in {', '.join(ENDINGS)}.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pictures to learn from without a download, and folders laid out like the project's data sets."""
+"""Drawn pictures for examples and tests, and a loader for annotated folders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from .annotations import read_annotations
 from .boxes import TARGET_COLUMNS
 from .exceptions import AnnotationError
+from .files import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["load_annotated_folder", "make_shapes"]
 
-#: Below this side, in pixels, the smallest objects no longer show what they are.
+#: Smallest side in pixels at which the shape of the smallest objects is still visible.
 SMALLEST_SIDE = 16
-#: Length of an object as a share of the shorter side of its image.
+#: Range of the length of an object, as a share of the shorter side of its image.
 SIZES = (0.3, 0.8)
-#: Sub-pixels along each side of a pixel when coverage is measured.
+#: Sub-pixels along each side of a pixel for measuring coverage.
 SUPERSAMPLING = 8
-#: Distance in RGB that tells an object from the background without shouting.
+#: Distance in RGB between object and background: visible, but not glaring.
 CONTRAST = 90.0
 
 
@@ -41,11 +42,11 @@ def make_shapes(
     n_classes: int = 4,
     random_state: RandomStateLike = None,
 ) -> tuple[NDArray[np.uint8], pd.DataFrame]:
-    """Draw pictures of one geometric object each, and know its box exactly.
+    """Draw pictures of one geometric object each, with exact boxes.
 
-    The object lies in front of a textured background and of clutter much smaller
-    than itself. Its position, size (0.3 to 0.8 of the image's shorter side), aspect
-    ratio, rotation (up to 20 degrees), colours and pattern are random.
+    The object is drawn on a textured background with much smaller clutter. Its
+    position, size (0.3 to 0.8 of the image's shorter side), aspect ratio, rotation
+    (up to 20 degrees), colours and pattern are random.
 
     Parameters
     ----------
@@ -54,11 +55,11 @@ def make_shapes(
     image_size : int or (int, int), default=96
         Side of square pictures, or height and width, in pixels; at least 16.
     n_classes : int, default=4
-        From 1 to 8. The classes are the first so many of disc, square, triangle,
+        From 1 to 8. The classes are the first `n_classes` of disc, square, triangle,
         star, cross, ring, heart, crescent. Their numbers of pictures differ by at
-        most one, and they come in random order.
+        most one, and their order is random.
     random_state : int, RandomState instance or None, default=None
-        Same value, same pictures. A different `n_samples` gives different ones.
+        The same int gives the same pictures; another `n_samples` gives different ones.
 
     Returns
     -------
@@ -66,13 +67,13 @@ def make_shapes(
         RGB in 0..255.
     y : DataFrame of shape (n_samples, 5)
         Columns ``class_name, x_min, x_max, y_min, y_max``; coordinates normalised,
-        half-open, float64. The box is the tightest around the pixels that the
-        object covers by half or more.
+        half-open, float64. The box is the tightest box around the pixels of which
+        the object covers at least half.
 
     Raises
     ------
     ValueError
-        If a parameter is not a whole number in its range.
+        If a parameter is not an integer in its range.
 
     Examples
     --------
@@ -83,9 +84,9 @@ def make_shapes(
     >>> sorted(y["class_name"].unique())
     ['disc', 'square', 'star', 'triangle']
     """
-    _check_whole("n_samples", n_samples, 1)
-    _check_whole("n_classes", n_classes, 1, len(OUTLINES))
-    height, width = _height_and_width(image_size)
+    _check_integer("n_samples", n_samples, 1)
+    _check_integer("n_classes", n_classes, 1, len(OUTLINES))
+    height, width = _get_height_and_width(image_size)
     rng = check_random_state(random_state)
 
     class_names = np.array(list(OUTLINES)[:n_classes], dtype=object)
@@ -95,27 +96,27 @@ def make_shapes(
     X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
     boxes = []
     for row, class_name in enumerate(class_names):
-        X[row], coverage = _picture(rng, OUTLINES[class_name], height, width)
-        boxes.append(_tight_box(coverage))
+        X[row], coverage = _draw_picture(rng, OUTLINES[class_name], height, width)
+        boxes.append(_find_tight_box(coverage))
     y = pd.DataFrame(boxes, columns=list(TARGET_COLUMNS[1:]), dtype=np.float64)
     y.insert(0, TARGET_COLUMNS[0], class_names)
     return X, y
 
 
 def load_annotated_folder(path: PathLikeStr) -> pd.DataFrame:
-    r"""Read a folder that holds images, their boxes and which images belong together.
+    r"""Read a folder of images, their boxes and groups of images that belong together.
 
-    The layout::
+    The folder has this layout::
 
         path/
           annotations.csv             image_id, x_min, x_max, y_min, y_max, class_name, folder
-          groups.csv                  image_id, group, split (may be absent)
+          groups.csv                  image_id, group, split (optional)
           images/folder/image_id.jpg
 
     Parameters
     ----------
     path : str or Path
-        The folder.
+        The folder; ``~`` is expanded.
 
     Returns
     -------
@@ -123,15 +124,15 @@ def load_annotated_folder(path: PathLikeStr) -> pd.DataFrame:
         One row per box in the order of ``annotations.csv``, with the columns
         ``image`` (path as str), ``class_name``, ``x_min, x_max, y_min, y_max``
         (normalised, half-open), ``image_id`` and ``folder``. With ``groups.csv``
-        also ``group``, equal for images that are near-copies of each other, and
-        ``split``, the source's own division ("" where it has none), both str.
+        also ``group``, equal for near-duplicate images, and ``split``, the split
+        that the source defines ("" if none), both str.
 
     Raises
     ------
     FileNotFoundError
         If the folder or its ``annotations.csv`` is missing.
     AnnotationError
-        If a file cannot be read or ``groups.csv`` does not fit the annotations.
+        If a file cannot be read or ``groups.csv`` does not match the annotations.
 
     Examples
     --------
@@ -145,63 +146,62 @@ def load_annotated_folder(path: PathLikeStr) -> pd.DataFrame:
     >>> load_annotated_folder(folder).loc[0, ["image_id", "group", "split"]].tolist()
     ['007', '12', 'train']
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_dir():
         raise FileNotFoundError(
-            f"{path} is not a folder (working directory: {Path.cwd()}); give the folder that "
-            "holds annotations.csv and images/."
+            f"{path} is not a folder (working directory: {Path.cwd()}); pass the folder that "
+            "contains annotations.csv and images/."
         )
     annotations = path / "annotations.csv"
     if not annotations.is_file():
         raise FileNotFoundError(
             f"{annotations} does not exist. The layout is annotations.csv, images/folder/"
-            "image_id.jpg and, if wanted, groups.csv; for boxes in another layout use "
-            "read_annotations."
+            "image_id.jpg and optionally groups.csv; for other layouts use read_annotations."
         )
     boxes = read_annotations(annotations, images_dir=path / "images", format="snacks")
     if boxes.empty:
-        raise AnnotationError(f"{annotations} holds no box; it has nothing below its first line.")
+        raise AnnotationError(f"{annotations} has no boxes; nothing follows its first line.")
     groups = path / "groups.csv"
-    return _with_groups(boxes, groups) if groups.is_file() else boxes
+    return _add_groups(boxes, groups) if groups.is_file() else boxes
 
 
-def _check_whole(name: str, value: Any, lowest: int, highest: int | None = None) -> None:
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or value < lowest or (highest is not None and value > highest):
-        limits = f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"
-        raise ValueError(f"{name} is a whole number {limits}. Received: {name}={value!r}.")
+def _check_integer(name: str, value: Any, lowest: int, highest: int | None = None) -> None:
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_integer or value < lowest or (highest is not None and value > highest):
+        limits = f"of at least {lowest}" if highest is None else f"from {lowest} to {highest}"
+        raise ValueError(f"{name} must be an integer {limits}. Received: {name}={value!r}.")
 
 
-def _height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
+def _get_height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
     if len(sides) != 2:
         raise ValueError(
-            "image_size is one whole number or a pair (height, width). "
+            "image_size must be an integer or a pair (height, width). "
             f"Received: image_size={image_size!r}."
         )
     for side in sides:
-        _check_whole("image_size", side, SMALLEST_SIDE)
+        _check_integer("image_size", side, SMALLEST_SIDE)
     height, width = sides
     return height, width
 
 
-def _picture(
+def _draw_picture(
     random_state: RandomState, outline: FloatArray, height: int, width: int
 ) -> tuple[NDArray[np.uint8], FloatArray]:
-    """Pixels of one picture, and the share of each pixel that its object covers."""
-    canvas, background = _background(random_state, height, width)
+    """Draw one picture; also the share of each pixel that its object covers."""
+    canvas, background = _draw_background(random_state, height, width)
     length = random_state.uniform(*SIZES) * min(height, width)
     _add_clutter(random_state, canvas, background, length)
 
     stretch = np.exp(random_state.uniform(np.log(0.6), np.log(1.6)))
     angle = np.deg2rad(random_state.uniform(-20, 20))
-    outline = _placed(random_state, _turned(outline, stretch, angle), length, height, width)
-    colour = _contrasting(random_state, background, CONTRAST)
-    # Away from the background, so that the pattern never costs contrast.
+    outline = _place(random_state, _deform(outline, stretch, angle), length, height, width)
+    colour = _draw_contrasting_colour(random_state, background, CONTRAST)
+    # Farther from the background, so that the pattern never reduces the contrast.
     shade = np.clip(colour + 0.4 * (colour - background.mean(axis=0)), 0, 255)
-    coverage, window = _coverage(outline, height, width)
-    pattern = _choice(random_state, (_plain, _gradient, _stripes))(random_state, *coverage.shape)
-    _lay_over(canvas[window], coverage, _mixed(pattern, colour, shade))
+    coverage, window = _measure_coverage(outline, height, width)
+    pattern = _choose(random_state, (_plain, _gradient, _stripes))(random_state, *coverage.shape)
+    _blend_over(canvas[window], coverage, _mix(pattern, colour, shade))
 
     canvas += random_state.randint(-6, 7, size=canvas.shape)
     everywhere = np.zeros((height, width))
@@ -209,7 +209,7 @@ def _picture(
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), everywhere
 
 
-def _tight_box(coverage: FloatArray) -> tuple[float, float, float, float]:
+def _find_tight_box(coverage: FloatArray) -> tuple[float, float, float, float]:
     covered = coverage >= 0.5
     columns, rows = np.flatnonzero(covered.any(axis=0)), np.flatnonzero(covered.any(axis=1))
     height, width = coverage.shape
@@ -221,16 +221,16 @@ def _tight_box(coverage: FloatArray) -> tuple[float, float, float, float]:
     )
 
 
-def _background(
+def _draw_background(
     random_state: RandomState, height: int, width: int
 ) -> tuple[FloatArray, FloatArray]:
-    """A textured canvas and its two colours."""
+    """Make a textured canvas; also its two colours."""
     first = random_state.uniform(30, 225, size=3)
     direction = random_state.normal(size=3)
     step = random_state.uniform(30, 80) * direction / np.linalg.norm(direction)
     colours = np.clip([first, first + step], 0, 255)
-    texture = _choice(random_state, (_gradient, _clouds, _stripes, _checks))
-    return _mixed(texture(random_state, height, width), *colours), colours
+    texture = _choose(random_state, (_gradient, _clouds, _stripes, _checks))
+    return _mix(texture(random_state, height, width), *colours), colours
 
 
 def _add_clutter(
@@ -239,33 +239,33 @@ def _add_clutter(
     height, width = canvas.shape[:2]
     largest = min(0.35 * object_length, 0.12 * min(height, width))
     for _ in range(random_state.randint(3, 11)):
-        outline = _choice(random_state, (_dot, _line, _blob))(random_state)
+        outline = _choose(random_state, (_dot, _line, _blob))(random_state)
         length = random_state.uniform(0.4, 1.0) * largest
-        outline = _placed(random_state, outline, length, height, width)
-        coverage, window = _coverage(outline, height, width)
-        colour = _contrasting(random_state, background, 0.6 * CONTRAST)
-        _lay_over(canvas[window], coverage, colour)
+        outline = _place(random_state, outline, length, height, width)
+        coverage, window = _measure_coverage(outline, height, width)
+        colour = _draw_contrasting_colour(random_state, background, 0.6 * CONTRAST)
+        _blend_over(canvas[window], coverage, colour)
 
 
-def _turned(outline: FloatArray, stretch: float, angle: float) -> FloatArray:
+def _deform(outline: FloatArray, stretch: float, angle: float) -> FloatArray:
     outline = outline * (np.sqrt(stretch), 1 / np.sqrt(stretch))
     cosine, sine = np.cos(angle), np.sin(angle)
     return outline @ np.array([[cosine, sine], [-sine, cosine]])
 
 
-def _placed(
+def _place(
     random_state: RandomState, outline: FloatArray, length: float, height: int, width: int
 ) -> FloatArray:
-    """The outline with a longer side of `length` pixels, wherever the image holds all of it."""
+    """Scale the outline to a longer side of `length` pixels, and move it at random in the image."""
     outline = outline - outline.min(axis=0)
     outline *= length / outline.max()
     return outline + random_state.uniform(0, 1, size=2) * ((width, height) - outline.max(axis=0))
 
 
-def _coverage(
+def _measure_coverage(
     outline: FloatArray, height: int, width: int
 ) -> tuple[FloatArray, tuple[slice, slice]]:
-    """Share of each pixel inside the outline, and the window of the image it is given for."""
+    """Compute the share of each pixel inside the outline; also the window of these pixels."""
     left, top = np.floor(outline.min(axis=0)).astype(int)
     right, bottom = np.minimum(np.floor(outline.max(axis=0)).astype(int) + 1, (width, height))
     size = ((right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING)
@@ -276,25 +276,27 @@ def _coverage(
     return coverage, (slice(top, bottom), slice(left, right))
 
 
-def _lay_over(canvas: FloatArray, coverage: FloatArray, colour: FloatArray) -> None:
+def _blend_over(canvas: FloatArray, coverage: FloatArray, colour: FloatArray) -> None:
     canvas += coverage[..., None] * (colour - canvas)
 
 
-def _contrasting(random_state: RandomState, colours: FloatArray, distance: float) -> FloatArray:
-    """A colour at least so far from all of `colours`, or else the farthest of 16."""
+def _draw_contrasting_colour(
+    random_state: RandomState, colours: FloatArray, distance: float
+) -> FloatArray:
+    """Draw a colour at least `distance` from all of `colours`, or else the farthest of 16."""
     candidates = random_state.uniform(15, 240, size=(16, 3))
     nearest = np.linalg.norm(candidates[:, None] - colours, axis=2).min(axis=1)
     far = np.flatnonzero(nearest >= distance)
     return candidates[far[0] if far.size else nearest.argmax()]
 
 
-def _choice(
+def _choose(
     random_state: RandomState, options: Sequence[Callable[..., FloatArray]]
 ) -> Callable[..., FloatArray]:
     return options[random_state.randint(len(options))]
 
 
-def _mixed(weight: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+def _mix(weight: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
     return first + weight[..., None] * (second - first)
 
 
@@ -341,7 +343,7 @@ def _waves(random_state: RandomState, along: FloatArray) -> FloatArray:
     return np.clip(0.5 + 1.5 * waves, 0, 1)
 
 
-# Clutter: outlines of any scale, as arrays of shape (n_corners, 2) of x, y.
+# Clutter: outlines at any scale, as x, y in arrays of shape (n_corners, 2).
 
 
 def _dot(random_state: RandomState) -> FloatArray:
@@ -350,7 +352,7 @@ def _dot(random_state: RandomState) -> FloatArray:
 
 def _line(random_state: RandomState) -> FloatArray:
     thickness = random_state.uniform(0.1, 0.25)
-    return _turned(OUTLINES["square"], 1 / thickness, random_state.uniform(0, np.pi))
+    return _deform(OUTLINES["square"], 1 / thickness, random_state.uniform(0, np.pi))
 
 
 def _blob(random_state: RandomState) -> FloatArray:
@@ -396,7 +398,7 @@ def _crescent() -> FloatArray:
     return np.concatenate([outer, inner])
 
 
-#: Outlines of the classes, in the order in which ``n_classes`` counts them.
+#: Outlines of the classes; ``n_classes`` selects the first of them.
 OUTLINES = {
     "disc": _arc(1.0, 0, 360),
     "square": np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]),
@@ -409,8 +411,8 @@ OUTLINES = {
 }
 
 
-def _with_groups(boxes: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The boxes with the columns group and split of the file `path`."""
+def _add_groups(boxes: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Add the columns group and split from the file `path`."""
     groups = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     missing = [name for name in ("image_id", "group", "split") if name not in groups.columns]
     if missing:
@@ -420,7 +422,7 @@ def _with_groups(boxes: pd.DataFrame, path: Path) -> pd.DataFrame:
     repeated = groups.loc[groups["image_id"].duplicated(), "image_id"]
     if len(repeated):
         raise AnnotationError(
-            f"{path}: image_id {repeated.iloc[0]!r} is there more than once; keep one of its lines."
+            f"{path}: image_id {repeated.iloc[0]!r} occurs more than once; keep one of its lines."
         )
     unknown = boxes.loc[~boxes["image_id"].isin(groups["image_id"]), "image_id"]
     if len(unknown):

@@ -1,4 +1,4 @@
-"""A localizer that never looks at the image: what every score has to beat."""
+"""A baseline that ignores the images."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ STRATEGIES = ("median", "mean", *FIXED_BOXES)
 
 
 class DummyLocalizer(BaseEstimator):
-    """Predicts one and the same box and class for every image.
+    """Baseline that ignores the image and predicts the same box and class for all.
 
     Parameters
     ----------
     strategy : {"median", "mean", "full", "center"}, default="median"
-        The box: median or mean of each edge over the training rows, the full
-        image, or the middle half of width and height. The class is the most
-        frequent one.
+        The predicted box: median or mean of each edge over the training rows, the
+        full image, or the middle half of width and height. The predicted class is
+        the most frequent one.
 
     Attributes
     ----------
@@ -42,7 +42,9 @@ class DummyLocalizer(BaseEstimator):
     classes_ : ndarray of shape (n_classes,) or None
         Sorted class names; None if y had no ``class_name``.
     class_prior_ : ndarray of shape (n_classes,) or None
-        Share of each class in the training rows.
+        Share of each class in the training rows; weighted with `sample_weight`.
+    n_features_in_ : int
+        Always 1: the image.
 
     Examples
     --------
@@ -57,19 +59,20 @@ class DummyLocalizer(BaseEstimator):
     box_: FloatArray
     classes_: NDArray[np.object_] | None
     class_prior_: FloatArray | None
+    n_features_in_: int
 
     def __init__(self, strategy: Literal["median", "mean", "full", "center"] = "median") -> None:
         self.strategy = strategy
 
     def fit(self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Remember the box and the most frequent class.
+        """Compute the box and the share of each class.
 
         Parameters
         ----------
         X : images
         y : table of boxes
         sample_weight : array-like of shape (n_images,), default=None
-            Used for the mean and for the class; the median is unweighted.
+            Used for the mean and for the classes; the median is unweighted.
 
         Returns
         -------
@@ -90,19 +93,24 @@ class DummyLocalizer(BaseEstimator):
             self.box_ = np.average(targets.boxes, axis=0, weights=weights)
         self.classes_ = self.class_prior_ = None
         if targets.class_names is not None:
-            self.classes_, codes = np.unique(targets.class_names, return_inverse=True)
-            counts = np.bincount(codes, weights=weights)
+            self.classes_, class_indices = np.unique(targets.class_names, return_inverse=True)
+            counts = np.bincount(class_indices, weights=weights)
             self.class_prior_ = counts / counts.sum()
+        self.n_features_in_ = 1
         return self
 
     def predict(self, X: ImagesLike) -> pd.DataFrame:
-        """The same row for every image.
+        """Predict the same box and class for each image.
+
+        Parameters
+        ----------
+        X : images of length n
 
         Returns
         -------
-        DataFrame
-            The columns of ``TARGET_COLUMNS`` and ``confidence``, the class's share;
-            for boxes alone, the four coordinates.
+        DataFrame of n rows, with the index of X if it has one
+            The columns of ``TARGET_COLUMNS`` and ``class_confidence``, the share of the
+            class in the training rows; for boxes only, the four coordinates.
         """
         check_is_fitted(self)
         images = check_images(X)
@@ -115,18 +123,53 @@ class DummyLocalizer(BaseEstimator):
             predicted["class_confidence"] = self.class_prior_[best]
         return predicted
 
+    def predict_proba(self, X: ImagesLike) -> FloatArray:
+        """Predict the share of each class in the training rows, for each image.
+
+        Parameters
+        ----------
+        X : images of length n
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+            Columns in the order of ``classes_``; each row is ``class_prior_``.
+
+        Raises
+        ------
+        ValueError
+            If y had no ``class_name`` in ``fit``.
+        """
+        check_is_fitted(self)
+        images = check_images(X)
+        if self.class_prior_ is None:
+            raise ValueError(
+                "predict_proba needs classes, but y had no class_name in fit. Add the column "
+                "class_name to y and fit again."
+            )
+        return np.tile(self.class_prior_, (len(images), 1))
+
     def score(
         self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None
     ) -> IoUScore:
-        """Mean IoU, with the share at IoU >= 0.5 beside it.
+        """Compute the mean IoU and the share of IoU >= 0.5.
+
+        Parameters
+        ----------
+        X : images of length n
+        y : table of n boxes
+        sample_weight : array-like of shape (n,), default=None
 
         Returns
         -------
         IoUScore
+            A float, the mean IoU, which unpacks into ``mean_iou, iou_50``.
         """
         images = check_images(X)
         check_targets(y, len(images))
-        return IoUScore.of(y, self.predict(X), check_sample_weight(sample_weight, len(images)))
+        return IoUScore.from_boxes(
+            y, self.predict(X), check_sample_weight(sample_weight, len(images))
+        )
 
     def __sklearn_tags__(self) -> Tags:
         return set_image_tags(super().__sklearn_tags__())

@@ -1,7 +1,8 @@
-"""Paths, file names, and files that are written completely or not at all."""
+"""Paths, file names and atomic writing of files."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,15 @@ __all__ = ["as_path", "atomic_path", "atomic_write", "check_overwrite", "names_t
 
 
 def as_path(path: PathLikeStr) -> Path:
-    """A path with ``~`` expanded to the home folder."""
-    return Path(path).expanduser()
+    """Convert to a Path, with ``~`` expanded to the home folder.
+
+    A name such as ``~draft.jpg`` that names no user stays as it is.
+    """
+    return Path(os.path.expanduser(path))
 
 
 def names_to_series(names: Any) -> pd.Series:
-    """A Series of file names; of dtype object where pandas' own text type cannot hold them."""
+    """Make a Series of file names, of dtype object if pandas' text type cannot store them."""
     try:
         return pd.Series(names)
     except UnicodeEncodeError:  # Names that are not UTF-8.
@@ -35,13 +39,13 @@ def check_overwrite(paths: Iterable[Path], overwrite: bool) -> None:
     if existing and not overwrite:
         raise FileExistsError(
             f"{existing[0]} exists{f' and {len(existing) - 1} more' if existing[1:] else ''}; "
-            "give another path, or overwrite=True to replace what is there."
+            "give another path, or overwrite=True to replace it."
         )
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path to write a file or folder to, renamed to `path` on success.
+    """Provide a temporary path for a file or folder, which is renamed to `path` on success.
 
     Parameters
     ----------
@@ -51,8 +55,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        Of the same name, in a temporary folder that is deleted on an error. Other files written
-        to that folder are moved next to `path`, before it.
+        A path of the same name in a temporary folder, which is deleted on an error. Other files
+        written to that folder are moved next to `path`, before it.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".writing") as folder:
         unfinished = Path(folder) / path.name
@@ -67,6 +71,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears at `path` when it is complete, and is deleted on an error."""
+    """Open a binary file that appears at `path` once complete, and is deleted on an error."""
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         yield file

@@ -1,4 +1,4 @@
-"""From whatever holds an image to pixels of the size that the network takes."""
+"""Decode images from files, arrays and PIL images into RGB pixels of a given size."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ import stat
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .exceptions import ImageError
+from .files import as_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from PIL.ImageFile import ImageFile
 
     from .typing import ImageLike, PathLikeStr, Pixels
 
 __all__ = ["KINDS", "load_image", "load_row", "try_load_row", "upright_size"]
 
-#: Kinds of files that are read, by Pillow's names. All of them begin with a signature of their
-#: own, and hold pixels; Pillow hands PostScript, for one, to another program. HEIF needs a plugin.
+#: Accepted file formats, by Pillow's names. Each has a signature at its beginning and holds pixels;
+#: Pillow passes others, such as PostScript, to another program. HEIF needs a plugin.
 KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
 
-#: EXIF's tag of the orientation, what turns an image of each upright, and those that exchange
-#: width and height.
+#: EXIF tag of the orientation, the operation that turns each orientation upright, and the
+#: orientations that swap width and height.
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,13 +42,13 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TURNED = (5, 6, 7, 8)
+SWAPPED_SIDES = (5, 6, 7, 8)
 
-#: Scans of a progressive JPEG, of which ten are usual; the limit of libjpeg-turbo's own fuzzers.
-MOST_SCANS = 500
+#: Most scans of a progressive JPEG; ten are usual. The limit of libjpeg-turbo's own fuzzers.
+MAX_SCANS = 500
 
-#: A filter of what Pillow warns of, such as odd tags, which do not change the pixels.
-UNHEARD = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+#: Warning filter for Pillow's warnings, such as odd tags, which do not affect the pixels.
+PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 def load_image(image: ImageLike, size: tuple[int, int] | None = None) -> Pixels:
@@ -54,28 +57,28 @@ def load_image(image: ImageLike, size: tuple[int, int] | None = None) -> Pixels:
     Parameters
     ----------
     image : str, Path, ndarray or PIL image
-        A file; or pixels as uint8 of shape (height, width), (height, width, 1),
-        (height, width, 3) or (height, width, 4).
+        A file (``~`` is expanded); or pixels as uint8 of shape (height, width),
+        (height, width, 1), (height, width, 3) or (height, width, 4).
     size : (int, int), default=None
-        Height and width to stretch the image to. None keeps its own.
+        Height and width in pixels to stretch the image to. None keeps its own size.
 
     Returns
     -------
     ndarray of shape (height, width, 3), uint8
         RGB in 0..255. The EXIF orientation is applied, transparent pixels are
-        laid over white, 16-bit images keep their upper 8 bits, and of an
-        animation the first frame is taken.
+        blended with white, 16-bit images keep their upper 8 bits, and an animation
+        gives its first frame.
 
     Raises
     ------
     ImageError
-        If the file is missing, empty, truncated, none of ``KINDS``, a directory or
+        If the file is missing, empty, truncated, a directory, of a format not in ``KINDS`` or
         larger than ``PIL.Image.MAX_IMAGE_PIXELS``, or the array is not uint8 pixels.
 
     Notes
     -----
-    A large JPEG is decoded at a half, a quarter or an eighth of its size as long
-    as that leaves at least twice the pixels asked for on each side.
+    A large JPEG is decoded at a half, a quarter or an eighth of its size, as long
+    as that leaves at least twice the requested pixels on each side.
 
     Examples
     --------
@@ -85,53 +88,57 @@ def load_image(image: ImageLike, size: tuple[int, int] | None = None) -> Pixels:
     (16, 16, 3)
     """
     if isinstance(image, np.ndarray):
-        return _resized_array(image, size)
+        return _load_array(image, size)
     if isinstance(image, Image.Image):
-        with _quiet():
-            return _pixels(image, size, "the PIL image")
+        with _ignore_pillow_warnings():
+            return _load_pixels(image, size, "the PIL image")
     if not isinstance(image, (str, os.PathLike)):
         raise ImageError(
-            f"An image is a path, a uint8 array or a PIL image. Received: {type(image).__name__}."
+            "An image must be a path, a uint8 array or a PIL image. "
+            f"Received: {type(image).__name__}."
         )
-    path = Path(image)
-    with _opened(path) as opened:
+    path = as_path(image)
+    with _open_image(path) as opened:
         if "progressive" in opened.info:
             _check_scans(opened, path)
         if size is not None and opened.format == "JPEG":
-            # Orientation may exchange the sides, so both must stay large enough.
+            # The orientation may swap the sides, so both must stay large enough.
             opened.draft(None, (2 * max(size), 2 * max(size)))
-        return _pixels(opened, size, path)
+        return _load_pixels(opened, size, path)
 
 
 def upright_size(path: PathLikeStr) -> tuple[int, int]:
-    """Width and height in pixels of an image file, turned upright.
+    """Read the width and height in pixels of an image file, turned upright.
 
-    Its pixels are not decoded, but those of a PNG, whose orientation may come after them.
+    Pixels are not decoded, except those of a PNG, whose orientation may be stored after them.
 
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file; ``~`` is expanded.
 
     Returns
     -------
     (int, int)
+        Width and height.
 
     Raises
     ------
     ImageError
-        If the file is missing, empty, none of ``KINDS``, a directory or too large.
+        If the file is missing, empty, a directory, too large or of a format not in ``KINDS``.
     """
-    with _opened(Path(path)) as opened:
-        turned = _orientation(opened, path) in TURNED
-        # Pillow exchanges the sides of a TIFF before it has been decoded, and of no other kind.
+    path = as_path(path)
+    with _open_image(path) as opened:
+        is_swapped = _read_orientation(opened, path) in SWAPPED_SIDES
+        # Until a TIFF is decoded, Pillow gives its size with the sides already swapped. Only
+        # TIFF images have this attribute.
         tags = getattr(opened, "tag_v2", None)
         width, height = (tags[256], tags[257]) if tags else opened.size
-        return (height, width) if turned else (width, height)
+        return (height, width) if is_swapped else (width, height)
 
 
 def load_row(items: Sequence[ImageLike], row: int, size: tuple[int, int] | None) -> Pixels:
-    """:func:`load_image` of one of many, with its row in the message of an ImageError."""
+    """Call :func:`load_image` for one of several images; errors name its row."""
     try:
         return load_image(items[row], size)
     except ImageError as error:
@@ -141,7 +148,22 @@ def load_row(items: Sequence[ImageLike], row: int, size: tuple[int, int] | None)
 def try_load_row(
     items: Sequence[ImageLike], row: int, size: tuple[int, int] | None
 ) -> tuple[Pixels, str | None]:
-    """Pixels and None; or black pixels and why the image cannot be read."""
+    """Call :func:`load_image` for one of several images, and return an error as text.
+
+    Parameters
+    ----------
+    items : sequence of images
+    row : int
+    size : (int, int) or None
+        As for :func:`load_image`.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width, 3), uint8
+        Black if the image cannot be read; with ``size=None``, a single black pixel.
+    error : str or None
+        Why the image cannot be read.
+    """
     try:
         return load_image(items[row], size), None
     except ImageError as error:
@@ -149,23 +171,26 @@ def try_load_row(
 
 
 @contextmanager
-def _quiet():
-    """Without Pillow's warnings, in any number of threads.
+def _ignore_pillow_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings, in any number of threads.
 
-    ``warnings.catch_warnings`` is for one: the last to leave brings back what another had set.
+    ``warnings.catch_warnings`` is not thread-safe: the last thread to leave would restore filters
+    that another thread had set.
     """
-    warnings.filters.insert(0, UNHEARD)
+    # typeshed calls the list a Sequence.
+    filters: list[object] = warnings.filters  # type: ignore[assignment]
+    filters.insert(0, PILLOW_FILTER)
     try:
         yield
     finally:
-        with suppress(ValueError):  # Others may have set all filters back meanwhile.
-            warnings.filters.remove(UNHEARD)
+        with suppress(ValueError):  # Another thread may have reset all filters.
+            filters.remove(PILLOW_FILTER)
 
 
 @contextmanager
-def _opened(path):
-    """An image file of which only the beginning has been read."""
-    with _quiet(), _file(path) as file:
+def _open_image(path: Path) -> Iterator[ImageFile]:
+    """Open an image file and read its header."""
+    with _ignore_pillow_warnings(), _open_file(path) as file:
         Image.init()
         kinds = [kind for kind in KINDS if kind in Image.OPEN]
         try:
@@ -176,23 +201,22 @@ def _opened(path):
                 "Restore or convert it, or leave out its row."
             ) from None
         except Image.DecompressionBombError as error:
-            raise _too_large(path, str(error)) from None
-        except Exception as error:  # Pillow's plugins raise many kinds on a damaged file.
-            raise ImageError(f"{path} cannot be read as an image: {_reason(error)}.") from error
+            _raise_too_large(path, str(error))
+        except Exception as error:  # Pillow's plugins raise many types on a damaged file.
+            raise ImageError(f"{path} cannot be read as an image: {_get_reason(error)}.") from error
         width, height = opened.size
         if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-            raise _too_large(path, f"{width} x {height} pixels")
+            _raise_too_large(path, f"{width} x {height} pixels")
         yield opened
 
 
-def _file(path):
-    """A file, opened to be read."""
+def _open_file(path: Path) -> io.BufferedReader:
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
             raise ImageError(f"{path} is a directory; pass the image files in it.")
         if not stat.S_ISREG(found.st_mode):
-            raise ImageError(f"{path} is no file but a pipe, a device or a socket; pass a file.")
+            raise ImageError(f"{path} is not a file but a pipe, a device or a socket; pass a file.")
         if found.st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes); restore the file or leave out its row.")
         return io.BufferedReader(_UnmappedFile(path))
@@ -208,75 +232,77 @@ def _file(path):
 
 
 class _UnmappedFile(io.FileIO):
-    """A file that decoders read and do not map into the memory.
+    """A file that decoders read instead of mapping it into memory.
 
-    Where a mapped file is cut off meanwhile, the system ends the process (Pillow's issue 3496).
+    If a mapped file is truncated, the operating system ends the process (Pillow's issue 3496).
     """
 
-    def fileno(self):
+    def fileno(self) -> int:
         raise io.UnsupportedOperation("fileno")
 
 
-def _check_scans(opened, path):
-    """Refuse a progressive JPEG that takes minutes, as each scan goes through all of the image."""
-    opened.fp.seek(0)
-    n_scans = opened.fp.read().count(b"\xff\xda")
-    if n_scans > MOST_SCANS:
+def _check_scans(opened: ImageFile, path: Path) -> None:
+    """Raise for a progressive JPEG that would take minutes, because each scan covers all pixels."""
+    file = opened.fp
+    assert file is not None  # It is closed only when the image is decoded.
+    file.seek(0)
+    n_scans = file.read().count(b"\xff\xda")
+    if n_scans > MAX_SCANS:
         raise ImageError(
-            f"{path} has {n_scans} scans, which is above {MOST_SCANS} and takes a decoder very "
-            "long. Save it again, or leave out its row."
+            f"{path} has {n_scans} scans; more than {MAX_SCANS} take very long to decode. "
+            "Save it again, or leave out its row."
         )
 
 
-def _reason(error):
+def _get_reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _too_large(path, found):
-    return ImageError(
+def _raise_too_large(path: Path, found: str) -> NoReturn:
+    raise ImageError(
         f"{path} is above the limit of {Image.MAX_IMAGE_PIXELS} pixels ({found}). If you trust "
         "it, raise PIL.Image.MAX_IMAGE_PIXELS; otherwise leave it out."
-    )
+    ) from None
 
 
-def _pixels(image, size, name):
+def _load_pixels(image: Image.Image, size: tuple[int, int] | None, name: Path | str) -> Pixels:
     try:
         image.load()
-        turn = TURNS.get(_orientation(image, name))
-        image = _rgb(image if turn is None else image.transpose(turn), name)
+        turn = TURNS.get(_read_orientation(image, name))
+        image = _convert_to_rgb(image if turn is None else image.transpose(turn), name)
     except ImageError:
         raise
-    except Exception as error:  # Pillow's plugins raise many kinds on a damaged file.
+    except Exception as error:  # Pillow's plugins raise many types on a damaged file.
         raise ImageError(
-            f"{name} cannot be decoded: {_reason(error)}. The file is damaged or truncated; "
+            f"{name} cannot be decoded: {_get_reason(error)}. The file is damaged or truncated; "
             "restore it or leave out its row."
         ) from error
-    return np.asarray(_resized(image, size))
+    return np.asarray(_resize(image, size))
 
 
-def _orientation(image, name):
+def _read_orientation(image: Image.Image, name: Path | str) -> int:
     try:
-        return image.getexif().get(ORIENTATION)
-    except Exception as error:  # As many kinds on damaged tags.
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception as error:  # Damaged tags raise as many types.
         raise ImageError(
-            f"the EXIF tags of {name} cannot be read: {_reason(error)}. Restore the file."
+            f"the EXIF tags of {name} cannot be read: {_get_reason(error)}. Restore the file."
         ) from error
 
 
-def _resized(image, size):
+def _resize(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     if size is None or image.size == (size[1], size[0]):
         return image
     return image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
 
 
-def _rgb(image, name):
+def _convert_to_rgb(image: Image.Image, name: Path | str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        return _sixteen_bit(np.asarray(image), name)
+        return _convert_sixteen_bit(np.asarray(image), name)
     if image.mode == "F":
         raise ImageError(
-            f"{name} holds floating-point pixels, whose range cannot be known; "
+            f"{name} has floating-point pixels, whose range is unknown; "
             "convert it to an 8-bit image."
         )
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -287,16 +313,16 @@ def _rgb(image, name):
     return image.convert("RGB")
 
 
-def _sixteen_bit(values, name):
+def _convert_sixteen_bit(values: Pixels, name: Path | str) -> Image.Image:
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
-            f"{name} holds values from {values.min()} to {values.max()}, more than 16 bits; "
+            f"{name} has values from {values.min()} to {values.max()}, more than 16 bits; "
             "convert it to an 8-bit image."
         )
     return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
 
 
-def _resized_array(image, size):
+def _load_array(image: Pixels, size: tuple[int, int] | None) -> Pixels:
     if image.dtype != np.uint8:
         hint = (
             "multiply by 255 and convert with .astype(np.uint8)"
@@ -304,15 +330,16 @@ def _resized_array(image, size):
             else "convert it with .astype(np.uint8)"
         )
         raise ImageError(
-            f"An image array holds uint8 pixels in 0..255; {hint}. Received dtype {image.dtype}."
+            f"An image array must have uint8 pixels in 0..255; {hint}. "
+            f"Received dtype {image.dtype}."
         )
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))) or not image.size:
         raise ImageError(
-            "An image array has the shape (height, width), (height, width, 1), "
+            "An image array must have the shape (height, width), (height, width, 1), "
             f"(height, width, 3) or (height, width, 4). Received: {image.shape}."
         )
     if image.ndim == 3 and image.shape[2] == 3 and size in (None, image.shape[:2]):
         return image
-    return np.asarray(_resized(_rgb(Image.fromarray(image), "the array"), size))
+    return np.asarray(_resize(_convert_to_rgb(Image.fromarray(image), "the array"), size))

@@ -1,10 +1,11 @@
-"""What users pass as X and y, checked and brought into one form each."""
+"""Check X, y and sample_weight, and convert each to one type."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from .boxes import COORDINATES, TARGET_COLUMNS, check_boxes
 from .exceptions import BoxError, ImageError, SkbboxWarning
+from .files import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +46,9 @@ class Images:
     Attributes
     ----------
     items : list of str, Path, ndarray or PIL image
-        What :func:`skbbox.images.load_image` takes, one an image.
+        One image each, as :func:`skbbox.images.load_image` accepts them.
     index : pandas Index or None
-        The index of the X, where it has one.
+        The index of X, if it has one.
     """
 
     items: list[Any]
@@ -56,14 +58,14 @@ class Images:
         return len(self.items)
 
     def take(self, rows: NDArray[np.int_]) -> Images:
-        """The images of some rows."""
+        """Select rows."""
         index = None if self.index is None else self.index[rows]
         return Images([self.items[row] for row in rows], index)
 
     def keys(self) -> list[str | int]:
-        """One key an image, equal for rows that show the same image.
+        """One key per row, equal for rows that have the same path.
 
-        Rows of one path are one image; arrays and PIL images are each their own.
+        Each array or PIL image has a key of its own.
         """
         return [
             os.fspath(item) if isinstance(item, (str, os.PathLike)) else row
@@ -73,7 +75,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Targets:
-    """The boxes of a y, and its classes if it has any.
+    """The boxes of a y, and its classes if it has them.
 
     Attributes
     ----------
@@ -88,20 +90,20 @@ class Targets:
         return len(self.boxes)
 
     def take(self, rows: NDArray[np.int_]) -> Targets:
-        """The boxes and classes of some rows."""
+        """Select rows."""
         return Targets(
             self.boxes[rows], None if self.class_names is None else self.class_names[rows]
         )
 
 
 def check_images(X: ImagesLike) -> Images:
-    """Bring any accepted X into one form.
+    """Convert any accepted X to a list of images.
 
     Parameters
     ----------
     X : list, tuple, Series, ndarray or DataFrame
-        Paths (str or Path), a DataFrame with the column ``image``, a uint8 array
-        of shape (n, height, width, 3), or a list of arrays or PIL images.
+        Paths (str or Path, ``~`` is expanded), a DataFrame with the column ``image``,
+        a uint8 array of shape (n, height, width, 3), or a list of arrays or PIL images.
 
     Returns
     -------
@@ -113,60 +115,66 @@ def check_images(X: ImagesLike) -> Images:
         If X is none of these, is empty, or a row is not an image.
     """
     index = X.index if isinstance(X, (pd.DataFrame, pd.Series)) else None
-    items = _items(X)
+    items = _list_items(X)
     if not items:
-        raise ImageError("X holds no image: Found array with 0 sample(s), at least 1 is required.")
+        raise ImageError("X has no images: Found array with 0 sample(s), at least 1 is required.")
     for row, item in enumerate(items):
         if not isinstance(item, (str, os.PathLike, *PIXELS)):
             raise ImageError(
                 f"Row {row} of X is not an image: expected a path, a uint8 array or a PIL image. "
                 f"Received: {item!r}."
             )
-    return Images(items, index)
+    return Images([_expand_home(item) for item in items], index)
 
 
-def _items(X: Any) -> list[Any]:
+def _list_items(X: Any) -> list[Any]:
     if isinstance(X, (str, os.PathLike, Image.Image)):
         raise ImageError(f"X is one image; pass a list: [{X!r}].")
     if isinstance(X, pd.DataFrame):
         if "image" not in X.columns:
             raise ImageError(
-                "A DataFrame given as X needs the column 'image' with the paths. "
+                "A DataFrame passed as X needs the column 'image' with the paths. "
                 f"Received the columns: {list(X.columns)}."
             )
         X = X["image"]
     if isinstance(X, (list, tuple, pd.Series, pd.api.extensions.ExtensionArray)):
         return list(X)
     if isinstance(X, np.ndarray):
-        return _items_of_array(X)
+        return _list_array_items(X)
     raise ImageError(
-        "X is a list, Series or 1-D array of paths, a DataFrame with the column 'image', a uint8 "
-        "array of shape (n, height, width, 3), or a list of arrays or PIL images. "
+        "X must be a list, Series or 1-D array of paths, a DataFrame with the column 'image', a "
+        "uint8 array of shape (n, height, width, 3), or a list of arrays or PIL images. "
         f"Received: {type(X).__name__}."
     )
 
 
-def _items_of_array(X: NDArray[Any]) -> list[Any]:
+def _list_array_items(X: NDArray[Any]) -> list[Any]:
     if X.dtype.kind in "OUT" and (X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1)):
         return X.ravel().tolist()
     if X.ndim == 4:
         return list(X)
     raise ImageError(
-        "An array given as X is 1-D and holds paths, or is uint8 of shape (n, height, width, 3). "
+        "An array passed as X must be 1-D with paths, or uint8 of shape (n, height, width, 3). "
         f"Received shape {X.shape} and dtype {X.dtype}."
     )
 
 
+def _expand_home(item: Any) -> Any:
+    if isinstance(item, Path):
+        return as_path(item)
+    return os.path.expanduser(item) if isinstance(item, str) else item
+
+
 def check_targets(y: TargetsLike, n_images: int) -> Targets:
-    """Bring any accepted y into one form.
+    """Check any accepted y and convert it to arrays.
 
     Parameters
     ----------
     y : DataFrame or structured array
         With the columns ``class_name, x_min, x_max, y_min, y_max`` in any order;
-        others are left alone. Without ``class_name``: boxes only.
+        others are ignored. Without ``class_name``: boxes only.
     n_images : int
-        Number of images that y belongs to.
+        Length of X.
 
     Returns
     -------
@@ -176,24 +184,24 @@ def check_targets(y: TargetsLike, n_images: int) -> Targets:
     ------
     BoxError
         If y has no named columns, a column or class is missing, the length
-        differs from `n_images`, or a box cannot be one.
+        differs from `n_images`, or a box is invalid.
     """
     if y is None:
         raise BoxError(
-            "This estimator requires y to be passed, but the target y is None. " + _how_to_build_y()
+            "This estimator requires y to be passed, but the target y is None. " + _explain_y()
         )
     names = y.columns if isinstance(y, pd.DataFrame) else getattr(y, "dtype", np.dtype("O")).names
     if names is None:
-        raise BoxError("y needs named columns. " + _how_to_build_y(y))
+        raise BoxError("y needs named columns. " + _explain_y(y))
     missing = [name for name in COORDINATES if name not in names]
     if missing:
         raise BoxError(
-            f"y lacks the columns {missing}. Received: {list(names)}. " + _how_to_build_y()
+            f"y is missing the columns {missing}. Received: {list(names)}. " + _explain_y()
         )
     if len(y) != n_images:
         raise BoxError(
             f"X and y differ in length: {n_images} images and {len(y)} rows of boxes. "
-            "Rows are matched by position."
+            "Rows are paired by position."
         )
     boxes = check_boxes(y)
     if "class_name" not in names:
@@ -202,19 +210,19 @@ def check_targets(y: TargetsLike, n_images: int) -> Targets:
     unnamed = np.flatnonzero(pd.isna(class_names))
     if unnamed.size:
         raise BoxError(
-            f"Row {unnamed[0]}: class_name is missing. Give every row its class, or drop the "
-            "column class_name to learn boxes alone."
+            f"Row {unnamed[0]}: class_name is missing. Give every row a class, or drop the column "
+            "class_name to train on boxes only."
         )
     kinds = {isinstance(name, str) for name in class_names}
     if len(kinds) > 1:
         raise BoxError(
-            "class_name mixes text with other values; use one type, for example "
+            "class_name mixes text with other types; use one type, for example "
             "y['class_name'].astype(str)."
         )
     return Targets(boxes, class_names)
 
 
-def _how_to_build_y(y: object = None) -> str:
+def _explain_y(y: object = None) -> str:
     advice = (
         "Build y as pandas.DataFrame(rows, columns="
         f"{list(TARGET_COLUMNS)}), coordinates normalised to 0..1."
@@ -226,13 +234,15 @@ def _how_to_build_y(y: object = None) -> str:
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, n_images: int) -> FloatArray | None:
-    """Weights as float64, or None.
+    """Check weights and convert them to float64; None stays None.
+
+    A single number becomes the weight of every image.
 
     Raises
     ------
     ValueError
         If the length differs from `n_images`, a weight is negative or not
-        finite, or all are 0.
+        finite, or all weights are 0.
     """
     if sample_weight is None:
         return None
@@ -247,16 +257,16 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_images: int) -> Float
     wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if wrong.size:
         raise ValueError(
-            f"sample_weight holds {weights[wrong[0]]} in row {wrong[0]}; weights are finite and "
-            "not negative."
+            "sample_weight must be finite and not negative. "
+            f"Received: {weights[wrong[0]]} in row {wrong[0]}."
         )
     if weights.sum() == 0:
-        raise ValueError("sample_weight is zero in every row; there is nothing to learn from.")
+        raise ValueError("sample_weight is 0 in every row; at least one weight must be positive.")
     return weights
 
 
 def set_image_tags(tags: Tags) -> Tags:
-    """scikit-learn's tags of an estimator from images to boxes."""
+    """Set scikit-learn's tags for an estimator that predicts boxes from images."""
     tags.target_tags.required = True
     tags.target_tags.two_d_labels = True
     tags.target_tags.multi_output = True
@@ -270,18 +280,18 @@ def set_image_tags(tags: Tags) -> Tags:
 def encode_classes(
     class_names: NDArray[np.object_] | None, classes: Sequence[Any] | NDArray[Any] | None = None
 ) -> tuple[NDArray[Any] | None, NDArray[np.int32] | None]:
-    """Class names as codes 0..n_classes-1.
+    """Convert class names to class indices 0..n_classes-1.
 
     Parameters
     ----------
     class_names : ndarray of shape (n,), or None
     classes : sequence, default=None
-        Names in the order of their codes; None takes the sorted ones.
+        Class names in the order of their indices; None sorts those in `class_names`.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,), or None
-    codes : ndarray of shape (n,), int32, or None
+    class_indices : ndarray of shape (n,), int32, or None
 
     Raises
     ------
@@ -292,18 +302,18 @@ def encode_classes(
         return None, None
     if classes is None:
         classes = np.unique(class_names)
-    codes = pd.Index(classes).get_indexer(pd.Index(class_names))
-    if (codes < 0).any():
-        row = np.flatnonzero(codes < 0)[0]
+    class_indices = pd.Index(classes).get_indexer(pd.Index(class_names))
+    unknown = np.flatnonzero(class_indices < 0)
+    if unknown.size:
         raise ValueError(
-            f"Row {row}: the class {class_names[row]!r} is not among the known ones "
+            f"Row {unknown[0]}: class {class_names[unknown[0]]!r} is not one of the known classes "
             f"{list(classes)}."
         )
-    return np.asarray(classes), codes.astype(np.int32)
+    return np.asarray(classes), class_indices.astype(np.int32)
 
 
 def make_table(images: list[Any], targets: Targets) -> pd.DataFrame:
-    """The table that BoundingBoxGenerator takes, from checked images and targets."""
+    """Join checked images and targets into a table for BoundingBoxGenerator."""
     table = pd.DataFrame(targets.boxes, columns=COORDINATES)
     if targets.class_names is not None:
         table.insert(0, TARGET_COLUMNS[0], targets.class_names)
@@ -312,15 +322,15 @@ def make_table(images: list[Any], targets: Targets) -> pd.DataFrame:
 
 
 def warn_of_unseen_classes(targets: Targets, classes: NDArray[Any] | None) -> None:
-    """Warn of classes to be scored that were not in training."""
+    """Warn about classes in y that were not in training."""
     if classes is None or targets.class_names is None:
         return
     unseen = sorted(set(targets.class_names) - set(classes), key=str)
     if unseen:
         warnings.warn(
-            f"y holds classes that were not in training: {unseen}. Their boxes are scored, their "
-            "class cannot be right. In cross-validation this happens with rows sorted by class and "
-            "an unshuffled cv=3; pass cv=StratifiedBoxKFold(3).",
+            f"y has classes that were not in training: {unseen}. Their boxes are scored, but their "
+            "class cannot be predicted. In cross-validation, rows sorted by class and an "
+            "unshuffled cv=3 cause this; pass cv=StratifiedBoxKFold(3).",
             SkbboxWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Rows whose box or class is likely wrong, found by a model that did not learn from them."""
+"""Find rows whose class or box is likely wrong, with out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sklearn.utils import _safe_indexing
 from .boxes import TARGET_COLUMNS, as_class_names, iou
 from .files import names_to_series
 from .inputs import check_images, check_targets
+from .metrics import compute_box_issue
 from .model_selection import StratifiedGroupBoxKFold
 
 if TYPE_CHECKING:
@@ -37,26 +38,26 @@ def rank_label_issues(
     groups: ArrayLike | None = None,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Order rows by how likely their class or box is wrong.
+    """Rank rows by how likely their class or box is wrong.
 
-    Each row is predicted by an estimator that was fitted without it. A class is suspicious where
-    another one is more probable, and a box where the predicted one hardly overlaps it although
-    the model expects its own box to be good.
+    Each row is predicted by an estimator that was fitted without it. A class is suspicious if
+    another class is more probable. A box is suspicious if the predicted box hardly overlaps it
+    although the model is confident.
 
     Parameters
     ----------
-    estimator : SingleBoxLocalizer
-        Not fitted here; copies of it are.
+    estimator : SingleBoxLocalizer or DummyLocalizer
+        Is cloned; the estimator itself is not fitted.
     X : images of length n
     y : table of boxes of length n
         As for ``fit``.
     cv : int or splitter, default=5
-        Number of folds, in which the rows of one image stay together and classes are in
-        proportion; or a splitter that tests each row once.
+        Number of folds, which are stratified by class and keep the rows of an image together;
+        or a splitter that puts each row into one test set.
     groups : array-like of shape (n,), default=None
-        Of images that belong together, for the splitter.
+        Groups of images that belong together, for the splitter.
     n_jobs : int, default=None
-        Folds that run at the same time, by joblib.
+        Number of folds that joblib runs in parallel.
 
     Returns
     -------
@@ -64,14 +65,15 @@ def rank_label_issues(
         ``row`` (position in `y`) and ``image`` (the path, where X has paths); ``issue``, the
         larger of ``class_issue`` and ``box_issue``; ``class_name`` and ``predicted_class``;
         ``iou`` of the given and the predicted box; ``x_min`` ... ``y_max`` of the predicted
-        box. Issues are in 0..1. ``class_issue`` is .5 where the given class and the likeliest
-        other one are equally probable; ``box_issue`` is 1 - IoU times the confidence of the
-        predicted box. Columns that the fit had nothing for are absent.
+        box. Issues are in 0..1. ``class_issue`` is 0.5 if the given class and the most probable
+        other class are equally probable. ``box_issue`` is 1 - IoU, times the predicted
+        ``box_confidence``, or ``class_confidence`` if the model has no ``box_confidence``.
+        Without classes, the columns of classes are absent.
 
     Raises
     ------
     ValueError
-        If a row is tested by no fold or by several.
+        If a row is in no test set or in several.
 
     References
     ----------
@@ -81,9 +83,10 @@ def rank_label_issues(
     images = check_images(X)
     targets = check_targets(y, len(images))
     names = as_class_names(y)
-    folds = _folds(cv, X, y, names, groups, len(images))
+    folds = _make_folds(cv, X, y, names, groups, len(images))
     predicted = joblib.Parallel(n_jobs=n_jobs)(
-        joblib.delayed(_predicted)(clone(estimator), X, y, train, test) for train, test in folds
+        joblib.delayed(_fit_and_predict)(clone(estimator), X, y, train, test)
+        for train, test in folds
     )
     order = np.argsort(np.concatenate([test for _, test in folds]), kind="stable")
     boxes = pd.concat([boxes for boxes, _ in predicted], ignore_index=True).iloc[order]
@@ -98,15 +101,15 @@ def rank_label_issues(
         margins = np.concatenate([margin for _, margin in predicted])[order]
         issues["class_issue"] = (1 + margins) / 2
         issues["class_name"], issues["predicted_class"] = names, boxes["class_name"]
-    issues["box_issue"] = (1 - overlap) * boxes.get("confidence", 1.0)
+    issues["box_issue"] = compute_box_issue(overlap, boxes)
     issues["iou"] = overlap
     issues[sides] = boxes[sides]
-    of_kinds = [name for name in ("class_issue", "box_issue") if name in issues]
-    issues["issue"] = issues[of_kinds].max(axis=1)
+    parts = [name for name in ("class_issue", "box_issue") if name in issues]
+    issues["issue"] = issues[parts].max(axis=1)
     return issues.sort_values("issue", ascending=False, kind="stable", ignore_index=True)
 
 
-def _folds(
+def _make_folds(
     cv: int | BaseCrossValidator,
     X: ImagesLike,
     y: TargetsLike,
@@ -114,10 +117,10 @@ def _folds(
     groups: ArrayLike | None,
     n: int,
 ) -> list[Split]:
-    """Rows to fit and rows to test of each fold, each row tested once."""
+    """Split rows into folds, and check that each row is in one test set."""
     if isinstance(cv, Integral):
-        kind = GroupKFold if names is None else StratifiedGroupBoxKFold
-        cv = kind(cv, shuffle=True, random_state=0)
+        splitter = GroupKFold if names is None else StratifiedGroupBoxKFold
+        cv = splitter(cv, shuffle=True, random_state=0)
         groups = check_images(X).keys() if groups is None else groups
         groups = pd.factorize(np.asarray(groups, dtype=object))[0]
     folds = list(check_cv(cv).split(X, y, groups))
@@ -125,24 +128,25 @@ def _folds(
     if (tested != 1).any():
         row = int(np.flatnonzero(tested != 1)[0])
         raise ValueError(
-            f"cv tests each row once, as a KFold does. Row {row} is tested {tested[row]} times."
+            "cv must put each row into exactly one test set, as KFold does. "
+            f"Row {row} is in {tested[row]} test sets."
         )
     return folds
 
 
-def _predicted(
+def _fit_and_predict(
     estimator: BaseEstimator, X: ImagesLike, y: TargetsLike, train: IntArray, test: IntArray
 ) -> tuple[pd.DataFrame, FloatArray | None]:
-    """Boxes of rows to test, and how much likelier than the given class another one is."""
+    """Predict the test rows; also how much more probable another class is than the given one."""
     estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train))
-    of_test = _safe_indexing(X, test)
-    boxes = estimator.predict(of_test)
+    X_test = _safe_indexing(X, test)
+    boxes = estimator.predict(X_test)
     names = as_class_names(_safe_indexing(y, test))
     if names is None:
         return boxes, None
-    probabilities = estimator.predict_proba(of_test)
-    # A class that no row in training has is given no probability.
-    given = names[:, None] == np.asarray(estimator.classes_, dtype=object)
-    of_given = (probabilities * given).sum(axis=1)
-    of_others = np.where(given, 0.0, probabilities).max(axis=1)
-    return boxes, of_others - of_given
+    probabilities = estimator.predict_proba(X_test)
+    # A class that is missing in the training rows has probability 0.
+    is_given = names[:, None] == np.asarray(estimator.classes_, dtype=object)
+    given = (probabilities * is_given).sum(axis=1)
+    others = np.where(is_given, 0.0, probabilities).max(axis=1)
+    return boxes, others - given

@@ -525,7 +525,7 @@ default="giou_l1"
         weights = check_sample_weight(sample_weight, n_images)
         warn_of_unseen_classes(targets, self.classes_)
         predicted = self.predict(X)
-        return IoUScore.of(*drop_unreadable_rows(targets.boxes, predicted, weights))
+        return IoUScore.from_boxes(*drop_unreadable_rows(targets.boxes, predicted, weights))
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Feature vector of each image: the mean of the backbone's feature map over its positions.

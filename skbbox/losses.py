@@ -1,4 +1,4 @@
-"""What the box output is trained on and watched by, in keras.ops."""
+"""Box losses and the IoU metric, in keras.ops."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = [
     "y_edges_loss",
 ]
 
-#: Error of an edge from which the Huber loss grows linearly: a tenth of the image. Keras's
-#: default of 1 is never reached by normalised edges, and would be half the squared error.
+#: Error of an edge above which the Huber loss is linear: a tenth of the image. Normalised edges
+#: never exceed Keras's default of 1, with which the loss would be half the squared error.
 HUBER_DELTA = 0.1
 
-#: Least denominator, which keeps quotients and their gradients finite for boxes without
-#: area. It is a floor and no addend, so that equal small boxes have a loss of 0.
+#: Smallest denominator; keeps quotients and their gradients finite for boxes without area.
+#: It is a lower bound, not added, so that equal small boxes have a loss of 0.
 EPSILON = 1e-7
 
 
 def get_box_loss(box_loss: str | BoxLoss) -> BoxLoss:
-    """The loss function of a name, or the callable that was given."""
+    """The loss function with a name, or the given callable."""
     if callable(box_loss):
         return box_loss
     if box_loss not in BOX_LOSSES:
@@ -51,42 +51,42 @@ def huber(y_true: Tensor, y_pred: Tensor) -> Tensor:
 @keras.saving.register_keras_serializable("skbbox")
 def giou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """1 - generalised IoU, in 0..2: H. Rezatofighi et al., CVPR 2019, arXiv:1902.09630."""
-    y_true, y_pred = _comparable(y_true, y_pred)
+    y_true, y_pred = _prepare_pair(y_true, y_pred)
     iou, union = _iou_and_union(y_true, y_pred)
-    width, height = _enclosing(y_true, y_pred)
+    width, height = _enclose(y_true, y_pred)
     enclosing = width * height
-    return 1 - iou + (enclosing - union) / _floored(enclosing)
+    return 1 - iou + (enclosing - union) / _bound_denominator(enclosing)
 
 
 @keras.saving.register_keras_serializable("skbbox")
 def diou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """1 - distance IoU, in 0..2: Z. Zheng et al., AAAI 2020, arXiv:1911.08287."""
-    y_true, y_pred = _comparable(y_true, y_pred)
+    y_true, y_pred = _prepare_pair(y_true, y_pred)
     iou, _ = _iou_and_union(y_true, y_pred)
-    width, height = _enclosing(y_true, y_pred)
-    # Twice the distance of the middles.
+    width, height = _enclose(y_true, y_pred)
+    # Twice the distance of the centres.
     apart = y_true[..., ::2] + y_true[..., 1::2] - y_pred[..., ::2] - y_pred[..., 1::2]
     distance = ops.sum(ops.square(apart), axis=-1) / 4
-    return 1 - iou + distance / _floored(ops.square(width) + ops.square(height))
+    return 1 - iou + distance / _bound_denominator(ops.square(width) + ops.square(height))
 
 
 @keras.saving.register_keras_serializable("skbbox")
 def ciou(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """1 - complete IoU, which adds the difference in shape to :func:`diou` (same paper)."""
-    y_true, y_pred = _comparable(y_true, y_pred)
+    y_true, y_pred = _prepare_pair(y_true, y_pred)
     iou, _ = _iou_and_union(y_true, y_pred)
     angles = ops.arctan2(_width(y_true), _height(y_true) + EPSILON) - ops.arctan2(
         _width(y_pred), _height(y_pred) + EPSILON
     )
     shape = 4 / math.pi**2 * ops.square(angles)
-    # The trade-off is a factor that is not learnt from (section 3.2 of the paper).
-    trade_off = ops.stop_gradient(shape / _floored(1 - iou + shape))
+    # The trade-off is a constant factor, without a gradient (section 3.2 of the paper).
+    trade_off = ops.stop_gradient(shape / _bound_denominator(1 - iou + shape))
     return diou(y_true, y_pred) + trade_off * shape
 
 
 @keras.saving.register_keras_serializable("skbbox")
 def giou_l1(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Overlap, and the distance of edges, which shows the way where boxes lie apart."""
+    """GIoU loss plus twice the mean error of the edges, which guides boxes that do not overlap."""
     return giou(y_true, y_pred) + 2 * keras.losses.mean_absolute_error(y_true, y_pred)
 
 
@@ -103,9 +103,10 @@ BOX_LOSSES: dict[str, BoxLoss] = {
 
 @keras.saving.register_keras_serializable("skbbox")
 def iou_estimate_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Divergence of an estimated IoU from the IoU that the box has; 0 where they are equal.
+    """Divergence of an estimated IoU from the actual IoU of the box; 0 if they are equal.
 
-    It is their cross-entropy less the entropy of the IoU, which no estimate can lower.
+    It is their cross-entropy minus the entropy of the IoU, the lowest cross-entropy of any
+    estimate.
 
     Parameters
     ----------
@@ -125,9 +126,9 @@ def iou_estimate_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("skbbox")
 def x_edges_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Cross-entropy of the distributions of ``x_min`` and ``x_max`` with where these are.
+    """Cross-entropy of the distributions of ``x_min`` and ``x_max`` with the true edges.
 
-    The probability belongs to the two positions next to the true edge, the more to the
+    The target is the two positions next to the true edge, with more probability for the
     nearer one: the distribution focal loss of X. Li et al., "Generalized Focal Loss",
     NeurIPS 2020, arXiv:2006.04388.
 
@@ -152,22 +153,11 @@ def y_edges_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return _edges_loss(y_true[..., 2:], y_pred)
 
 
-def _edges_loss(edges: Tensor, logits: Tensor) -> Tensor:
-    length = logits.shape[1]
-    positions = ops.reshape(ops.arange(length, dtype=logits.dtype), (1, length, 1))
-    place = ops.cast(edges, logits.dtype)[:, None] * (length - 1)
-    # 1 at the edge itself, 0 from the next position but one on.
-    target = ops.maximum(1 - ops.abs(place - positions), 0.0)
-    entropy = -ops.sum(target * ops.log_softmax(logits, axis=1), axis=1)
-    return ops.mean(entropy, axis=-1)
-
-
 @keras.saving.register_keras_serializable("skbbox")
 class MeanIoU(keras.metrics.MeanMetricWrapper):
-    """Keras metric: mean IoU of paired boxes.
+    """Keras metric: mean IoU of paired boxes given as ``x_min, x_max, y_min, y_max``.
 
-    Boxes are ``x_min, x_max, y_min, y_max`` along the last axis. A predicted box
-    that is inverted has no area, and an IoU of 0.
+    The edges are along the last axis. An inverted predicted box has no area, and an IoU of 0.
 
     Parameters
     ----------
@@ -191,13 +181,6 @@ class MeanIoU(keras.metrics.MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-def _paired_iou(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    y_pred = ops.convert_to_tensor(y_pred)
-    y_true = ops.cast(y_true, y_pred.dtype)
-    intersection = _intersection(y_true, y_pred)
-    return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
-
-
 def order_edges(boxes: Tensor) -> Tensor:
     """Boxes with the lower edge of each axis first."""
     low, high = boxes[..., ::2], boxes[..., 1::2]
@@ -205,10 +188,10 @@ def order_edges(boxes: Tensor) -> Tensor:
     return ops.reshape(ordered, ops.shape(boxes))
 
 
-def _comparable(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes of one dtype, the predicted one with its edges in order.
+def _prepare_pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes of one dtype, the predicted ones with their edges in order.
 
-    Inverted edges have no overlap to learn from (algorithm 1 of the paper on GIoU).
+    Inverted boxes would have no overlap, and no gradient (algorithm 1 of the GIoU paper).
     """
     y_pred = ops.convert_to_tensor(y_pred)
     return ops.cast(y_true, y_pred.dtype), order_edges(y_pred)
@@ -217,18 +200,25 @@ def _comparable(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 def _iou_and_union(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     intersection = _intersection(y_true, y_pred)
     union = _area(y_true) + _area(y_pred) - intersection
-    return intersection / _floored(union), union
+    return intersection / _bound_denominator(union), union
 
 
-def _floored(denominator: Tensor) -> Tensor:
+def _bound_denominator(denominator: Tensor) -> Tensor:
     return ops.maximum(denominator, EPSILON)
 
 
-def _enclosing(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+def _enclose(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Width and height of the smallest box around both."""
     low = ops.minimum(y_true[..., ::2], y_pred[..., ::2])
     high = ops.maximum(y_true[..., 1::2], y_pred[..., 1::2])
     return high[..., 0] - low[..., 0], high[..., 1] - low[..., 1]
+
+
+def _paired_iou(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    y_pred = ops.convert_to_tensor(y_pred)
+    y_true = ops.cast(y_true, y_pred.dtype)
+    intersection = _intersection(y_true, y_pred)
+    return ops.divide_no_nan(intersection, _area(y_true) + _area(y_pred) - intersection)
 
 
 def _intersection(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -252,3 +242,13 @@ def _height(boxes: Tensor) -> Tensor:
 
 def _extent(width: Tensor, height: Tensor) -> Tensor:
     return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
+
+
+def _edges_loss(edges: Tensor, logits: Tensor) -> Tensor:
+    length = logits.shape[1]
+    positions = ops.reshape(ops.arange(length, dtype=logits.dtype), (1, length, 1))
+    true_positions = ops.cast(edges, logits.dtype)[:, None] * (length - 1)
+    # 1 at the edge itself, 0 at a distance of one position or more.
+    target = ops.maximum(1 - ops.abs(true_positions - positions), 0.0)
+    entropy = -ops.sum(target * ops.log_softmax(logits, axis=1), axis=1)
+    return ops.mean(entropy, axis=-1)

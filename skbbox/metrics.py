@@ -1,4 +1,4 @@
-"""The measures of boxes.py in the shapes that scikit-learn takes: a score and scorers."""
+"""The score of an estimator, and scorers for scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing
 
 from .boxes import as_class_names, iou_at, localization_accuracy, mean_iou
 from .exceptions import BoxError
-from .markup import tag
+from .templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,10 +33,10 @@ __all__ = [
 
 
 class IoUScore(float):
-    """Mean IoU of a set of predictions, which carries the share at IoU >= 0.5 along.
+    """Mean IoU of a set of predictions, together with the share of IoU >= 0.5.
 
-    It is a float, so that everything that takes a score takes it; arithmetic on it
-    gives a plain float.
+    It is a float and can be used wherever a score is expected. Arithmetic on it gives
+    a plain float.
 
     Parameters
     ----------
@@ -78,30 +78,57 @@ class IoUScore(float):
 
     def _repr_html_(self) -> str:
         measures = {"mean IoU": self.mean_iou, "share with IoU ≥ 0.5": self.iou_50}
-        return tag("table", *(_measure_row(*measure) for measure in measures.items()))
+        return render("iou_score.html", measures=measures)
 
     @classmethod
-    def of(
+    def from_boxes(
         cls, y_true: BoxesLike, y_pred: BoxesLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Score of predicted boxes against true ones, paired by row."""
+        """Score paired boxes given as ``x_min, x_max, y_min, y_max``.
+
+        Parameters
+        ----------
+        y_true, y_pred : table of boxes
+            As for :func:`skbbox.mean_iou`.
+        sample_weight : array-like of shape (n_boxes,), default=None
+
+        Returns
+        -------
+        IoUScore
+        """
         return cls(
             mean_iou(y_true, y_pred, sample_weight=sample_weight),
             iou_at(y_true, y_pred, sample_weight=sample_weight),
         )
 
 
-def _measure_row(name: str, value: float) -> str:
-    # A bar of HTML's own would follow the style of the browser, not of the notebook.
-    bar = tag("div", style=f"width: {value:.1%}; height: 0.8em; background: #009E73")
-    place = tag("td", bar, style="width: 12em; text-align: left")
-    return tag("tr", tag("th", name, scope="row"), tag("td", f"{value:.3f}"), place)
+def compute_box_issue(iou: ArrayLike, predicted: Any) -> FloatArray:
+    """How confidently a model contradicts the given boxes: (1 - IoU) times its confidence.
+
+    Parameters
+    ----------
+    iou : array-like of shape (n,)
+        IoU of the given and the predicted boxes; 0 counts a row as completely wrong.
+    predicted : DataFrame of n rows, or another table of boxes
+        Its column ``box_confidence`` is the confidence, or else ``class_confidence``. Without
+        either, the confidence is 1.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In 0..1.
+    """
+    distance = 1 - np.asarray(iou, dtype=np.float64)
+    for name in ("box_confidence", "class_confidence"):
+        if isinstance(predicted, pd.DataFrame) and name in predicted:
+            return distance * predicted[name].to_numpy(dtype=np.float64)
+    return distance
 
 
 def drop_unreadable_rows(
     y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None
 ) -> tuple[Any, Any, ArrayLike | None]:
-    """The rows whose images could be read, where ``predict`` tells of others in ``error``.
+    """Drop the rows of images that ``predict`` could not read, as its column ``error`` says.
 
     Returns
     -------
@@ -118,7 +145,7 @@ def drop_unreadable_rows(
     rows = np.flatnonzero(y_pred["error"].isna())
     if not rows.size:
         raise BoxError(
-            f"There is no box to measure: none of the {len(y_pred)} images can be read. Row 0: "
+            f"There are no boxes to compare: none of the {len(y_pred)} images can be read. Row 0: "
             f"{y_pred['error'].iloc[0]}"
         )
     if sample_weight is not None:
@@ -126,7 +153,7 @@ def drop_unreadable_rows(
     return _safe_indexing(y_true, rows), y_pred.iloc[rows], sample_weight
 
 
-def _measured(
+def _apply_measure(
     measure: Callable[..., float],
     y_true: Any,
     y_pred: Any,
@@ -137,27 +164,27 @@ def _measured(
     return measure(y_true, y_pred, sample_weight=sample_weight, **options)
 
 
-def _scorer(measure: Callable[..., float]) -> Callable[..., float]:
-    function = functools.partial(_measured, measure)
-    # scikit-learn asks for it where it shows a scorer, but for the newest, which shows the whole.
+def _make_measure_scorer(measure: Callable[..., float]) -> Callable[..., float]:
+    function = functools.partial(_apply_measure, measure)
+    # Older versions of scikit-learn need a name to display a scorer, and a partial has none.
     vars(function)["__name__"] = measure.__name__
     return make_scorer(function)
 
 
-#: Scorer with the mean IoU, for ``scoring=``.
-mean_iou_scorer: Callable[..., float] = _scorer(mean_iou)
-#: Scorer with the share of predictions with IoU >= 0.5, for ``scoring=``.
-iou_50_scorer: Callable[..., float] = _scorer(iou_at)
-#: Scorer with the share of predictions with the right class and IoU >= 0.5, for ``scoring=``.
-localization_scorer: Callable[..., float] = _scorer(localization_accuracy)
+#: Scorer for ``scoring=``: mean IoU.
+mean_iou_scorer: Callable[..., float] = _make_measure_scorer(mean_iou)
+#: Scorer for ``scoring=``: share of predictions with IoU >= 0.5.
+iou_50_scorer: Callable[..., float] = _make_measure_scorer(iou_at)
+#: Scorer for ``scoring=``: share of predictions with the right class and IoU >= 0.5.
+localization_scorer: Callable[..., float] = _make_measure_scorer(localization_accuracy)
 
 
 def box_scorer(
     estimator: Localizer, X: ImagesLike, y: BoxesLike, sample_weight: ArrayLike | None = None
 ) -> dict[str, float]:
-    """All measures from one call of ``predict``, for ``scoring=`` with several metrics.
+    """Compute all measures from one call of ``predict``, for ``scoring=`` with several metrics.
 
-    In a search, name the one to choose by: ``refit="mean_iou"``.
+    In a search, name the measure that selects the best candidate: ``refit="mean_iou"``.
 
     Parameters
     ----------
@@ -181,26 +208,3 @@ def box_scorer(
             y, predicted, sample_weight=sample_weight
         )
     return scores
-
-
-def compute_box_issue(overlap: FloatArray, predicted: Any) -> FloatArray:
-    """How much predicted boxes contradict the given ones: (1 - IoU) times the confidence, in 0..1.
-
-    Parameters
-    ----------
-    overlap : ndarray of shape (n,)
-        IoU of given and predicted boxes.
-    predicted : table of n boxes
-        The confidence is ``box_confidence``; ``class_confidence`` in a table without it; and 1 in
-        a table without both.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-    """
-    distance = 1 - np.asarray(overlap, dtype=np.float64)
-    if isinstance(predicted, pd.DataFrame):
-        for column in ("box_confidence", "class_confidence"):
-            if column in predicted:
-                return distance * predicted[column].to_numpy(dtype=np.float64)
-    return distance

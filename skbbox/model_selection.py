@@ -1,4 +1,4 @@
-"""Splitting images so that every part sees every class and no image stands on two sides."""
+"""Splitters that stratify by class and keep rows of the same image together."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["StratifiedBoxKFold", "StratifiedGroupBoxKFold", "split_train_validat
 class StratifiedBoxKFold(StratifiedKFold):
     """Stratified k-fold over ``y["class_name"]``.
 
-    scikit-learn's own StratifiedKFold refuses a y of several columns. Parameters
-    are those of :class:`sklearn.model_selection.StratifiedKFold`.
+    scikit-learn's StratifiedKFold does not accept a y of several columns. The
+    parameters are those of :class:`sklearn.model_selection.StratifiedKFold`.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class StratifiedBoxKFold(StratifiedKFold):
     def split(
         self, X: ImagesLike, y: BoxesLike, groups: ArrayLike | None = None
     ) -> Iterator[Split]:
-        """Indices of the training and the test rows of each fold.
+        """Yield the positions of the training and test rows of each fold.
 
         Parameters
         ----------
@@ -55,14 +55,14 @@ class StratifiedBoxKFold(StratifiedKFold):
         ------
         train, test : ndarray of int
         """
-        return super().split(np.zeros(len(X)), _strata(y), groups)
+        return super().split(np.zeros(len(X)), _get_strata(y), groups)
 
 
 class StratifiedGroupBoxKFold(StratifiedGroupKFold):
     """Stratified k-fold over ``y["class_name"]`` that keeps groups together.
 
-    Without `groups`, rows with the same path are one group, so that the boxes of
-    one image are never on both sides. Parameters are those of
+    Without `groups`, rows with the same path are a group, so that the boxes of an
+    image are never in both training and test set. The parameters are those of
     :class:`sklearn.model_selection.StratifiedGroupKFold`.
 
     Examples
@@ -81,14 +81,14 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
     def split(
         self, X: ImagesLike, y: BoxesLike, groups: ArrayLike | None = None
     ) -> Iterator[Split]:
-        """Indices of the training and the test rows of each fold.
+        """Yield the positions of the training and test rows of each fold.
 
         Parameters
         ----------
         X : images, of length n
         y : table of boxes with ``class_name``, of length n
         groups : array-like of shape (n,), default=None
-            None takes the images themselves.
+            None makes a group of each path, array or PIL image.
 
         Yields
         ------
@@ -97,16 +97,16 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
         if groups is None:
             groups = check_images(X).keys()
         return super().split(
-            np.zeros(len(X)), _strata(y), pd.factorize(np.asarray(groups, dtype=object))[0]
+            np.zeros(len(X)), _get_strata(y), pd.factorize(np.asarray(groups, dtype=object))[0]
         )
 
 
-def _strata(y: BoxesLike) -> IntArray:
+def _get_strata(y: BoxesLike) -> IntArray:
     names = as_class_names(y)
     if names is None:
         raise BoxError(
             "Stratified splitting needs the column class_name in y; use KFold or GroupKFold for "
-            "boxes alone."
+            "boxes without classes."
         )
     return pd.factorize(names)[0]
 
@@ -114,20 +114,20 @@ def _strata(y: BoxesLike) -> IntArray:
 def split_train_validation(
     strata: ArrayLike, groups: ArrayLike, fraction: float, rng: np.random.Generator
 ) -> Split:
-    """Split rows in two, with each stratum in proportion and groups kept together.
+    """Split rows into training and validation, stratified and with groups kept together.
 
     Parameters
     ----------
     strata : array-like of shape (n,)
     groups : array-like of shape (n,)
     fraction : float
-        Share of the groups to set aside, above 0 and below 1.
+        Share of the groups that are used for validation, above 0 and below 1.
     rng : numpy Generator
 
     Returns
     -------
     train, validation : ndarray of int
-        Sorted; both hold at least one group.
+        Sorted; each has at least one group.
 
     Raises
     ------
@@ -136,11 +136,14 @@ def split_train_validation(
     """
     group_of_row, unique = pd.factorize(np.asarray(groups, dtype=object))
     if len(unique) < 2:
-        raise ValueError("validation_fraction needs at least two different images. Received: one.")
+        raise ValueError(
+            "validation_fraction needs at least two different images. Received: one. "
+            "Add images, or set validation_fraction=0."
+        )
     first_row = np.unique(group_of_row, return_index=True)[1]
     stratum = pd.factorize(np.asarray(strata, dtype=object))[0][first_row]
-    # Shuffled, then ordered by stratum, so that equal steps through the order
-    # take the same share of each stratum.
+    # Shuffle, then sort by stratum, so that equal steps through the order take the same share
+    # of each stratum.
     order = rng.permutation(len(unique))
     order = order[np.argsort(stratum[order], kind="stable")]
     n_validation = min(max(round(fraction * len(unique)), 1), len(unique) - 1)

@@ -1,4 +1,6 @@
-"""An estimator as plain data: between processes, and in a file without code."""
+"""A fitted estimator as plain data: between processes, and in a file without code."""
+
+from __future__ import annotations
 
 import functools
 import hashlib
@@ -8,11 +10,14 @@ import math
 import os
 import platform
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from .exceptions import ModelFileError
 from .files import atomic_write
@@ -22,21 +27,26 @@ from .network.seeds import preserve_random_state
 
 __all__ = ["encode", "pack_model", "read_archive", "unpack_model", "write_archive"]
 
-#: Of the files that are written; files of all earlier ones are read.
+T = TypeVar("T")
+
+#: Format of the files that are written; those of all earlier formats can be read.
 FORMAT = 1
 ABOUT, CHECKSUMS = "about.json", "checksums.json"
-#: Packages whose classes a network in a file may be made of.
+
+#: Packages of the classes that a network in a file may contain.
 TRUSTED = ("keras", "skbbox")
-#: Of Keras, what runs code of the file's, or reads other files.
+
+#: Classes of Keras that run code from the file, or read other files.
 REFUSED = (
     *("Lambda", "function", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
     *("TFSMLayer", "StringLookup", "IntegerLookup", "TextVectorization"),
 )
-#: Functions that are stored by name, as they come with skbbox.
+
+#: Functions of skbbox, which are stored by name.
 FUNCTIONS = {"small_convnet": small_convnet}
 
 
-def pack_model(model):
+def pack_model(model: keras.Model) -> dict[str, Any]:
     """Architecture and weights of a model, without its optimizer.
 
     Returns
@@ -45,12 +55,14 @@ def pack_model(model):
         ``config`` (JSON of the architecture) and ``weights`` (list of ndarray).
     """
     config = json.loads(model.to_json())
-    # The estimator compiles the model again; a loss of the user's own has no name to find it by.
+    # The estimator compiles the model again; a custom loss could not be found by its name.
     config.pop("compile_config", None)
     return {"config": json.dumps(config), "weights": model.get_weights()}
 
 
-def unpack_model(packed, custom_objects=None):
+def unpack_model(
+    packed: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> keras.Model:
     """The model of :func:`pack_model`, with equal weights."""
     with preserve_random_state():
         model = keras.models.model_from_json(packed["config"], custom_objects)
@@ -58,25 +70,27 @@ def unpack_model(packed, custom_objects=None):
     return model
 
 
-def write_archive(path, contents):
-    """Write plain data into one file, which holds no code; whole or not at all.
+def write_archive(path: Path, contents: Mapping[str, Any]) -> None:
+    """Write plain data atomically to a file without code.
 
     Parameters
     ----------
     path : Path
-        A zip archive without compression: JSON, and arrays in NumPy's own form. What is there
+        A zip archive without compression: JSON, and arrays in NumPy's format. An existing file
         is replaced.
     contents : dict of str to object
-        Values that JSON has, tuples, arrays and Keras models; of code the name is kept.
+        JSON values, tuples, arrays and Keras models; of code, only the name is stored.
 
     Raises
     ------
     ModelFileError
         If the file cannot be written.
     """
-    members = {}
-    about = {"format": FORMAT, "versions": _versions()}
-    about |= {name: encode(value, name, members) for name, value in contents.items()}
+    about = {"format": FORMAT, "versions": _get_versions()}
+    members: dict[str, bytes] = {}
+    for name, value in contents.items():
+        about[name], added = encode(value, name)
+        members |= added
     members[ABOUT] = json.dumps(about, indent=1).encode()
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     members[CHECKSUMS] = json.dumps(sums, indent=1).encode()
@@ -94,180 +108,155 @@ def write_archive(path, contents):
         ) from error
 
 
-def read_archive(path, names, build, custom_objects=None):
-    """What a file of :func:`write_archive` is of.
+def read_archive(
+    path: Path,
+    names: Sequence[str],
+    build: Callable[..., T],
+    custom_objects: Mapping[str, Any] | None = None,
+) -> T:
+    """Read a file of :func:`write_archive`.
 
     Parameters
     ----------
     path : Path
     names : sequence of str
-        Of the contents.
+        Names of the contents.
     build : callable
-        Makes the result of the contents, which it is given by name.
+        Called with the contents by name; makes the result.
     custom_objects : dict of str to object, default=None
-        What is code and therefore not in the file, by its name.
+        Code that the file refers to, by its name.
 
     Returns
     -------
     object
-        What `build` returned.
+        The result of `build`.
 
     Raises
     ------
     ModelFileError
-        If the file is damaged, holds what does not belong there, is of a later version, or
-        needs code that is not given.
+        If the file is damaged, contains anything that :func:`write_archive` does not write, is
+        of a later version, or needs code that is not given.
     """
     reader = _Reader(path, custom_objects or {})
-    about = reader.about(names)
+    about = reader.read_about(names)
     try:
-        contents = {name: reader.decoded(about[name]) for name in names}
-        reader.refuse_others()
+        contents = {name: reader.decode(about[name]) for name in names}
+        reader.check_all_used()
         return build(**contents)
     except ModelFileError:
         raise
-    except Exception as error:  # Whoever wrote the file may have written anything.
-        reader.fail(f"this is not what save writes: {error!r}.")
+    except Exception as error:  # The file may come from anyone and contain anything.
+        reader.fail(f"not a file that save wrote: {error!r}.")
 
 
-def encode(value, place, members):
-    """A value as JSON has it; arrays and models are put among the members of an archive.
+def encode(value: Any, name: str) -> tuple[Any, dict[str, bytes]]:
+    """Encode a value as JSON, and its arrays and models as members of an archive.
 
     Parameters
     ----------
     value : object
-    place : str
+    name : str
         Its name in the archive.
+
+    Returns
+    -------
+    encoded : object
+        A JSON value that refers to the members.
     members : dict of str to bytes
-        Gets what has no place in JSON.
     """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, list):
-        return [encode(part, f"{place}/{i}", members) for i, part in enumerate(value)]
-    if isinstance(value, tuple):
-        return {"tuple": encode(list(value), place, members)}
-    if isinstance(value, dict):
-        keys = [encode(key, place, members) for key in value]
-        parts = [encode(value[key], f"{place}/{key}", members) for key in value]
-        return {"dict": [list(pair) for pair in zip(keys, parts, strict=True)]}
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind in "OUS":
-            return {"array": encode(value.tolist(), place, members)}
-        return {"member": _add_array(value, f"{place}.npy", members)}
-    if isinstance(value, keras.Model):
-        packed = pack_model(value)
-        members[f"{place}.json"] = packed["config"].encode()
-        for number, weights in enumerate(packed["weights"]):
-            _add_array(weights, f"{place}/{number:04}.npy", members)
-        return {"model": place, "weights": len(packed["weights"])}
-    if isinstance(value, (keras.optimizers.Optimizer, keras.losses.Loss)):
-        return {"keras": keras.saving.serialize_keras_object(value)}
-    return {"object": getattr(value, "__qualname__", type(value).__qualname__)}
+    encoder = _Encoder()
+    return encoder.encode(value, name), encoder.members
 
 
 @functools.cache
-def _versions():
+def _get_versions() -> dict[str, str]:
     names = ("skbbox", "keras", "numpy", "scikit-learn")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 
-def _add_array(array, name, members):
-    file = io.BytesIO()
-    np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
-    members[name] = file.getvalue()
-    return name
+class _Encoder:
+    """Encodes values, and collects the members for what JSON cannot represent."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, bytes] = {}
+
+    def encode(self, value: Any, name: str) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if isinstance(value, list):
+            return [self.encode(part, f"{name}/{i}") for i, part in enumerate(value)]
+        if isinstance(value, tuple):
+            return {"tuple": self.encode(list(value), name)}
+        if isinstance(value, dict):
+            keys = [self.encode(key, name) for key in value]
+            parts = [self.encode(value[key], f"{name}/{key}") for key in value]
+            return {"dict": [list(pair) for pair in zip(keys, parts, strict=True)]}
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind in "OUS":
+                return {"array": self.encode(value.tolist(), name)}
+            return {"member": self._add_array(value, f"{name}.npy")}
+        if isinstance(value, keras.Model):
+            packed = pack_model(value)
+            self.members[f"{name}.json"] = packed["config"].encode()
+            for number, weights in enumerate(packed["weights"]):
+                self._add_array(weights, f"{name}/{number:04}.npy")
+            return {"model": name, "weights": len(packed["weights"])}
+        if isinstance(value, (keras.optimizers.Optimizer, keras.losses.Loss)):
+            return {"keras": keras.saving.serialize_keras_object(value)}
+        return {"object": getattr(value, "__qualname__", type(value).__qualname__)}
+
+    def _add_array(self, array: npt.NDArray[Any], member: str) -> str:
+        file = io.BytesIO()
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+        self.members[member] = file.getvalue()
+        return member
 
 
 class _Reader:
-    """One file, of which nothing is believed that is not checked."""
+    """Reads one file, and checks everything in it before use."""
 
-    def __init__(self, path, custom_objects):
+    def __init__(self, path: Path, custom_objects: Mapping[str, Any]) -> None:
         self.path, self.custom_objects = path, custom_objects
         if not path.exists():
             raise FileNotFoundError(
                 f"{path} does not exist (working directory: {Path.cwd()}); give the path of a "
                 "file that save wrote."
             )
-        self.members = self._members()
+        self.members = self._read_members()
         self.used = {ABOUT, CHECKSUMS}
 
-    def fail(self, message):
-        raise ModelFileError(f"{self.path}: {message}")
-
-    def _members(self):
-        """Content of each member, whose check sum is right."""
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                members = {}
-                for info in archive.infolist():
-                    if info.filename in members:
-                        self.fail(f"the member {info.filename!r} is there twice.")
-                    if info.compress_type != zipfile.ZIP_STORED:
-                        self.fail(
-                            f"the member {info.filename!r} is compressed, which save never does."
-                        )
-                    if info.file_size > self.path.stat().st_size:
-                        self.fail(
-                            f"the member {info.filename!r} says that it is larger than the file."
-                        )
-                    members[info.filename] = archive.read(info)
-        except ModelFileError:
-            raise
-        except Exception as error:  # zipfile raises many kinds on a damaged file.
-            self.fail(f"this is no file that save wrote, or it is damaged: {error}.")
-        for name in (ABOUT, CHECKSUMS):
-            if name not in members:
-                self.fail(f"this is no file that save wrote; {name} is missing.")
-        sums = self._json(members[CHECKSUMS], CHECKSUMS)
-        for name, content in members.items():
-            if name == CHECKSUMS:
-                continue
-            if not isinstance(sums, dict) or name not in sums:
-                self.fail(f"the member {name!r} does not belong here.")
-            if hashlib.sha256(content).hexdigest() != sums[name]:
-                self.fail(f"the check sum of {name!r} differs; the file is damaged.")
-        missing = sorted(set(sums) - set(members))
-        if missing:
-            self.fail(f"the member {missing[0]!r} is missing.")
-        return members
-
-    def about(self, names):
-        about = self._json(self.members[ABOUT], ABOUT)
+    def read_about(self, names: Sequence[str]) -> dict[str, Any]:
+        """The main member, with the encoded contents by name."""
+        about = self._parse_json(self.members[ABOUT], ABOUT)
         if not isinstance(about, dict) or not {"format", *names} <= about.keys():
-            self.fail(f"{ABOUT} is not what save writes.")
+            self.fail(f"{ABOUT} is not as save writes it.")
         if about["format"] != FORMAT:
             self.fail(
-                f"written in form {about['format']!r} of these files, by "
-                f"{about.get('versions')}; this version reads form {FORMAT}. Install a later one."
+                f"written in format {about['format']!r}, by {about.get('versions')}; this version "
+                f"of skbbox reads format {FORMAT}. Install a later one."
             )
         return about
 
-    def refuse_others(self):
-        """Refuse members that nothing in the file names."""
-        for name in sorted(set(self.members) - self.used):
-            self.fail(f"the member {name!r} does not belong here.")
-
-    def decoded(self, value):
-        """The value of :func:`encode`."""
+    def decode(self, value: Any) -> Any:
+        """The inverse of :func:`encode`."""
         if isinstance(value, list):
-            return [self.decoded(part) for part in value]
+            return [self.decode(part) for part in value]
         if not isinstance(value, dict):
             return value
         if "tuple" in value:
-            return tuple(self.decoded(value["tuple"]))
+            return tuple(self.decode(value["tuple"]))
         if "dict" in value:
-            return {self.decoded(key): self.decoded(part) for key, part in value["dict"]}
+            return {self.decode(key): self.decode(part) for key, part in value["dict"]}
         if "array" in value:
-            return np.array(self.decoded(value["array"]), dtype=object)
+            return np.array(self.decode(value["array"]), dtype=object)
         if "member" in value:
-            return self._array(value["member"])
+            return self._read_array(value["member"])
         if "model" in value:
-            return self._model(value["model"], value["weights"])
+            return self._read_model(value["model"], value["weights"])
         if "keras" in value:
             self._check_classes(value["keras"])
             return keras.saving.deserialize_keras_object(value["keras"], self.custom_objects)
@@ -276,32 +265,74 @@ class _Reader:
             return self.custom_objects[name]
         if name in FUNCTIONS:
             return FUNCTIONS[name]
-        return self.fail(
+        self.fail(
             f"{name} is code, which is not in the file; pass custom_objects={{{name!r}: ...}}."
         )
 
-    def _model(self, place, n_weights):
-        name = f"{place}.json"
-        config = self.members[name]
-        self.used.add(name)
-        self._check_classes(self._json(config, name))
-        weights = [self._array(f"{place}/{number:04}.npy") for number in range(n_weights)]
+    def check_all_used(self) -> None:
+        """Refuse members to which nothing in the file refers."""
+        for name in sorted(set(self.members) - self.used):
+            self.fail(f"unexpected member {name!r}.")
+
+    def fail(self, message: str) -> NoReturn:
+        raise ModelFileError(f"{self.path}: {message}")
+
+    def _read_members(self) -> dict[str, bytes]:
+        """Content of each member, with its checksum verified."""
+        members: dict[str, bytes] = {}
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                for info in archive.infolist():
+                    name = info.filename
+                    if name in members:
+                        self.fail(f"duplicate member {name!r}.")
+                    if info.compress_type != zipfile.ZIP_STORED:
+                        self.fail(f"the member {name!r} is compressed, which save never does.")
+                    if info.file_size > self.path.stat().st_size:
+                        self.fail(f"the member {name!r} claims to be larger than the file.")
+                    members[name] = archive.read(info)
+        except ModelFileError:
+            raise
+        except Exception as error:  # zipfile raises many kinds on a damaged file.
+            self.fail(f"not a file that save wrote, or damaged: {error}.")
+        for name in (ABOUT, CHECKSUMS):
+            if name not in members:
+                self.fail(f"not a file that save wrote; {name} is missing.")
+        sums = self._parse_json(members[CHECKSUMS], CHECKSUMS)
+        for name, content in members.items():
+            if name == CHECKSUMS:
+                continue
+            if not isinstance(sums, dict) or name not in sums:
+                self.fail(f"unexpected member {name!r}.")
+            if hashlib.sha256(content).hexdigest() != sums[name]:
+                self.fail(f"the checksum of {name!r} does not match; the file is damaged.")
+        if missing := sorted(set(sums) - set(members)):
+            self.fail(f"the member {missing[0]!r} is missing.")
+        return members
+
+    def _read_model(self, name: str, n_weights: int) -> keras.Model:
+        member = f"{name}.json"
+        config = self.members[member]
+        self.used.add(member)
+        self._check_classes(self._parse_json(config, member))
+        # Keras finds layers of skbbox by their registered names, so modules may have moved.
+        weights = [self._read_array(f"{name}/{number:04}.npy") for number in range(n_weights)]
         return unpack_model({"config": config.decode(), "weights": weights}, self.custom_objects)
 
-    def _array(self, name):
-        file = io.BytesIO(self.members[name])
-        self.used.add(name)
+    def _read_array(self, member: str) -> npt.NDArray[Any]:
+        file = io.BytesIO(self.members[member])
+        self.used.add(member)
         version = np.lib.format.read_magic(file)
         if version != (1, 0):
-            self.fail(f"{name} is in form {version} of NumPy's files, which save does not write.")
+            self.fail(f"{member} is in NumPy's file format {version}, which save does not write.")
         shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
         content = file.read()
         if dtype.hasobject or in_columns or math.prod(shape) * dtype.itemsize != len(content):
-            self.fail(f"{name} does not hold the array that it says.")
+            self.fail(f"{member} does not contain the array that its header declares.")
         return np.frombuffer(content, dtype).reshape(shape).copy()
 
-    def _check_classes(self, config):
-        """Refuse classes that are neither Keras's nor ours nor given."""
+    def _check_classes(self, config: Any) -> None:
+        """Refuse classes that are neither of Keras or skbbox nor in `custom_objects`."""
         if isinstance(config, list):
             for part in config:
                 self._check_classes(part)
@@ -309,7 +340,7 @@ class _Reader:
             return
         name = config.get("class_name")
         if name in REFUSED and name not in self.custom_objects:
-            self.fail(f"the network holds code ({name}), which is refused.")
+            self.fail(f"the network contains code ({name}), which is refused.")
         module = config.get("module")
         trusted = module is None or str(module).split(".")[0] in TRUSTED
         if not trusted and name not in self.custom_objects:
@@ -318,7 +349,7 @@ class _Reader:
                 f"custom_objects={{{name!r}: ...}} if you trust it."
             )
         for registered in (name, config.get("registered_name")):
-            # Keras looks among what the process has registered first, whatever the module is.
+            # Keras looks up registered names first, whatever the module is.
             foreign = ">" in str(registered) and not str(registered).startswith("skbbox>")
             if foreign and not {registered, name} & {*self.custom_objects}:
                 self.fail(
@@ -328,8 +359,8 @@ class _Reader:
         for part in config.values():
             self._check_classes(part)
 
-    def _json(self, content, name):
+    def _parse_json(self, content: bytes, member: str) -> Any:
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
-            return self.fail(f"{name} is not JSON: {error}.")
+            self.fail(f"{member} is not JSON: {error}.")

@@ -1,30 +1,36 @@
-"""A bar for long work, in a terminal, a notebook or a log."""
+"""Progress bars for terminals, notebooks and logs."""
+
+from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 __all__ = ["progress_bar"]
 
-#: Seconds between two states of a bar where each is a line of its own.
+#: Seconds between two updates if each is printed on a new line.
 LOG_INTERVAL = 30
 
 
-def progress_bar(n_images, work, verbose):
-    """A bar that counts images, to be used in a ``with`` statement.
+def progress_bar(n_images: int, work: str, verbose: bool | int) -> tqdm[NoReturn]:
+    """Make a bar that counts images, for use in a ``with`` statement.
 
     Parameters
     ----------
     n_images : int
     work : str
-        What is done to them.
-    verbose : {0, 1}
-        0 shows nothing.
+        What is done with the images, shown before the bar.
+    verbose : bool or int
+        False or 0 shows nothing.
 
     Returns
     -------
     tqdm
-        Whose ``update(n)`` tells of n further images.
+        Call its ``update(n)`` after `n` more images.
     """
     is_redrawn = sys.stdout.isatty() or "ipykernel" in sys.modules
     return tqdm(
@@ -32,7 +38,7 @@ def progress_bar(n_images, work, verbose):
         desc=work,
         unit=" images",
         disable=not verbose,
-        # Where prints go; notebooks show what goes to stderr in red.
+        # With the output of print; notebooks show stderr in red.
         file=sys.stdout,
         mininterval=0.1 if is_redrawn else LOG_INTERVAL,
     )

@@ -1,4 +1,4 @@
-"""Names for what many functions take and return, for annotations; docstrings tell the meaning."""
+"""Type aliases for annotations; docstrings describe shapes and values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -29,7 +29,7 @@ __all__ = [
     "Tensor",
 ]
 
-#: A path.
+#: A path, as text or ``pathlib.Path``.
 PathLikeStr: TypeAlias = str | PathLike[str]
 
 #: One image: a path, pixels as uint8, or a PIL image.
@@ -38,10 +38,10 @@ ImageLike: TypeAlias = PathLikeStr | npt.NDArray[Any] | Image.Image
 #: The ``X`` of ``fit`` and ``predict``.
 ImagesLike: TypeAlias = "Sequence[ImageLike] | pd.Series[Any] | pd.DataFrame | npt.NDArray[Any]"
 
-#: One box as ``x_min, x_max, y_min, y_max``, perhaps with a label as fifth entry.
+#: One box as ``x_min, x_max, y_min, y_max``, optionally with a label as fifth entry.
 BoxLike: TypeAlias = Sequence[float | str]
 
-#: One box or a table of boxes, as the measures take them.
+#: One box or a table of boxes, as accepted by the measures.
 BoxesLike: TypeAlias = (
     "BoxLike | Sequence[BoxLike] | Sequence[npt.NDArray[Any]] "
     "| npt.NDArray[Any] | pd.DataFrame | pd.Series[Any]"
@@ -56,32 +56,32 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 #: Positions of rows.
 IntArray: TypeAlias = npt.NDArray[np.intp]
 
-#: Rows to train on and rows to test.
+#: Positions of the training rows and the test rows.
 Split: TypeAlias = tuple[IntArray, IntArray]
 
-#: An image of shape (height, width, 3): uint8, or what a callable of ``augment`` returns.
+#: An image of shape (height, width, 3): uint8, or the dtype that an ``augment`` callable returns.
 Pixels: TypeAlias = npt.NDArray[Any]
 
-#: Width and height in pixels of images, by name.
+#: Width and height of images in pixels, by name.
 Sizes: TypeAlias = Mapping[str, tuple[int, int]]
 
-#: A seed, a source of random numbers, or None.
+#: A seed, a RandomState instance, or None.
 RandomStateLike: TypeAlias = int | np.random.RandomState | None
 
-#: A change to an image and its box: ``(image, box, rng)`` to ``(image, box)``.
+#: An augmentation: ``(image, box, rng)`` to ``(image, box)``.
 Augment: TypeAlias = Callable[[Pixels, FloatArray, np.random.Generator], tuple[Pixels, FloatArray]]
 
-#: A tensor of the backend of Keras, which has no type of its own for all of them.
+#: A tensor of the current Keras backend; Keras has no common type for them.
 Tensor: TypeAlias = Any
 
-#: A loss of boxes: ``(y_true, y_pred)`` of shape (n, 4) to shape (n,).
+#: A box loss: ``(y_true, y_pred)`` of shape (n, 4) to losses of shape (n,).
 BoxLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
-#: A dict of curves, or a fitted estimator or Keras History that has one.
+#: A dict of curves by name, or a fitted estimator or Keras History with such a dict.
 HistoryLike: TypeAlias = Mapping[str, Sequence[float]] | Any
 
 
 class Localizer(Protocol):
-    """What has the ``predict`` of :class:`skbbox.SingleBoxLocalizer`."""
+    """Any object with a ``predict`` like that of :class:`skbbox.SingleBoxLocalizer`."""
 
     def predict(self, X: ImagesLike, /) -> pd.DataFrame: ...

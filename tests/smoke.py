@@ -1,4 +1,4 @@
-"""Fit, predict and score with an installed package; run by CI outside the checkout."""
+"""Fit, predict and score with the installed package; CI runs it outside the checkout."""
 
 import skbbox
 from skbbox.datasets import make_shapes

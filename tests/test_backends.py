@@ -1,4 +1,4 @@
-"""TensorFlow, JAX and PyTorch: what must be the same on all, and what is different on one."""
+"""TensorFlow, JAX and PyTorch: equal results, and the peculiarities of each."""
 
 import importlib.util
 import os
@@ -66,9 +66,9 @@ def test_another_backend_predicts_the_same_from_the_same_weights(
     )
     used, predicted = pickle.loads(received.read_bytes())
     assert used == backend
-    columns = [*COORDINATES, "class_confidence", "box_confidence"]
     for name, localizer in localizers.items():
         table, probabilities = predicted[name]
+        columns = [*COORDINATES, "class_confidence"] + ["box_confidence"] * (name == "spatial")
         pd.testing.assert_frame_equal(
             table[columns], localizer.predict(shapes[0])[columns], rtol=0, atol=1e-4
         )
@@ -92,7 +92,7 @@ def test_threads_with_one_estimator_predict_what_one_thread_does(
             pd.testing.assert_frame_equal(predicted, expected, atol=1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone compiles for each size")
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles for each size")
 @pytest.mark.parametrize("fine_tune_epochs", [0, 1])
 def test_jax_compiles_a_stage_once_for_folds_of_several_sizes(
     shapes, frozen_backbone, fine_tune_epochs, caplog
@@ -101,37 +101,37 @@ def test_jax_compiles_a_stage_once_for_folds_of_several_sizes(
 
     X, y = shapes
     with jax.log_compiles():
-        # 16 images in a batch, so the last batches are of 8 and of 9.
+        # The batch size is 16, so the last batches have 8 and 9 images.
         for n in (40, 41):
             small_localizer(
                 backbone=frozen_backbone,
                 weights="imagenet",
                 fine_tune_epochs=fine_tune_epochs,
-                # No other test has this network.
+                # No other test compiles this network.
                 dropout=0.25 + fine_tune_epochs / 8,
             ).fit(X[:n], y[:n])
     assert caplog.text.count("Finished XLA compilation of jit(train_step)") == 1 + fine_tune_epochs
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone fills the last batch")
-def test_an_epoch_of_fewer_images_than_a_batch_is_not_filled_up_on_jax():
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX pads the last batch")
+def test_an_epoch_of_at_most_one_batch_is_not_padded_on_jax():
     assert choose_last_batch(16, batch_size=16) == "keep"
     assert choose_last_batch(17, batch_size=16) == "pad"
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch alone keeps gradients")
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="only PyTorch records gradients")
 @pytest.mark.parametrize("n_images", [3, 48])
 def test_torch_predicts_without_gradients(fitted, shapes, n_images, monkeypatch):
     import torch
 
-    original, keeps = keras.layers.Activation.call, []
+    original, enabled = keras.layers.Activation.call, []
 
     def call(self, inputs):
-        keeps.append(torch.is_grad_enabled())
+        enabled.append(torch.is_grad_enabled())
         return original(self, inputs)
 
     monkeypatch.setattr(keras.layers.Activation, "call", call)
     fitted.predict(shapes[0][:n_images])
-    assert keeps
-    assert not any(keeps)
+    assert enabled
+    assert not any(enabled)
     assert torch.is_grad_enabled()

@@ -1,4 +1,4 @@
-"""Images that cannot be read: an error, or left out with a reason."""
+"""Unreadable images: an error, or dropped with a reason."""
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,14 @@ from skbbox.boxes import COORDINATES
 from skbbox.exceptions import BoxError, ImageError, SkbboxWarning
 from skbbox.features import forget_features
 
-#: Rows of the fixture `spoiled`, whose images cannot be read.
+#: Rows of the fixture `spoiled` with unreadable images.
 BAD = (3, 10, 20)
 GOOD = np.setdiff1d(np.arange(24), BAD)
 
 
 @pytest.fixture(scope="module")
 def spoiled(shapes, tmp_path_factory):
-    """24 files and their boxes; three are damaged, two of these the same, or missing."""
+    """24 files and their boxes; two are damaged, with equal bytes, and one is missing."""
     folder = tmp_path_factory.mktemp("spoiled")
     paths = [folder / f"{row}.png" for row in range(24)]
     for path, pixels in zip(paths, shapes[0], strict=False):
@@ -31,14 +31,14 @@ def spoiled(shapes, tmp_path_factory):
     return np.array(paths, dtype=object), shapes[1][:24]
 
 
-@pytest.fixture(params=["frozen", "trained from the start"])
+@pytest.fixture(params=["frozen", "trained from scratch"])
 def changes(request, frozen_backbone):
     if request.param == "frozen":
         return {"backbone": frozen_backbone, "weights": "imagenet", "epochs": 1}
     return {"epochs": 1}
 
 
-def test_fit_learns_what_it_learns_without_the_bad_images(spoiled, changes):
+def test_fit_equals_a_fit_without_the_bad_images(spoiled, changes):
     X, y = spoiled
     localizer = small_localizer(on_bad_image="skip", **changes).fit(X, y)
     expected = small_localizer(**changes).fit(X[GOOD], y.iloc[GOOD])
@@ -49,14 +49,18 @@ def test_fit_learns_what_it_learns_without_the_bad_images(spoiled, changes):
     assert "does not exist" in localizer.bad_images_[20]
 
 
-def test_predict_keeps_a_row_for_each_image_with_the_reason(spoiled, changes):
+def test_predict_has_a_row_for_each_image_with_the_error(spoiled, changes):
     X, y = spoiled
     localizer = small_localizer(on_bad_image="skip", **changes).fit(X[GOOD], y.iloc[GOOD])
     index = [f"image {row}" for row in range(24)]
     predicted = localizer.predict(pd.Series(X, index=index))
     assert predicted.index.tolist() == index
     bad = predicted.iloc[list(BAD)]
-    assert bad[["class_name", *COORDINATES, "confidence"]].isna().all(axis=None)
+    assert (
+        bad[["class_name", *COORDINATES, "class_confidence", "box_confidence"]]
+        .isna()
+        .all(axis=None)
+    )
     assert bad["error"].str.contains(r"\.png (?:cannot|does not)").all()
     assert predicted["error"].iloc[GOOD].isna().all()
     assert predicted.drop(columns="error").iloc[GOOD].notna().all(axis=None)
@@ -64,7 +68,7 @@ def test_predict_keeps_a_row_for_each_image_with_the_reason(spoiled, changes):
     assert np.isnan(localizer.embed(X)).all(axis=1).nonzero()[0].tolist() == list(BAD)
 
 
-def test_score_is_that_of_the_images_that_can_be_read(spoiled, changes):
+def test_score_is_that_of_the_readable_images(spoiled, changes):
     X, y = spoiled
     localizer = small_localizer(on_bad_image="skip", **changes).fit(X, y)
     weights = np.arange(24.0)
@@ -72,7 +76,7 @@ def test_score_is_that_of_the_images_that_can_be_read(spoiled, changes):
     assert score == localizer.score(X[GOOD], y.iloc[GOOD], sample_weight=weights[GOOD])
 
 
-def test_warning_tells_how_many_and_the_first(spoiled):
+def test_warning_has_the_number_and_the_first_bad_image(spoiled):
     X, y = spoiled
     message = r"3 of 24 images cannot be read and are left out. Row 3: .*3\.png cannot be decoded"
     localizer = small_localizer(on_bad_image="warn", epochs=1)
@@ -82,13 +86,13 @@ def test_warning_tells_how_many_and_the_first(spoiled):
         localizer.predict(X)
 
 
-def test_without_a_bad_image_nothing_is_said_and_the_column_is_there(shapes):
+def test_without_bad_images_there_is_no_warning_and_the_column_is_empty(shapes):
     localizer = small_localizer(on_bad_image="warn", epochs=1).fit(*shapes)
     assert localizer.bad_images_ == {}
     assert localizer.predict(shapes[0])["error"].isna().all()
 
 
-def test_a_bad_image_is_an_error_unless_told_otherwise(spoiled, changes):
+def test_bad_image_is_an_error_by_default(spoiled, changes):
     X, y = spoiled
     with pytest.raises(ImageError, match=r"Row (3|20): .*(3|20)\.png"):
         small_localizer(**changes).fit(X, y)
@@ -97,7 +101,7 @@ def test_a_bad_image_is_an_error_unless_told_otherwise(spoiled, changes):
         localizer.predict(X)
 
 
-def test_features_of_a_bad_image_are_not_kept_as_those_of_an_image(spoiled, frozen_backbone):
+def test_features_of_a_bad_image_are_not_cached(spoiled, frozen_backbone):
     X, y = spoiled
     forget_features()
     localizer = small_localizer(
@@ -109,14 +113,14 @@ def test_features_of_a_bad_image_are_not_kept_as_those_of_an_image(spoiled, froz
         localizer.predict(X[[10]])
 
 
-def test_arrays_that_are_no_pixels_have_a_reason_too(fitted, shapes):
+def test_array_that_is_not_an_image_has_an_error_too(fitted, shapes):
     localizer = small_localizer(on_bad_image="skip", epochs=1).fit(*shapes)
     predicted = localizer.predict([shapes[0][0], shapes[0][1] / 255])
     assert predicted["error"].isna().tolist() == [True, False]
     assert "multiply by 255" in predicted["error"][1]
 
 
-def test_data_without_a_single_image_is_an_error(spoiled):
+def test_only_bad_images_are_an_error(spoiled):
     X, y = spoiled
     localizer = small_localizer(on_bad_image="skip", epochs=1)
     with pytest.raises(ImageError, match=r"None of the 3 images can be read. Row 0: .*3\.png"):
@@ -127,7 +131,7 @@ def test_data_without_a_single_image_is_an_error(spoiled):
         localizer.score(X[list(BAD)], y.iloc[list(BAD)])
 
 
-def test_cross_validation_scores_what_can_be_read(spoiled):
+def test_cross_validation_scores_the_readable_images(spoiled):
     X, y = spoiled
     localizer = small_localizer(on_bad_image="skip", epochs=1)
     cv = StratifiedBoxKFold(2)
@@ -145,7 +149,7 @@ def test_cross_validation_scores_what_can_be_read(spoiled):
 
 
 @pytest.mark.parametrize("columns", [["class_name", *COORDINATES], list(COORDINATES)])
-def test_rows_of_cross_val_predict_are_read_by_the_measures(shapes, columns):
+def test_measures_accept_rows_of_cross_val_predict(shapes, columns):
     X, y = shapes
     y = y[columns]
     localizer = small_localizer(on_bad_image="skip", epochs=1)

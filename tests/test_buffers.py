@@ -1,4 +1,4 @@
-"""Memory that is used again."""
+"""Reused memory."""
 
 import keras
 import numpy as np
@@ -10,42 +10,42 @@ from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
 
 
-def places(arrays):
+def addresses(arrays):
     return [array.ctypes.data for array in arrays]
 
 
-def test_arrays_that_are_held_have_memory_of_their_own():
-    memory = BufferPool()
-    arrays = [memory.empty((5, 3), "float32") for _ in range(4)]
+def test_arrays_in_use_have_their_own_memory():
+    pool = BufferPool()
+    arrays = [pool.empty((5, 3), "float32") for _ in range(4)]
     for number, array in enumerate(arrays):
         array[...] = number
     assert [set(array.ravel().tolist()) for array in arrays] == [{0}, {1}, {2}, {3}]
 
 
-def test_memory_is_used_again_by_arrays_of_as_many_bytes():
-    memory = BufferPool()
-    first = places([memory.empty((4, 6), "float32")])
-    assert places([memory.empty((8, 6), "float16")]) == first
-    assert places([memory.empty((8, 7), "float16")]) != first
+def test_memory_is_reused_by_arrays_of_equally_many_bytes():
+    pool = BufferPool()
+    first = addresses([pool.empty((4, 6), "float32")])
+    assert addresses([pool.empty((8, 6), "float16")]) == first
+    assert addresses([pool.empty((8, 7), "float16")]) != first
 
 
-def test_a_part_of_an_array_keeps_its_memory():
-    memory = BufferPool()
-    part = memory.empty((4, 6), "float32").reshape(2, 12)[1:, ::2]
-    part[...] = 7
-    memory.empty((4, 6), "float32")[...] = 8
-    assert (part == 7).all()
+def test_a_view_of_an_array_keeps_its_memory():
+    pool = BufferPool()
+    view = pool.empty((4, 6), "float32").reshape(2, 12)[1:, ::2]
+    view[...] = 7
+    pool.empty((4, 6), "float32")[...] = 8
+    assert (view == 7).all()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
-def test_arrays_begin_where_they_need_no_copy(dtype):
-    memory = BufferPool()
-    arrays = [memory.empty((3, 5), dtype) for _ in range(5)]
-    assert {place % ALIGNMENT for place in places(arrays)} == {0}
+def test_arrays_are_aligned(dtype):
+    pool = BufferPool()
+    arrays = [pool.empty((3, 5), dtype) for _ in range(5)]
+    assert {address % ALIGNMENT for address in addresses(arrays)} == {0}
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
-def test_batches_that_a_backend_holds_stay_as_they_are():
+def test_batches_in_use_by_a_backend_do_not_change():
     values = np.random.default_rng(0).random((40, 24), "float32")
     boxes = np.tile([0.2, 0.6, 0.1, 0.5], (40, 1))
     records = [[Record(*pair)] for pair in zip(values, boxes, strict=True)]
@@ -59,7 +59,7 @@ def test_batches_that_a_backend_holds_stay_as_they_are():
     assert np.array_equal(fine.reshape(40, 12), values[:, 12:])
 
 
-def test_it_outlives_the_one_that_gave_it():
+def test_an_array_outlives_its_pool():
     array = BufferPool().empty(3, "float64")
     array[...] = 1, 2, 3
     assert array.tolist() == [1, 2, 3]

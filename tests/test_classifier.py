@@ -1,4 +1,4 @@
-"""Taking a trained classifier apart."""
+"""Estimators from a trained classifier."""
 
 import keras
 import numpy as np
@@ -39,8 +39,7 @@ def pooled_backbone():
 def trained(build, images=None):
     """The classifier with weights that give its classes clearly different probabilities.
 
-    Over `images` the logits of every class have the mean 0, so that no class is the likeliest
-    for all of them.
+    The mean logits over `images` are 0, so that no class is the most probable for all of them.
     """
     model = build()
     model.build((None, 32, 32, 3))
@@ -57,7 +56,7 @@ def trained(build, images=None):
 
 
 def cast_and_rescaled():
-    """A layer with the name of one in the backbone, noise, and a cast behind the softmax."""
+    """A layer with the name of one in the backbone, noise, and a cast after the softmax."""
     return keras.Sequential(
         [
             keras.Input((32, 32, 3)),
@@ -77,10 +76,10 @@ def softmax_operation():
     return keras.Model(pixels, keras.ops.softmax(layers.Dense(4)(x)))
 
 
-FORMS = [sequential, functional, pooled_backbone, cast_and_rescaled, softmax_operation]
+CLASSIFIERS = [sequential, functional, pooled_backbone, cast_and_rescaled, softmax_operation]
 
 
-@pytest.mark.parametrize("build", FORMS)
+@pytest.mark.parametrize("build", CLASSIFIERS)
 @pytest.mark.parametrize("kind", ["model", "x.keras", "x.h5"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 def test_the_parts_together_are_the_classifier(build, kind, tmp_path, shapes):
@@ -103,10 +102,10 @@ def test_the_parts_together_are_the_classifier(build, kind, tmp_path, shapes):
         ([layers.GlobalMaxPooling2D(), layers.Dense(4, activation="softmax")], "GlobalMaxPool"),
         ([layers.GlobalAveragePooling2D(), layers.Dense(4, activation="sigmoid")], "sigmoid"),
         ([layers.GlobalAveragePooling2D(), layers.Dense(8), layers.Dense(4)], "Dense"),
-        ([layers.GlobalAveragePooling2D()], "in the place of Dense"),
+        ([layers.GlobalAveragePooling2D()], "in place of Dense"),
         (
             [layers.GlobalAveragePooling2D(keepdims=True), layers.Dense(4, activation="softmax")],
-            "in the place of the pooling",
+            "in place of the pooling",
         ),
         (
             [
@@ -119,7 +118,7 @@ def test_the_parts_together_are_the_classifier(build, kind, tmp_path, shapes):
         ([layers.GlobalAveragePooling2D(), layers.Dense(1)], "one unit, which has no softmax"),
     ],
 )
-def test_a_classifier_of_another_form_is_refused(head, named):
+def test_a_classifier_with_other_layers_is_refused(head, named):
     model = keras.Sequential([small_convnet((32, 32, 3)), *head])
     with pytest.raises(ValueError, match=named):
         split_classifier(model)
@@ -141,17 +140,25 @@ def test_a_classifier_that_was_never_built_is_refused():
         split_classifier(model)
 
 
-def test_a_file_that_is_no_model_is_named(tmp_path):
+def test_a_path_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    model = trained(sequential)
+    model.save(tmp_path / "x.keras")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _, kernel, _ = split_classifier("~/x.keras")
+    assert np.array_equal(kernel, model.get_weights()[-2])
+
+
+def test_a_file_without_a_model_is_named(tmp_path):
     path = tmp_path / "x.keras"
     path.write_bytes(b"no model")
     with pytest.raises(WeightsError, match=r"x\.keras cannot be read as a Keras model"):
         split_classifier(path)
-    with pytest.raises(WeightsError, match="no file"):
+    with pytest.raises(WeightsError, match="not a file"):
         split_classifier(tmp_path / "absent.keras")
 
 
 def measured():
-    """A classifier that normalises its pixels by what it measured."""
+    """A classifier with an adapted Normalization."""
     normalization = layers.Normalization()
     normalization.adapt(np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)) * [0.1, 0.5, 1])
     backbone = keras.Sequential(
@@ -161,7 +168,7 @@ def measured():
 
 
 def compiled():
-    """A classifier whose loss has no name to find it by, and so has the model inside it."""
+    """A classifier with a custom loss, as has the model inside it."""
     model = sequential()
     for part in (model.layers[0], model):
         part.compile(loss=lambda y_true, y_pred: keras.ops.mean(y_pred))
@@ -169,7 +176,7 @@ def compiled():
 
 
 def assert_same_classes(predicted, names, probabilities):
-    """Equal but where two classes are as good as equally likely: features are kept in halves."""
+    """Equal, except where two classes are almost equally probable: features are float16."""
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     clear = first - second > 1e-4
     assert clear.mean() > 0.8
@@ -189,7 +196,7 @@ def test_class_accuracy_before_training_is_the_classifiers_own(build, shapes):
     assert len(set(own.argmax(axis=1))) > 1
 
 
-def test_classes_in_the_classifiers_order_are_sorted_with_their_weights(shapes):
+def test_classes_in_another_order_are_sorted_with_their_weights(shapes):
     X, y = shapes
     model = trained(sequential)
     names = np.unique(y["class_name"])[[2, 0, 3, 1]]
@@ -236,7 +243,7 @@ def prepared_mobilenet():
 
 
 @pytest.mark.parametrize("build", [rescaled_mobilenet, prepared_mobilenet])
-def test_a_classifier_that_prepares_its_pixels_is_given_them_as_they_are(build, shapes, tmp_path):
+def test_a_classifier_with_preprocessing_receives_unchanged_pixels(build, shapes, tmp_path):
     X, y = shapes
     model = trained(build)
     model.save(tmp_path / "classifier.keras")
@@ -247,7 +254,7 @@ def test_a_classifier_that_prepares_its_pixels_is_given_them_as_they_are(build, 
     assert np.allclose(localizer.predict_proba(X), expected, atol=1e-5)
 
 
-def test_a_mobilenet_without_preprocessing_in_it_gets_its_own(shapes):
+def test_a_mobilenet_without_preprocessing_receives_that_of_mobilenet(shapes):
     X, y = shapes
     backbone = keras.applications.MobileNet(
         input_shape=(32, 32, 3), alpha=0.25, include_top=False, weights=None
@@ -262,7 +269,7 @@ def test_a_mobilenet_without_preprocessing_in_it_gets_its_own(shapes):
     assert np.allclose(localizer.predict_proba(X), expected, atol=1e-5)
 
 
-def test_weights_beside_a_classifier_are_refused(shapes):
+def test_weights_together_with_a_classifier_are_refused(shapes):
     localizer = SingleBoxLocalizer.from_classifier(sequential(), weights=None, image_size=32)
     with pytest.raises(ValueError, match="A classifier comes with its weights"):
         localizer.fit(*shapes)

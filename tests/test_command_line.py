@@ -1,4 +1,4 @@
-"""The command ``skbbox``, as a process of its own where that matters."""
+"""The command ``skbbox``, run in a separate process where that matters."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from PIL import Image
 from skbbox import SingleBoxLocalizer, read_annotations
 from skbbox.command_line import FAILED, PROBLEMS, main
 from skbbox.datasets import make_shapes
+from skbbox.exceptions import TrainingDivergedError
 
 CSV = "image,x_min,x_max,y_min,y_max,class_name\n"
 
@@ -33,7 +34,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def run(*arguments):
-    """Exit code, output and errors of the command in a process of its own."""
+    """Run the command in a separate process; returns its exit code, output and errors."""
     command = [sys.executable, "-c", "from skbbox.command_line import main; exit(main())"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -43,11 +44,10 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("format", ["snacks", "coco", "yolo", "pascal_voc", "cvat", "labelbox"])
-def test_convert_writes_the_format_that_is_named(photos, format, capsys):
+def test_convert_writes_the_requested_format(photos, format, capsys):
     assert main(["convert", "labels.csv", "out", "--to", format, "--images", "photos"]) == 0
-    said = "24 boxes on 24 images in out; names of images are relative to photos.\n"
-    assert capsys.readouterr().out == said
-    # The name out.csv, say, is left to the user.
+    message = "24 boxes on 24 images in out; names of images are relative to photos.\n"
+    assert capsys.readouterr().out == message
     again = read_annotations(
         "out", images_dir="photos", format=format if format != "snacks" else None
     )
@@ -55,7 +55,7 @@ def test_convert_writes_the_format_that_is_named(photos, format, capsys):
     assert sorted(again["image"]) == [f"photos/{number:02}.png" for number in range(24)]
 
 
-def test_names_are_relative_to_the_deepest_folder_of_all_images(photos, capsys):
+def test_names_are_relative_to_the_deepest_common_folder(photos, capsys):
     (photos.parent / "labels").mkdir()
     (photos.parent / "labels.csv").rename(photos / "labels.csv")
     assert main(["convert", "photos/labels.csv", "labels/out.json", "--to", "coco"]) == 0
@@ -64,7 +64,7 @@ def test_names_are_relative_to_the_deepest_folder_of_all_images(photos, capsys):
     assert images[0]["file_name"] == "00.png"
 
 
-def test_convert_replaces_nothing_unless_told(photos, capsys):
+def test_convert_replaces_files_only_with_overwrite(photos, capsys):
     arguments = ["convert", "labels.csv", "out.json", "--to", "coco", "--images", "photos"]
     assert main(arguments) == 0
     assert main(arguments) == FAILED
@@ -73,7 +73,7 @@ def test_convert_replaces_nothing_unless_told(photos, capsys):
     assert main([*arguments, "--overwrite"]) == 0
 
 
-def test_convert_cleans_when_told(photos, capsys):
+def test_convert_cleans_only_with_clean(photos, capsys):
     labels = CSV + "00.png,0.5,0.1,0.1,0.5,cat\n"
     (photos.parent / "wrong.csv").write_text(labels)
     arguments = ["convert", "wrong.csv", "out.json", "--to", "coco", "--images", "photos"]
@@ -88,7 +88,7 @@ def test_convert_cleans_when_told(photos, capsys):
 # ---------------------------------------------------------------- check
 
 
-def test_check_prints_a_summary_and_tells_errors_by_its_code(photos, capsys):
+def test_check_prints_a_summary_and_its_exit_code_reports_errors(photos, capsys):
     assert main(["check", "labels.csv", "--images", "photos"]) == 0
     assert capsys.readouterr().out.startswith("24 boxes on 24 images.\n")
     (photos / "03.png").unlink()
@@ -102,22 +102,23 @@ def test_check_prints_a_summary_and_tells_errors_by_its_code(photos, capsys):
 
 
 @pytest.mark.slow
-def test_model_is_trained_scored_saved_and_predicts(photos, capsys):
+def test_train_scores_and_saves_a_model_that_predicts(photos, capsys):
     arguments = ["train", "labels.csv", "--images", "photos", "-o", "model.skbbox", "--set"]
     parameters = ["image_size=32", "weights=None", "random_state=0", "epochs=1"]
     assert main([*arguments, *parameters, "alpha=0.25", "--quiet"]) == 0
     out = capsys.readouterr().out
-    assert "Trained on 19 images; model.skbbox holds the model." in out
-    assert "On 5 others: mean IoU 0." in out
+    assert "Trained on 19 images; the model is saved in model.skbbox." in out
+    assert "On 5 held-out images: mean IoU 0." in out
+    assert ", share with IoU of at least 0.5 " in out
 
     assert main(["predict", "model.skbbox", "photos", "-o", "boxes.csv", "--quiet"]) == 0
     boxes = read_annotations("boxes.csv")
     images = [f"photos/{number:02}.png" for number in range(24)]
     assert boxes["image"].tolist() == images
     expected = SingleBoxLocalizer.load("model.skbbox").predict(images)
-    pd.testing.assert_frame_equal(
-        boxes[expected.columns], expected.reset_index(drop=True), check_dtype=False
-    )
+    columns = ["class_name", "x_min", "x_max", "y_min", "y_max"]
+    pd.testing.assert_frame_equal(boxes[columns], expected[columns], check_dtype=False)
+    assert boxes["confidence"].tolist() == expected["box_confidence"].tolist()
 
     (photos / "03.png").write_bytes(b"damaged")
     predict = ["predict", "model.skbbox", "photos", "-o", "rest.csv", "--quiet"]
@@ -128,7 +129,7 @@ def test_model_is_trained_scored_saved_and_predicts(photos, capsys):
     assert rest["class_name"].isna().to_numpy().nonzero()[0].tolist() == [3]
 
 
-def test_boxes_of_a_model_without_classes_are_written_as_objects(photos, shapes):
+def test_boxes_without_classes_are_written_as_class_object(photos, shapes):
     X, y = shapes
     small_localizer(epochs=1).fit(X, y.drop(columns="class_name")).save("model.skbbox")
     assert main(["predict", "model.skbbox", "photos", "-o", "boxes.csv", "--quiet"]) == 0
@@ -137,32 +138,32 @@ def test_boxes_of_a_model_without_classes_are_written_as_objects(photos, shapes)
 
 def test_empty_boxes_are_written_as_images_without_an_object(photos, shapes, capsys):
     localizer = small_localizer(box_head="pooled", epochs=1).fit(*shapes)
-    # All edges at 1, whatever the image.
+    # All edges are 1 for every image.
     head = localizer.model_.get_layer("bbox_prediction")
     head.set_weights([np.zeros_like(head.get_weights()[0]), np.full(4, 100.0)])
     localizer.save("model.skbbox")
     arguments = ["predict", "model.skbbox", "photos/00.png", "photos/01.png", "-o", "boxes.json"]
     assert main([*arguments, "--to", "coco", "--quiet"]) == 0
-    assert "2 boxes are empty, the first of photos/00.png" in capsys.readouterr().err
+    assert "2 boxes are empty, the first in photos/00.png" in capsys.readouterr().err
     boxes = read_annotations("boxes.json")
     assert boxes["image"].tolist() == ["photos/00.png", "photos/01.png"]
     assert boxes[["class_name", "x_min"]].isna().all(axis=None)
 
 
-# ---------------------------------------------------------------- the command itself
+# ---------------------------------------------------------------- all commands
 
 
-def test_help_shows_examples_of_each_command():
+def test_help_has_examples_of_each_command():
     code, out, _ = run("--help")
     assert code == 0
     for name in ("convert", "check", "train", "predict"):
         assert f"  skbbox {name} " in out
-        code, of_command, _ = run(name, "--help")
+        code, command_help, _ = run(name, "--help")
         assert code == 0
-        assert f"examples:\n  skbbox {name} " in of_command
+        assert f"examples:\n  skbbox {name} " in command_help
 
 
-def test_error_goes_to_stderr_with_its_code(tmp_path):
+def test_error_is_printed_to_stderr_with_exit_code_1(tmp_path):
     code, out, err = run("check", str(tmp_path / "nowhere.csv"))
     assert (code, out) == (FAILED, "")
     assert err.startswith("skbbox: error: ")
@@ -171,17 +172,17 @@ def test_error_goes_to_stderr_with_its_code(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
-def test_interrupt_ends_it_with_its_code_and_one_line(tmp_path):
+def test_interrupt_exits_with_130_and_one_line(tmp_path):
     os.mkfifo(tmp_path / "labels.csv")
     command = [sys.executable, "-c", "from skbbox.command_line import main; exit(main())"]
     process = subprocess.Popen(
         [*command, "check", tmp_path / "labels.csv"],
         stderr=subprocess.PIPE,
         text=True,
-        # What is started in the background of a shell has it ignored.
+        # A process in the background of a shell ignores the signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    # Returns when the command has opened its end and waits for the first byte.
+    # Opening returns once the command has opened the pipe too and waits for the first byte.
     with (tmp_path / "labels.csv").open("w"):
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=60)[1]
@@ -195,21 +196,52 @@ def test_unknown_argument_exits_with_2():
     assert "invalid choice: 'word'" in err
 
 
+def test_home_folder_is_expanded_in_each_argument(photos, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(photos.parent))
+    monkeypatch.setenv("USERPROFILE", str(photos.parent))
+    names = photos.parent / "names.txt"
+    names.write_text("disc\nsquare\n")
+    (photos.parent / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    convert = ["convert", "~/labels.csv", "~/out.json", "--to", "coco", "--images", "~/photos"]
+    assert main([*convert, "--class-names", "~/names.txt"]) == 0
+    assert (photos.parent / "out.json").is_file()
+    assert main(["check", "~/out.json", "--images", "~/photos", "-o", "~/found.csv"]) == 0
+    assert (photos.parent / "found.csv").is_file()
+    assert main(["predict", "~/nowhere.skbbox", "~/photos", "-o", "~/boxes.csv"]) == FAILED
+    assert f"{photos.parent / 'nowhere.skbbox'} does not exist" in capsys.readouterr().err
+
+
+def test_divergence_is_an_error_with_exit_code_1(photos, capsys, monkeypatch):
+    def diverge(self, X, y):
+        raise TrainingDivergedError("The loss is NaN.")
+
+    monkeypatch.setattr(SingleBoxLocalizer, "fit", diverge)
+    assert main(["train", "labels.csv", "--images", "photos", "-o", "model.skbbox"]) == FAILED
+    assert capsys.readouterr().err == "skbbox: error: The loss is NaN.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["train", "labels.csv", "-o", "m", "--set", "image_size"], "NAME=VALUE"),
         (["train", "labels.csv", "-o", "m", "--set", "size=9"], "Invalid parameter 'size'"),
-        (["train", "labels.csv", "-o", "m", "--test", "1"], "--test is 0 or more and below 1"),
-        (["train", "labels.csv", "-o", "m", "--set", "random_state=x"], "is a whole number"),
+        (
+            ["train", "labels.csv", "-o", "m", "--test", "1"],
+            "--test must be at least 0 and below 1",
+        ),
+        (
+            ["train", "labels.csv", "-o", "m", "--set", "random_state=x"],
+            "random_state must be an integer",
+        ),
         (["train", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["check", "labels.csv", "-o", "labels.csv"], "labels.csv exists"),
         (["predict", "nowhere.skbbox", "photos", "-o", "b.csv"], "nowhere.skbbox does not exist"),
-        (["predict", "m", "empty", "-o", "b.csv"], "empty holds no image"),
+        (["predict", "m", "empty", "-o", "b.csv"], "empty has no images"),
         (["predict", "m", "photos", "-o", "labels.csv"], "labels.csv exists"),
     ],
 )
-def test_what_cannot_be_done_is_said(photos, capsys, arguments, message):
+def test_invalid_arguments_fail_with_a_message(photos, capsys, arguments, message):
     (photos.parent / "empty").mkdir()
     assert main(arguments) == FAILED
     assert message in capsys.readouterr().err

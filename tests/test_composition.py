@@ -1,4 +1,4 @@
-"""The estimator inside scikit-learn: cross-validation, searches, pipelines, routing."""
+"""The estimator in scikit-learn: cross-validation, searches, pipelines, routing."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def one_epoch(**changes):
 
 
 def results(search):
-    """What a search found, without the times it took."""
+    """Results of a search, without times."""
     return {key: value for key, value in search.cv_results_.items() if "_time" not in key}
 
 
@@ -69,7 +69,7 @@ def test_cross_validate_with_named_scorers_equals_box_scorer(shapes):
         assert np.array_equal(named[f"test_{name}"], together[f"test_{key}"])
 
 
-def test_cross_val_predict_gives_rows_that_the_measures_take(shapes):
+def test_measures_accept_rows_of_cross_val_predict(shapes):
     X, y = shapes
     predicted = cross_val_predict(one_epoch(), X, y, cv=CV)
     train, test = next(CV.split(X, y))
@@ -98,7 +98,7 @@ def test_grid_search_with_several_metrics_refits_by_the_named_one(shapes):
     assert len(search.predict(shapes[0])) == 48
 
 
-def test_randomized_search_draws_loss_weights(shapes):
+def test_randomized_search_samples_loss_weights(shapes):
     search = RandomizedSearchCV(
         one_epoch(),
         {"box_loss_weight": loguniform(1, 100), "class_loss_weight": loguniform(0.1, 1)},
@@ -108,9 +108,13 @@ def test_randomized_search_draws_loss_weights(shapes):
         refit=False,
     ).fit(*shapes)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    for name, lowest, highest in [("box_loss_weight", 1, 100), ("class_loss_weight", 0.1, 1)]:
+        sampled = search.cv_results_[f"param_{name}"]
+        assert len(set(sampled)) == 2
+        assert ((lowest <= sampled) & (sampled <= highest)).all()
 
 
-def test_halving_search_takes_epochs_as_its_resource(shapes):
+def test_halving_search_uses_epochs_as_its_resource(shapes):
     search = HalvingGridSearchCV(
         one_epoch(),
         {"box_loss_weight": [1.0, 50.0]},
@@ -127,8 +131,9 @@ def test_halving_search_takes_epochs_as_its_resource(shapes):
 def test_pipeline_fits_predicts_and_scores(shapes):
     X, y = shapes
     pipeline = make_pipeline(FunctionTransformer(), one_epoch()).fit(X, y)
-    assert pipeline.score(X, y).iou_50 >= 0
-    assert list(pipeline.predict(X[:2]).columns[:5]) == list(y.columns)
+    localizer = one_epoch().fit(X, y)
+    assert tuple(pipeline.score(X, y)) == tuple(localizer.score(X, y))
+    pd.testing.assert_frame_equal(pipeline.predict(X), localizer.predict(X))
 
 
 def test_learning_curve_over_the_number_of_images(shapes):
@@ -160,7 +165,7 @@ def test_sample_weight_is_routed_to_fit_and_score(shapes):
     assert routed["test_score"][0] == expected.mean_iou
 
 
-def test_sample_weight_goes_to_fit_as_params(shapes):
+def test_sample_weight_in_params_is_passed_to_fit(shapes):
     X, y = shapes
     weights = np.linspace(0.1, 2, 48)
     weighted = cross_validate(one_epoch(), X, y, cv=CV, params={"sample_weight": weights})
@@ -169,7 +174,7 @@ def test_sample_weight_goes_to_fit_as_params(shapes):
     assert weighted["test_score"][0] == by_hand.score(X[test], y.iloc[test]).mean_iou
 
 
-def test_rows_of_one_image_never_stand_on_both_sides(shapes, tmp_path):
+def test_rows_of_one_image_are_in_one_part(shapes, tmp_path):
     from PIL import Image
 
     X, y = shapes
@@ -198,7 +203,7 @@ def test_paths_work_in_worker_processes(shapes, tmp_path):
     assert np.array_equal(on_paths, cross_val_score(one_epoch(), X, y, cv=CV))
 
 
-def test_notebook_shows_the_estimator_and_the_parameters_that_were_given(frozen_backbone):
+def test_notebook_shows_the_estimator_and_its_changed_parameters(frozen_backbone):
     html = small_localizer(backbone=frozen_backbone, box_loss="<ciou>")._repr_html_()
     assert "SingleBoxLocalizer" in html
     assert "&lt;ciou&gt;" in html

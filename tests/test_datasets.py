@@ -1,4 +1,4 @@
-"""Shapes that can be counted on, and folders read as they are."""
+"""Drawn pictures with exact boxes, and annotated folders."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,11 @@ def test_same_random_state_gives_identical_pictures():
     assert first[1].equals(second[1])
 
 
-def test_other_random_state_gives_other_pictures():
+def test_another_random_state_gives_other_pictures():
     assert not np.array_equal(make_shapes(4, random_state=0)[0], make_shapes(4, random_state=1)[0])
 
 
-def test_random_state_instance_is_drawn_from():
+def test_random_state_instance_is_used_and_advanced():
     random_state = np.random.RandomState(3)
     np.testing.assert_array_equal(
         make_shapes(4, random_state=3)[0], make_shapes(4, random_state=random_state)[0]
@@ -36,7 +36,7 @@ def test_random_state_instance_is_drawn_from():
     )
 
 
-def test_global_random_state_is_left_alone():
+def test_global_random_state_is_not_changed():
     np.random.seed(7)
     expected = np.random.random_sample()
     np.random.seed(7)
@@ -50,14 +50,14 @@ def test_pictures_are_uint8_rgb_of_height_and_width():
     assert X.dtype == np.uint8
 
 
-def test_targets_have_the_columns_of_every_table_of_boxes():
+def test_targets_have_the_target_columns():
     _, y = make_shapes(2, random_state=0)
     assert tuple(y.columns) == TARGET_COLUMNS
     assert (y.dtypes.iloc[1:] == np.float64).all()
     assert list(y.index) == [0, 1]
 
 
-def test_classes_are_as_even_as_can_be():
+def test_numbers_of_classes_differ_by_at_most_one():
     _, y = make_shapes(10, n_classes=4, random_state=0)
     assert sorted(y["class_name"].value_counts()) == [2, 2, 3, 3]
 
@@ -75,16 +75,16 @@ def test_classes_are_the_first_names(n_classes):
 
 @pytest.fixture
 def shapes_and_coverages(monkeypatch):
-    """What make_shapes returns, and the share of each pixel that each object covers."""
+    """Pictures and boxes, and the share of each pixel that each object covers."""
     coverages = []
-    picture = datasets._picture
+    draw_picture = datasets._draw_picture
 
-    def recorded(*args):
-        pixels, coverage = picture(*args)
+    def record(*args):
+        pixels, coverage = draw_picture(*args)
         coverages.append(coverage)
         return pixels, coverage
 
-    monkeypatch.setattr(datasets, "_picture", recorded)
+    monkeypatch.setattr(datasets, "_draw_picture", record)
     X, y = make_shapes(80, image_size=(48, 64), n_classes=8, random_state=5)
     return X, y, coverages
 
@@ -104,7 +104,7 @@ def test_box_is_tight_around_the_half_covered_pixels(shapes_and_coverages):
         assert target["y_max"] == (max(row for row, _ in covered) + 1) / 48
 
 
-def test_objects_are_whole_and_within_the_image(shapes_and_coverages):
+def test_boxes_are_inside_the_image(shapes_and_coverages):
     _, y, _ = shapes_and_coverages
     assert (y[["x_min", "y_min"]] >= 0).all(axis=None)
     assert (y[["x_max", "y_max"]] <= 1).all(axis=None)
@@ -113,7 +113,7 @@ def test_objects_are_whole_and_within_the_image(shapes_and_coverages):
 def test_longer_side_is_0_3_to_0_8_of_the_shorter_image_side(shapes_and_coverages):
     _, y, _ = shapes_and_coverages
     longer = np.maximum((y["x_max"] - y["x_min"]) * 64, (y["y_max"] - y["y_min"]) * 48)
-    # A pixel more at each end when the object begins within it, one less at a pointed tip.
+    # Up to a pixel more at each end if the object begins inside it, or less at a pointed tip.
     assert longer.between(0.3 * 48 - 2, 0.8 * 48 + 2).all()
 
 
@@ -121,23 +121,23 @@ def test_object_differs_in_colour_from_its_background(monkeypatch):
     monkeypatch.setattr(datasets, "_add_clutter", lambda *args: None)
     random_state = np.random.RandomState(0)
     for outline in datasets.OUTLINES.values():
-        pixels, coverage = datasets._picture(random_state, outline, 64, 64)
+        pixels, coverage = datasets._draw_picture(random_state, outline, 64, 64)
         inside, outside = pixels[coverage == 1], pixels[coverage == 0]
-        # CONTRAST is 90 from both colours of the background; their mixtures lie between.
+        # The distance to both background colours is 90; their mixtures may be closer.
         assert np.linalg.norm(inside.mean(axis=0) - outside.mean(axis=0)) > 60
 
 
-def test_smallest_image_still_shows_every_object():
+def test_objects_in_the_smallest_images_have_two_pixels():
     _, y = make_shapes(400, image_size=16, n_classes=8, random_state=0)
     assert (y["x_max"] - y["x_min"]).min() >= 2 / 16
     assert (y["y_max"] - y["y_min"]).min() >= 2 / 16
 
 
 def test_coverage_of_a_rectangle_is_its_area_in_each_pixel():
-    # x from 1.25 to 4.75, y from 2 to 4: columns 1 and 4 are covered by 3/4 and rows 2 and 3 whole.
-    # Drawing widens an outline by half a sub-pixel, 1/16 pixel, on each side.
+    # x from 1.25 to 4.75, y from 2 to 4: 3/4 of columns 1 and 4, all of columns 2 and 3, in rows 2
+    # and 3. Drawing widens an outline by half a sub-pixel, 1/16 pixel, on each side.
     corners = np.array([(1.25, 2.0), (4.75, 2.0), (4.75, 4.0), (1.25, 4.0)])
-    coverage, (rows, columns) = datasets._coverage(corners, 10, 10)
+    coverage, (rows, columns) = datasets._measure_coverage(corners, 10, 10)
     everywhere = np.zeros((10, 10))
     everywhere[rows, columns] = coverage
     expected = np.zeros((10, 10))
@@ -146,23 +146,26 @@ def test_coverage_of_a_rectangle_is_its_area_in_each_pixel():
 
 
 @pytest.mark.parametrize("x_min, first_column", [(2.3, 2), (2.7, 3)])
-def test_pixel_belongs_to_the_box_from_half_coverage(x_min, first_column):
+def test_pixel_belongs_to_the_box_if_half_covered(x_min, first_column):
     corners = np.array([(x_min, 1.0), (6.0, 1.0), (6.0, 3.9), (x_min, 3.9)])
-    coverage, window = datasets._coverage(corners, 8, 10)
+    coverage, window = datasets._measure_coverage(corners, 8, 10)
     everywhere = np.zeros((8, 10))
     everywhere[window] = coverage
-    assert datasets._tight_box(everywhere) == (first_column / 10, 6 / 10, 1 / 8, 4 / 8)
+    assert datasets._find_tight_box(everywhere) == (first_column / 10, 6 / 10, 1 / 8, 4 / 8)
 
 
 @pytest.mark.parametrize(
     "parameters, message",
     [
-        ({"n_classes": 0}, "n_classes is a whole number from 1 to 8. Received: n_classes=0"),
+        ({"n_classes": 0}, "n_classes must be an integer from 1 to 8. Received: n_classes=0"),
         ({"n_classes": 9}, "n_classes=9"),
         ({"n_classes": 2.0}, "n_classes=2.0"),
-        ({"n_samples": 0}, "n_samples is a whole number of 1 or more. Received: n_samples=0"),
+        ({"n_samples": 0}, "n_samples must be an integer of at least 1. Received: n_samples=0"),
         ({"n_samples": True}, "n_samples=True"),
-        ({"image_size": 15}, "image_size is a whole number of 16 or more. Received: image_size=15"),
+        (
+            {"image_size": 15},
+            "image_size must be an integer of at least 16. Received: image_size=15",
+        ),
         ({"image_size": (64, 12)}, "image_size=12"),
         (
             {"image_size": (64, 64, 3)},
@@ -170,7 +173,7 @@ def test_pixel_belongs_to_the_box_from_half_coverage(x_min, first_column):
         ),
     ],
 )
-def test_parameter_out_of_range_is_refused(parameters, message):
+def test_parameter_out_of_range_raises(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_shapes(**parameters)
 
@@ -206,12 +209,19 @@ def test_rows_are_the_boxes_in_the_order_of_the_file(folder):
     assert list(boxes["x_max"]) == [0.5, 1.0, 0.5, 0.75]
 
 
-def test_images_are_below_images(folder):
+def test_images_are_in_the_folder_images(folder):
     boxes = load_annotated_folder(str(folder))
     assert boxes.loc[2, "image"] == str(folder / "images" / "cake" / "007.jpg")
 
 
-def test_leading_zeros_are_kept(folder):
+def test_home_folder_is_expanded(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    boxes = load_annotated_folder(f"~/{folder.name}")
+    assert boxes.loc[2, "image"] == str(folder / "images" / "cake" / "007.jpg")
+
+
+def test_leading_zeros_are_preserved(folder):
     _write_groups(folder, "007,0,train,1\n12,0,,2\na,03,val,1\n")
     boxes = load_annotated_folder(folder)
     assert boxes.loc[2, "image_id"] == "007"
@@ -226,7 +236,7 @@ def test_groups_and_splits_are_joined_as_text(folder):
     assert "n_boxes" not in boxes.columns
 
 
-def test_image_called_na_is_text_like_any_other(folder):
+def test_image_named_na_is_not_missing(folder):
     (folder / "annotations.csv").write_text(HEADER + "NA,0,1,0,1,cake,cake\n")
     _write_groups(folder, "NA,nan,NA,1\n")
     assert load_annotated_folder(folder).loc[0, ["image_id", "group", "split"]].tolist() == [
@@ -236,7 +246,7 @@ def test_image_called_na_is_text_like_any_other(folder):
     ]
 
 
-def test_without_groups_there_are_no_such_columns(folder):
+def test_without_groups_csv_its_columns_are_absent(folder):
     assert list(load_annotated_folder(folder).columns) == [
         "image",
         *TARGET_COLUMNS,
@@ -245,37 +255,37 @@ def test_without_groups_there_are_no_such_columns(folder):
     ]
 
 
-def test_missing_folder_is_named(tmp_path):
+def test_missing_folder_raises_with_its_name(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         load_annotated_folder(tmp_path / "nowhere")
 
 
-def test_missing_annotations_name_the_layout(tmp_path):
+def test_missing_annotations_raise_with_the_layout(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"The layout is annotations.csv, images/folder/image_id.jpg"
     ):
         load_annotated_folder(tmp_path)
 
 
-def test_annotations_without_a_box_are_refused(folder):
+def test_annotations_without_boxes_raise(folder):
     (folder / "annotations.csv").write_text(HEADER)
-    with pytest.raises(AnnotationError, match=r"annotations.csv holds no box"):
+    with pytest.raises(AnnotationError, match=r"annotations.csv has no boxes"):
         load_annotated_folder(folder)
 
 
-def test_image_without_group_is_named(folder):
+def test_image_without_group_raises_with_its_name(folder):
     _write_groups(folder, "12,0,,2\n")
     with pytest.raises(AnnotationError, match=r"groups.csv: image_id 'a' .* \(1 more like it\)"):
         load_annotated_folder(folder)
 
 
-def test_image_with_two_groups_is_refused(folder):
+def test_image_with_two_groups_raises(folder):
     _write_groups(folder, "007,0,train,1\n12,0,,2\na,1,,1\n12,1,,2\n")
-    with pytest.raises(AnnotationError, match="image_id '12' is there more than once"):
+    with pytest.raises(AnnotationError, match="image_id '12' occurs more than once"):
         load_annotated_folder(folder)
 
 
-def test_groups_without_their_columns_are_refused(folder):
+def test_groups_without_their_columns_raise(folder):
     (folder / "groups.csv").write_text("image_id,fold\n007,1\n")
     with pytest.raises(AnnotationError, match=r"columns \['group', 'split'\] are missing"):
         load_annotated_folder(folder)

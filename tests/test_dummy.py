@@ -1,4 +1,4 @@
-"""The localizer that never looks at the image, by hand."""
+"""The baseline that ignores the images, compared with values worked out by hand."""
 
 import pickle
 
@@ -20,7 +20,7 @@ from skbbox import (
 from skbbox.exceptions import BoxError, ImageError
 
 X = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
-# Edges: x_min 0 0 .2 .4; x_max .5 .6 .7 1; y_min 0 .1 .1 .4; y_max .5 .6 .8 .9
+# Edges: x_min 0 0 0.2 0.4; x_max 0.5 0.6 0.7 1; y_min 0 0.1 0.1 0.4; y_max 0.5 0.6 0.8 0.9
 Y = pd.DataFrame(
     [
         ("owl", 0.0, 0.5, 0.0, 0.5),
@@ -31,36 +31,54 @@ Y = pd.DataFrame(
     columns=TARGET_COLUMNS,
 )
 COORDINATES = list(TARGET_COLUMNS[1:])
-BOXES_ALONE = Y[COORDINATES]
+BOXES_ONLY = Y[COORDINATES]
 
 
 @pytest.mark.parametrize(
     ("strategy", "expected"),
     [
-        # The middle two of each edge, halved.
+        # The mean of the middle two values of each edge.
         ("median", [0.1, 0.65, 0.1, 0.7]),
-        # Sums 0.6, 2.8, 0.6 and 2.8 over four.
+        # Sums 0.6, 2.8, 0.6 and 2.8, divided by 4.
         ("mean", [0.15, 0.7, 0.15, 0.7]),
         ("full", [0.0, 1.0, 0.0, 1.0]),
         ("center", [0.25, 0.75, 0.25, 0.75]),
     ],
 )
-def test_strategy_makes_the_box(strategy, expected):
+def test_strategy_determines_the_box(strategy, expected):
     predicted = DummyLocalizer(strategy).fit(X, Y).predict(["new.jpg"])
     np.testing.assert_allclose(predicted[COORDINATES].to_numpy(), [expected])
 
 
-def test_median_is_taken_unless_told():
+def test_median_is_the_default_strategy():
     assert DummyLocalizer().strategy == "median"
 
 
-def test_class_is_the_most_frequent_one_and_confidence_its_share():
+def test_class_is_the_most_frequent_and_class_confidence_its_share():
     predicted = DummyLocalizer().fit(X, Y).predict(X)
     assert predicted["class_name"].tolist() == ["cat"] * 4
-    assert predicted["confidence"].tolist() == [0.5] * 4
+    assert predicted["class_confidence"].tolist() == [0.5] * 4
 
 
-def test_classes_are_sorted_and_have_their_share():
+def test_probabilities_are_the_shares_of_the_classes():
+    probabilities = DummyLocalizer().fit(X, Y).predict_proba(["new.jpg", "other.jpg"])
+    # cat 2/4, dog 1/4, owl 1/4.
+    assert probabilities.tolist() == [[0.5, 0.25, 0.25]] * 2
+
+
+def test_probabilities_without_classes_raise_with_the_fix():
+    localizer = DummyLocalizer().fit(X, BOXES_ONLY)
+    with pytest.raises(ValueError, match=r"predict_proba needs classes.*Add the column class_name"):
+        localizer.predict_proba(X)
+
+
+def test_number_of_features_is_one():
+    localizer = DummyLocalizer()
+    assert not hasattr(localizer, "n_features_in_")
+    assert localizer.fit(X, Y).n_features_in_ == 1
+
+
+def test_classes_are_sorted_with_their_shares():
     localizer = DummyLocalizer().fit(X, Y)
     assert localizer.classes_.tolist() == ["cat", "dog", "owl"]
     assert localizer.class_prior_.tolist() == [0.5, 0.25, 0.25]
@@ -71,29 +89,29 @@ def test_numbered_classes_stay_numbers():
     assert predicted["class_name"].tolist() == [1] * 4
 
 
-def test_prediction_has_the_columns_of_y_and_the_confidence():
+def test_prediction_has_the_columns_of_y_and_class_confidence():
     predicted = DummyLocalizer().fit(X, Y).predict(X)
-    assert list(predicted.columns) == [*TARGET_COLUMNS, "confidence"]
+    assert list(predicted.columns) == [*TARGET_COLUMNS, "class_confidence"]
 
 
-def test_boxes_alone_give_boxes_alone():
-    localizer = DummyLocalizer().fit(X, BOXES_ALONE)
+def test_fit_without_classes_predicts_boxes_only():
+    localizer = DummyLocalizer().fit(X, BOXES_ONLY)
     assert localizer.classes_ is None
     assert localizer.class_prior_ is None
     assert list(localizer.predict(X).columns) == COORDINATES
 
 
-def test_prediction_keeps_the_index_of_x():
+def test_prediction_has_the_index_of_x():
     index = pd.Index([7, 3, 3, 9], name="picture")
     predicted = DummyLocalizer().fit(X, Y).predict(pd.Series(X, index=index))
     assert predicted.index.identical(index)
 
 
-def test_prediction_for_x_without_an_index_counts_rows():
+def test_prediction_for_x_without_an_index_numbers_the_rows():
     assert DummyLocalizer().fit(X, Y).predict(X).index.tolist() == [0, 1, 2, 3]
 
 
-def test_sample_weight_weighs_the_mean_and_the_class():
+def test_sample_weight_weights_the_mean_and_the_classes():
     localizer = DummyLocalizer("mean").fit(X, Y, sample_weight=[1, 0, 0, 3])
     # Rows 0 and 3: (0 + 1.2) / 4, (0.5 + 3) / 4, (0 + 1.2) / 4, (0.5 + 2.7) / 4.
     np.testing.assert_allclose(localizer.box_, [0.3, 0.875, 0.3, 0.8])
@@ -101,42 +119,44 @@ def test_sample_weight_weighs_the_mean_and_the_class():
     np.testing.assert_allclose(localizer.class_prior_, [0, 0.75, 0.25])
 
 
-def test_fitting_again_forgets_what_was_learnt():
-    localizer = DummyLocalizer().fit(X, Y).fit(X, BOXES_ALONE)
+def test_fitting_again_replaces_the_fitted_state():
+    localizer = DummyLocalizer().fit(X, Y).fit(X, BOXES_ONLY)
     assert list(localizer.predict(X).columns) == COORDINATES
 
 
 def test_score_is_mean_iou_with_the_share_at_half():
     localizer = DummyLocalizer("full").fit(X, Y)
-    # Areas 0.25, 0.3, 0.35 and 0.3 of the whole image: 1.2 / 4; none is half.
+    # Areas 0.25, 0.3, 0.35 and 0.3 of the full image: mean 1.2 / 4, and none is at least 0.5.
     score = localizer.score(X, Y)
     assert type(score) is IoUScore
     assert tuple(score) == pytest.approx((0.3, 0.0))
 
 
-def test_score_takes_sample_weight():
+def test_score_uses_sample_weight():
     localizer = DummyLocalizer("full").fit(X, Y)
     # (0.25 + 3 x 0.35) / 4
     assert localizer.score(X, Y, sample_weight=[1, 0, 3, 0]) == pytest.approx(1.3 / 4)
 
 
-def test_score_with_a_class_never_seen_still_counts_the_box():
+def test_box_of_an_unseen_class_counts_in_the_score():
     localizer = DummyLocalizer("full").fit(X, Y)
     assert localizer.score(X, Y.assign(class_name="unseen")) == pytest.approx(0.3)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 
 
-def test_unknown_strategy_shows_the_known_ones():
+def test_unknown_strategy_raises_with_the_known_ones():
     with pytest.raises(ValueError, match=r"one of \['median', .*Received: 'mode'"):
         DummyLocalizer("mode").fit(X, Y)
 
 
 @pytest.mark.parametrize(
-    "use", [lambda d: d.predict(X), lambda d: d.score(X, Y)], ids=["predict", "score"]
+    "use",
+    [lambda d: d.predict(X), lambda d: d.predict_proba(X), lambda d: d.score(X, Y)],
+    ids=["predict", "predict_proba", "score"],
 )
-def test_use_before_fit_is_refused(use):
+def test_use_before_fit_raises(use):
     with pytest.raises(NotFittedError):
         use(DummyLocalizer())
 
@@ -147,7 +167,7 @@ def test_use_before_fit_is_refused(use):
         (X[:3], Y, BoxError, "3 images and 4 rows"),
         (X, Y.to_numpy(), BoxError, "y needs named columns"),
         (X, Y.assign(x_min=[0, 0, 0.9, 0]), BoxError, "Row 2: the box is inverted"),
-        ([], Y, ImageError, "X holds no image"),
+        ([], Y, ImageError, "X has no images"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "score"])
@@ -160,13 +180,13 @@ def test_x_and_y_are_checked(method, X, y, error, message):
 # ---------------------------------------------------------------- inside scikit-learn
 
 
-def test_clone_keeps_the_strategy_and_nothing_learnt():
+def test_clone_has_the_strategy_and_is_not_fitted():
     copy = clone(DummyLocalizer("mean").fit(X, Y))
     assert copy.strategy == "mean"
     assert not hasattr(copy, "box_")
 
 
-def test_pickle_keeps_what_was_learnt():
+def test_pickle_restores_the_fitted_state():
     localizer = DummyLocalizer().fit(X, Y)
     restored = pickle.loads(pickle.dumps(localizer))
     pd.testing.assert_frame_equal(restored.predict(X), localizer.predict(X))
@@ -178,30 +198,30 @@ def test_pickle_keeps_what_was_learnt():
     ids=["list", "array", "Series", "DataFrame"],
 )
 def test_cross_val_score_gives_the_mean_iou_of_each_fold(make):
-    # The whole image against areas 0.25 and 0.3, then 0.35 and 0.3.
+    # The full image and areas of 0.25 and 0.3, then 0.35 and 0.3.
     scores = cross_val_score(DummyLocalizer("full"), make(X), Y, cv=2)
     np.testing.assert_allclose(scores, [0.275, 0.325])
 
 
-def test_cross_val_predict_is_taken_by_the_measures():
+def test_measures_accept_the_array_of_cross_val_predict():
     predicted = cross_val_predict(DummyLocalizer("full"), X, Y, cv=2)
-    # Columns: the class, four coordinates, the confidence.
+    # Columns: the class, four coordinates, the class confidence.
     assert predicted.shape == (4, 6)
     assert mean_iou(Y, predicted) == pytest.approx(0.3)
-    # Cat is right in rows 1 and 2 at most; a tie of cat and dog in rows 2, 3 is cat for rows
-    # 0, 1, and one of cat and owl in rows 0, 1 is cat for rows 2, 3. Every IoU is above 0.2.
+    # Each training half has a tie of cat with another class, and cat is the first in sorted
+    # order, so cat is predicted for all: right in rows 1 and 2. Every IoU is above 0.2.
     assert localization_accuracy(Y, predicted, threshold=0.2) == 0.5
 
 
-def test_cross_val_predict_of_boxes_alone_is_taken_by_the_measures():
-    predicted = cross_val_predict(DummyLocalizer("full"), X, BOXES_ALONE, cv=2)
+def test_measures_accept_the_array_of_cross_val_predict_without_classes():
+    predicted = cross_val_predict(DummyLocalizer("full"), X, BOXES_ONLY, cv=2)
     assert predicted.shape == (4, 4)
-    assert mean_iou(BOXES_ALONE, predicted) == pytest.approx(0.3)
+    assert mean_iou(BOXES_ONLY, predicted) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("scoring", [None, box_scorer])
 def test_grid_search_finds_the_strategy(scoring):
-    # Every box is the middle half, so that the full image has IoU 0.25 and "center" 1.
+    # Every box is the middle half, so "full" has IoU 0.25 and "center" IoU 1.
     y = Y.assign(x_min=0.25, x_max=0.75, y_min=0.25, y_max=0.75)
     search = GridSearchCV(
         DummyLocalizer(),

@@ -1,4 +1,4 @@
-"""Networks made ready for prediction, and the engines that run them."""
+"""Networks prepared for prediction, and the engines that run them."""
 
 import copy
 import random
@@ -17,14 +17,14 @@ from skbbox.datasets import load_annotated_folder
 from skbbox.engines.folding import fold_batch_norm
 from skbbox.engines.registry import ENGINES, get_engine
 from skbbox.engines.runners import get_runner
-from skbbox.exceptions import EngineError, SkbboxWarning
+from skbbox.exceptions import EngineError, MissingPackageError, SkbboxWarning
 from skbbox.features import forget_features
 from skbbox.network.building import build_network
 from skbbox.network.graph import get_feature_extractor
 
 
 def settled(model):
-    """The model with other weights in its BatchNorms than those that change nothing."""
+    """The model with BatchNorm weights that are not the identity."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -88,7 +88,7 @@ def test_scale_and_shift_enter_the_convolution_as_worked_out_by_hand():
     assert bias.item() == 3.5
 
 
-def test_a_convolution_that_something_else_sees_too_keeps_its_batch_norm():
+def test_a_convolution_with_another_user_keeps_its_batch_norm():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(3, 1)(image)
     model = settled(keras.Model(image, layers.Add()([x, layers.BatchNormalization()(x)])))
@@ -98,15 +98,20 @@ def test_a_convolution_that_something_else_sees_too_keeps_its_batch_norm():
     assert np.array_equal(copy.predict_on_batch(images), model.predict_on_batch(images))
 
 
-def test_a_convolution_whose_output_is_one_of_the_model_keeps_its_batch_norm():
+def test_a_convolution_that_is_an_output_keeps_its_batch_norm():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(3, 1)(image)
     model = settled(keras.Model(image, [x, layers.BatchNormalization()(x)]))
-    assert len(norms(fold_batch_norm(model))) == 1
+    copy, images = fold_batch_norm(model), pixels(2, 4)
+    assert len(norms(copy)) == 1
+    for received, expected in zip(
+        copy.predict_on_batch(images), model.predict_on_batch(images), strict=True
+    ):
+        assert np.array_equal(received, expected)
 
 
 def adapted(*more):
-    """A model that measured its images, each channel in its own range."""
+    """A model with a Normalization that was adapted to images with a range per channel."""
     normalization = layers.Normalization()
     normalization.adapt(pixels(4, 8) * [1, 2, 3])
     model = keras.Sequential(
@@ -120,7 +125,7 @@ def adapted(*more):
     [
         lambda: adapted(),
         lambda: adapted(layers.Lambda(lambda x: 2 * x)),
-        # The name of a layer inside the model beside it.
+        # It has the name of a layer in the nested model.
         lambda: adapted(layers.Conv2D(2, 1, name="normalization")),
     ],
     ids=["measured", "of functions", "of equal names"],
@@ -144,31 +149,35 @@ def test_an_activation_between_convolution_and_batch_norm_keeps_both():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(3, 1, activation="relu")(image)
     model = settled(keras.Model(image, layers.BatchNormalization()(x)))
-    assert len(norms(fold_batch_norm(model))) == 1
+    copy = fold_batch_norm(model)
+    assert len(norms(copy)) == 1
+    images = pixels(2, 4)
+    assert np.array_equal(copy.predict_on_batch(images), model.predict_on_batch(images))
 
 
-def test_the_model_that_was_folded_stays_as_it_was():
+def test_folding_does_not_change_the_model():
     model = settled(extractor("mobilenet", 32))
     before = model.get_weights()
     fold_batch_norm(model)
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
-def test_a_network_is_made_ready_once():
+def test_a_network_is_prepared_once():
     model = settled(extractor("mobilenet", 32))
     assert get_runner(model, "identity", "keras") is get_runner(model, "identity", "keras")
 
 
-def test_the_networks_that_were_used_last_are_kept(monkeypatch):
-    monkeypatch.setattr("skbbox.engines.runners.N_PREPARED", 2)
+def test_the_least_recently_used_runner_is_evicted(monkeypatch):
+    monkeypatch.setattr("skbbox.engines.runners.N_RUNNERS", 2)
     model = settled(extractor("mobilenet", 32))
-    first, _, again, _ = (get_runner(model, identity, "keras") for identity in "abac")
+    first, second, again, _ = (get_runner(model, identity, "keras") for identity in "abac")
     assert first is again
     assert get_runner(model, "a", "keras") is first
+    assert get_runner(model, "b", "keras") is not second
 
 
 def installed(engine):
-    """Skip what an engine is missing for, or cannot do."""
+    """The engine; skips the test if it is not installed or cannot run on this backend."""
     if engine != "keras" and keras.backend.backend() == "jax":
         pytest.skip(f"{engine} takes no network of JAX")
     try:
@@ -192,9 +201,9 @@ def test_an_engine_gives_the_features_that_keras_gives(engine):
 
 
 @CONVERTING
-def test_constants_of_a_network_are_in_what_an_engine_runs(engine):
+def test_an_engine_includes_the_constants_of_a_network(engine):
     image = keras.Input((8, 8, 3))
-    # Tensors, as those of Keras's own preprocessing are, and not arrays.
+    # A tensor, as in Keras's own preprocessing, not an array.
     x = image - keras.ops.convert_to_tensor(np.array([100, 120, 140], np.float32))
     x = layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])(x)
     model, images = keras.Model(image, layers.Conv2D(4, 3)(x)), pixels(2, 8)
@@ -213,7 +222,7 @@ def test_an_engine_does_not_augment_images(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
+def test_features_of_an_image_do_not_depend_on_other_images(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(5, 64)
     run = get_runner(model, "alone", installed(engine))
     together, alone = (run(some.astype(np.uint8), 8) for some in (images, images[3:4]))
@@ -222,16 +231,16 @@ def test_features_of_an_image_do_not_depend_on_the_images_beside_it(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_an_engine_gave_stays_as_it_was_while_it_goes_on(engine):
+def test_outputs_of_an_engine_do_not_change_when_it_runs_again(engine):
     model, images = settled(extractor("mobilenet", 64)), pixels(24, 64).astype(np.uint8)
-    run = get_runner(model, "goes on", installed(engine))
+    run = get_runner(model, "runs again", installed(engine))
     alone = [run(images[row : row + 1], 1) for row in range(24)]
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda first: run(images[first : first + 3], 3), range(0, 24, 3)))
     for row, expected in enumerate(alone):
         batch, place = divmod(row, 3)
         for part, one in zip(together[batch], expected, strict=True):
-            # Keras adds up batches of other sizes otherwise.
+            # Keras may add in another order for another batch size.
             assert np.allclose(part[place], one[0], rtol=1e-4, atol=1e-4)
 
 
@@ -241,14 +250,14 @@ def trained(shapes, **changes):
 
 @CONVERTING
 @pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
-def test_a_whole_network_predicts_the_same_on_every_engine(shapes, engine, box_head):
+def test_a_complete_network_predicts_the_same_on_every_engine(shapes, engine, box_head):
     if (engine, box_head, keras.backend.backend()) == ("onnxruntime", "dense", "torch"):
         pytest.skip("PyTorch does not convert Keras's LayerNormalization to ONNX")
     localizer = trained(shapes, box_head=box_head, engine=installed(engine))
     converted = localizer.predict(shapes[0])
     by_keras = localizer.set_params(engine="keras").predict(shapes[0])
     assert (converted["class_name"] == by_keras["class_name"]).all()
-    columns = [*COORDINATES, "confidence"]
+    columns = [*COORDINATES, "class_confidence"] + ["box_confidence"] * (box_head == "spatial")
     assert np.abs(converted[columns] - by_keras[columns]).to_numpy().max() < 1e-4
 
 
@@ -264,7 +273,7 @@ def on_real_images(shared):
 
 @pytest.mark.slow
 @CONVERTING
-@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "whole network"])
+@pytest.mark.parametrize("without_features", [5000, 0], ids=["features", "complete network"])
 def test_engines_agree_on_real_images(on_real_images, engine, without_features, monkeypatch):
     monkeypatch.setattr("skbbox.features.frozen_backbone.WITHOUT_FEATURES", without_features)
     localizer, X, y = on_real_images
@@ -292,7 +301,7 @@ def test_auto_takes_the_fastest_engine_that_is_installed(monkeypatch):
     for missing, expected in (
         ((), "openvino"),
         (("openvino",), "onnxruntime"),
-        # Without the converter ONNX Runtime has nothing to run.
+        # Without the converter, ONNX Runtime has nothing to run.
         (("openvino", "tf2onnx"), "keras"),
     ):
         monkeypatch.setattr(
@@ -301,10 +310,13 @@ def test_auto_takes_the_fastest_engine_that_is_installed(monkeypatch):
         assert get_engine("auto") == expected
 
 
-def test_a_missing_engine_is_named_with_the_way_to_have_it(monkeypatch):
+def test_a_missing_engine_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EngineError, match=r"needs openvino: pip install 'skbbox\[openvino\]'"):
+    message = r"needs openvino: pip install 'skbbox\[openvino\]'"
+    with pytest.raises(MissingPackageError, match=message) as caught:
         get_engine("openvino")
+    assert isinstance(caught.value, ImportError)
+    assert isinstance(caught.value, EngineError)
 
 
 def test_an_unknown_engine_is_refused_by_predict_too(shapes, fitted):
@@ -322,7 +334,7 @@ def test_a_network_that_an_engine_cannot_run_is_named(engine, no_conversion):
         get_runner(model, "refused", engine)
 
 
-def test_auto_says_when_keras_runs_what_an_engine_cannot(no_conversion):
+def test_auto_warns_when_keras_runs_what_an_engine_cannot(no_conversion):
     if get_engine("auto") == "keras":
         pytest.skip("no other engine is installed")
     model, images = settled(extractor("mobilenet", 32)), pixels(2, 32)

@@ -1,8 +1,7 @@
-"""scikit-learn's own checks, through an adapter from its 2-D numbers to images and boxes.
+"""scikit-learn's estimator checks, through an adapter from 2-D numbers to images and boxes.
 
-With ``two_d_array=False`` scikit-learn runs one check alone. The adapter takes the 2-D X
-that the checks make, draws each row as an image, turns the numeric y into boxes, and gives
-boxes back.
+With ``two_d_array=False``, scikit-learn runs only one check. The adapter accepts the 2-D X of the
+checks, turns each row into an image and the numeric y into boxes, and predicts boxes as numbers.
 """
 
 import numpy as np
@@ -29,7 +28,7 @@ EXPECTED_FAILURES = {
 
 
 class Adapter(BaseEstimator):
-    """A localizer that takes a 2-D X and a numeric y."""
+    """A localizer for a 2-D X and a numeric y."""
 
     def __init__(self, random_state=0):
         self.random_state = random_state
@@ -37,27 +36,27 @@ class Adapter(BaseEstimator):
     def fit(self, X, y, sample_weight=None):
         X, y = validate_data(self, X, y, multi_output=True)
         self.localizer_ = small_localizer(epochs=1, random_state=self.random_state)
-        self.localizer_.fit(self._images(X), self._boxes(y), sample_weight)
+        self.localizer_.fit(self._make_images(X), self._make_boxes(y), sample_weight)
         return self
 
     def predict(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        return self.localizer_.predict(self._images(X))[list(COORDINATES)].to_numpy()
+        return self.localizer_.predict(self._make_images(X))[list(COORDINATES)].to_numpy()
 
     def score(self, X, y, sample_weight=None):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        return self.localizer_.score(self._images(X), self._boxes(y), sample_weight)
+        return self.localizer_.score(self._make_images(X), self._make_boxes(y), sample_weight)
 
     @staticmethod
-    def _images(X):
+    def _make_images(X):
         squashed = (255 / (1 + np.exp(-X / (1 + np.abs(X).max())))).astype(np.uint8)
         pixels = np.resize(squashed.T, (32 * 32 * 3, len(X))).T
         return pixels.reshape(-1, 32, 32, 3)
 
     @staticmethod
-    def _boxes(y):
+    def _make_boxes(y):
         place = np.resize(np.asarray(y, dtype=float).T, (len(y),)) if np.ndim(y) > 1 else y
         place = np.unique(place, return_inverse=True)[1]
         x_min = 0.5 * place / (place.max() + 1)
@@ -67,7 +66,7 @@ class Adapter(BaseEstimator):
         tags = super().__sklearn_tags__()
         localizer = small_localizer().__sklearn_tags__()
         tags.target_tags = localizer.target_tags
-        # The adapter takes one target column as well.
+        # The adapter also accepts a single target column.
         tags.target_tags.single_output = True
         return tags
 
@@ -82,11 +81,11 @@ def test_scikit_learns_checks(estimator, check):
 
 
 @pytest.mark.parametrize("estimator", [small_localizer(), DummyLocalizer()])
-def test_the_checks_that_scikit_learn_runs_on_the_estimator_itself(estimator):
+def test_checks_that_scikit_learn_runs_without_the_adapter(estimator):
     check_estimator(estimator)
 
 
-def test_tags_say_what_goes_in():
+def test_tags_describe_images_and_boxes():
     tags = small_localizer().__sklearn_tags__()
     assert tags.estimator_type is None
     assert (tags.input_tags.two_d_array, tags.input_tags.one_d_array) == (False, True)

@@ -1,4 +1,4 @@
-"""Networks written for other runtimes, each read back by its own."""
+"""Networks exported for other runtimes, each read back by its runtime."""
 
 import copy
 import importlib.util
@@ -21,21 +21,21 @@ from sklearn.exceptions import NotFittedError
 from skbbox import SingleBoxLocalizer, iou, one_box_per_image
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import load_annotated_folder
-from skbbox.exceptions import EngineError, ModelFileError
+from skbbox.exceptions import EngineError, MissingPackageError, ModelFileError
 from skbbox.images import load_image
 
 pytestmark = pytest.mark.usefixtures("tensorflow_only")
 
-#: Of each format, the name that a file or folder of it has here.
+#: The name of a file or folder of each format in these tests.
 NAMES = {
     "onnx": "model.onnx",
     "tflite": "model.tflite",
     "openvino": "model.xml",
     "saved_model": "model",
 }
-FORMATS = pytest.mark.parametrize("form", NAMES)
+FORMATS = pytest.mark.parametrize("format", NAMES)
 
-#: What rounding of float32 may change, and that of features which predict keeps in half precision.
+#: Tolerances for rounding of float32, and of features that predict stores in half precision.
 ROUNDING, HALF_PRECISION = 1e-5, 2e-3
 
 
@@ -69,7 +69,7 @@ def run_openvino(path, images):
 def run_saved_model(path, images):
     import tensorflow as tf
 
-    # The signature goes with what was loaded.
+    # Not in one expression: a signature does not keep its model alive.
     loaded = tf.saved_model.load(str(path))
     outputs = loaded.signatures["serving_default"](image=images)
     return {name: values.numpy() for name, values in outputs.items()}
@@ -83,10 +83,10 @@ RUN = {
 }
 
 
-# ---------------------------------------------------------------- what they compute
+# ---------------------------------------------------------------- outputs
 
 
-#: Of the four classes of the drawn pictures, in order; hard for XML, text files and ASCII.
+#: Names for the four classes, in order; difficult for XML, text files and ASCII.
 CLASSES = ['<a> & "b"', "chat noir", "été", "猫"]
 
 
@@ -94,8 +94,8 @@ CLASSES = ['<a> & "b"', "chat noir", "été", "猫"]
 def localizers(shapes, frozen_backbone):
     X, y = shapes
     boxes = y.drop(columns="class_name")
-    codes, _ = pd.factorize(y["class_name"], sort=True)
-    y = y.assign(class_name=np.array(CLASSES)[codes])
+    class_indices, _ = pd.factorize(y["class_name"], sort=True)
+    y = y.assign(class_name=np.array(CLASSES)[class_indices])
     return {
         "spatial": small_localizer().fit(X, y),
         "pooled": small_localizer(box_head="pooled").fit(X, y),
@@ -107,28 +107,29 @@ def localizers(shapes, frozen_backbone):
 
 @pytest.fixture(scope="module")
 def exported(localizers, tmp_path_factory):
-    """The spatial one in all formats: a function from format to path; not to be changed."""
+    """A function from format to the path of the exported spatial model; read-only."""
     folder, paths = tmp_path_factory.mktemp("exported"), {}
 
-    def path_of(form):
-        if form not in paths:
-            # Where there is an ending, that is all that says the format.
-            told = {"format": form} if form == "saved_model" else {}
-            localizers["spatial"].export(folder / NAMES[form], **told)
-            paths[form] = folder / NAMES[form]
-        return paths[form]
+    def path_of(format):
+        if format not in paths:
+            # Other formats are recognised by the ending.
+            options = {"format": format} if format == "saved_model" else {}
+            localizers["spatial"].export(folder / NAMES[format], **options)
+            paths[format] = folder / NAMES[format]
+        return paths[format]
 
     return path_of
 
 
 def assert_equal(outputs, localizer, X, tolerance):
-    """Outputs of a runtime, and what the estimator says of the same images."""
+    """Compare the outputs of a runtime with the estimator's for the same images."""
     predicted = localizer.predict(X)
     expected = {"box": predicted[list(COORDINATES)].to_numpy()}
     if localizer.classes_ is not None:
         expected["probabilities"] = localizer.predict_proba(X)
-    if "confidence" in predicted:
-        expected["confidence"] = predicted["confidence"].to_numpy()
+    for name in ("class_confidence", "box_confidence"):
+        if name in predicted:
+            expected[name] = predicted[name].to_numpy()
     assert outputs.keys() == expected.keys()
     for name, values in expected.items():
         assert outputs[name].dtype == np.float32
@@ -137,16 +138,18 @@ def assert_equal(outputs, localizer, X, tolerance):
 
 
 @FORMATS
-def test_a_runtime_gives_what_predict_gives_by_the_spatial_head(shapes, localizers, exported, form):
-    outputs = RUN[form](exported(form), shapes[0][:5])
+def test_a_runtime_gives_what_predict_gives_by_the_spatial_head(
+    shapes, localizers, exported, format
+):
+    outputs = RUN[format](exported(format), shapes[0][:5])
     assert_equal(outputs, localizers["spatial"], shapes[0][:5], ROUNDING)
 
 
 @FORMATS
 @pytest.mark.parametrize("name", ["pooled", "boxes alone", "frozen"])
-def test_a_runtime_gives_what_predict_gives(shapes, localizers, tmp_path, form, name):
-    localizers[name].export(tmp_path / NAMES[form], format=form)
-    outputs = RUN[form](tmp_path / NAMES[form], shapes[0][:5])
+def test_a_runtime_gives_what_predict_gives(shapes, localizers, tmp_path, format, name):
+    localizers[name].export(tmp_path / NAMES[format], format=format)
+    outputs = RUN[format](tmp_path / NAMES[format], shapes[0][:5])
     tolerance = HALF_PRECISION if name == "frozen" else ROUNDING
     assert_equal(outputs, localizers[name], shapes[0][:5], tolerance)
 
@@ -156,6 +159,7 @@ def test_boxes_alone_have_the_confidence_that_the_spatial_head_estimates(
 ):
     localizers["boxes alone, spatial"].export(tmp_path / "m.onnx")
     outputs = run_onnx(tmp_path / "m.onnx", shapes[0][:5])
+    assert list(outputs) == ["box", "box_confidence"]
     assert_equal(outputs, localizers["boxes alone, spatial"], shapes[0][:5], ROUNDING)
 
 
@@ -163,7 +167,7 @@ def test_boxes_are_clipped_and_their_edges_put_in_order(shapes, localizers, tmp_
     localizer = copy.deepcopy(localizers["pooled"])
     layer = localizer.model_.get_layer("bbox_prediction")
     kernel, bias = layer.get_weights()
-    # Whatever the image, x from 0.75 to 0.25 and y from -1 to 2.
+    # For every image, x from 0.75 to 0.25 and y from -1 to 2.
     layer.set_weights([np.zeros_like(kernel), np.array([0.75, 0.25, -1.0, 2.0], bias.dtype)])
     localizer.export(tmp_path / "m.onnx")
     outputs = run_onnx(tmp_path / "m.onnx", shapes[0][:2])
@@ -172,7 +176,7 @@ def test_boxes_are_clipped_and_their_edges_put_in_order(shapes, localizers, tmp_
 
 @pytest.fixture(scope="module")
 def on_photographs(shared):
-    """A fitted estimator with a MobileNet, and paths that it has not seen."""
+    """A fitted estimator with a MobileNet, and paths of images that it was not trained on."""
     X, y = one_box_per_image(load_annotated_folder(shared / "datasets" / "fruit3"))
     rows = np.random.default_rng(0).permutation(len(X))[:200]
     X, y = X.iloc[rows], y.iloc[rows]
@@ -182,11 +186,11 @@ def on_photographs(shared):
 
 @pytest.mark.slow
 @FORMATS
-def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_path, form):
+def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_path, format):
     localizer, X = on_photographs
-    localizer.export(tmp_path / NAMES[form], format=form)
+    localizer.export(tmp_path / NAMES[format], format=format)
     images = np.stack([load_image(image, (96, 128)) for image in X])
-    outputs = RUN[form](tmp_path / NAMES[form], images)
+    outputs = RUN[format](tmp_path / NAMES[format], images)
     assert_equal(outputs, localizer, X, HALF_PRECISION)
     predicted = localizer.predict(X)
     assert iou(outputs["box"], predicted[list(COORDINATES)].to_numpy()).min() > 0.98
@@ -194,21 +198,21 @@ def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_p
     assert (classes == predicted["class_name"]).all()
 
 
-# ---------------------------------------------------------------- what is in the files
+# ---------------------------------------------------------------- files
 
 
-def labels_of(path, form):
-    """Class names as a stranger reads them."""
-    if form == "onnx":
+def read_labels(path, format):
+    """Class names, read without skbbox."""
+    if format == "onnx":
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         text = session.get_modelmeta().custom_metadata_map["labels"]
-    elif form == "openvino":
+    elif format == "openvino":
         import openvino
 
         text = openvino.Core().read_model(path).get_rt_info("labels").astype(str)
-    elif form == "tflite":
+    elif format == "tflite":
         with zipfile.ZipFile(path) as archive:
             text = archive.read("labels.txt").decode()
     else:
@@ -217,14 +221,14 @@ def labels_of(path, form):
 
 
 @FORMATS
-def test_class_names_are_in_the_file(exported, form):
-    assert labels_of(exported(form), form) == CLASSES
+def test_class_names_are_in_the_file(exported, format):
+    assert read_labels(exported(format), format) == CLASSES
 
 
 def test_class_name_with_a_line_break_is_refused(localizers, tmp_path):
     localizer = copy.copy(localizers["pooled"])
     localizer.classes_ = np.array(["a", "b\nc", "d", "e"])
-    with pytest.raises(ValueError, match=r"one in a line.*Received: 'b\\nc'"):
+    with pytest.raises(ValueError, match=r"one per line.*Received: 'b\\nc'"):
         localizer.export(tmp_path / "m.onnx")
 
 
@@ -233,7 +237,7 @@ def test_boxes_alone_have_no_class_names(localizers, tmp_path):
     assert not zipfile.is_zipfile(tmp_path / "m.tflite")
 
 
-def test_onnx_says_that_it_takes_any_number_of_images(exported):
+def test_onnx_declares_any_number_of_images(exported):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(exported("onnx"), providers=["CPUExecutionProvider"])
@@ -242,7 +246,8 @@ def test_onnx_says_that_it_takes_any_number_of_images(exported):
     assert {output.name: output.shape for output in session.get_outputs()} == {
         "box": ["n", 4],
         "probabilities": ["n", 4],
-        "confidence": ["n"],
+        "class_confidence": ["n"],
+        "box_confidence": ["n"],
     }
 
 
@@ -252,29 +257,38 @@ def test_tflite_takes_one_image_of_known_shape(exported):
     interpreter = Interpreter(str(exported("tflite")))
     (image,) = interpreter.get_input_details()
     assert image["dtype"] == np.uint8
-    # -1 would stand for a side that is known when it runs.
+    # -1 would be a dimension that is not known before it runs.
     assert image["shape_signature"].tolist() == [1, 32, 32, 3]
+    names = ["box", "box_confidence", "class_confidence", "probabilities"]
     assert interpreter.get_signature_list() == {
-        "serving_default": {"inputs": ["image"], "outputs": ["box", "confidence", "probabilities"]}
+        "serving_default": {"inputs": ["image"], "outputs": names}
     }
 
 
-# ---------------------------------------------------------------- where it is written
+# ---------------------------------------------------------------- paths
+
+
+def test_path_may_begin_with_a_tilde(localizers, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    localizers["pooled"].export("~/m.tflite")
+    assert (tmp_path / "m.tflite").is_file()
 
 
 @FORMATS
-def test_what_exists_is_replaced_only_when_told(shapes, localizers, exported, tmp_path, form):
-    path, folder = tmp_path / "models" / NAMES[form], tmp_path / "models"
-    shutil.copytree(exported(form).parent, folder)
+def test_existing_files_are_replaced_only_with_overwrite(
+    shapes, localizers, exported, tmp_path, format
+):
+    path, folder = tmp_path / "models" / NAMES[format], tmp_path / "models"
+    shutil.copytree(exported(format).parent, folder)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     with pytest.raises(FileExistsError, match=r"model.*exists.*overwrite=True"):
-        localizers["boxes alone"].export(path, format=form)
+        localizers["boxes alone"].export(path, format=format)
     assert all(file.read_bytes() == content for file, content in before.items())
     names = sorted(part.name for part in folder.iterdir())
-    localizers["boxes alone"].export(path, format=form, overwrite=True)
-    assert list(RUN[form](path, shapes[0][:1])) == ["box"]
+    localizers["boxes alone"].export(path, format=format, overwrite=True)
+    assert list(RUN[format](path, shapes[0][:1])) == ["box"]
     assert sorted(part.name for part in folder.iterdir()) == names
-    # Of a folder no part is left of what was there.
+    # A folder is replaced completely.
     assert not (path / "assets.extra").exists()
 
 
@@ -284,17 +298,15 @@ def test_weights_of_another_openvino_model_are_not_replaced(fitted, tmp_path):
         fitted.export(tmp_path / "m.xml")
 
 
-def test_folder_of_other_things_is_never_replaced(fitted, tmp_path):
+def test_folder_of_other_files_is_never_replaced(fitted, tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(FileExistsError, match="holds no SavedModel"):
+    with pytest.raises(FileExistsError, match="is a folder without a SavedModel"):
         fitted.export(tmp_path, format="saved_model", overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
-def test_layer_that_onnx_does_not_know_is_found_before_the_file_is_there(
-    shapes, frozen_backbone, tmp_path
-):
-    # TensorFlow's complement of the error function has no equal among ONNX's operations.
+def test_layer_that_onnx_does_not_support_leaves_no_file(shapes, frozen_backbone, tmp_path):
+    # TensorFlow's complementary error function has no equivalent in ONNX.
     gelu = keras.Sequential([frozen_backbone, keras.layers.Activation("gelu")])
     localizer = small_localizer(backbone=gelu, weights="imagenet", box_head="pooled", epochs=1)
     localizer.fit(*shapes)
@@ -304,30 +316,32 @@ def test_layer_that_onnx_does_not_know_is_found_before_the_file_is_there(
 
 
 @FORMATS
-def test_failure_leaves_what_was_there(fitted, tmp_path, form, no_conversion):
-    path = tmp_path / NAMES[form]
-    if form == "saved_model":
+def test_failure_leaves_existing_files(fitted, tmp_path, format, no_conversion):
+    path = tmp_path / NAMES[format]
+    if format == "saved_model":
         path.mkdir()
         (path / "saved_model.pb").write_text("precious")
     else:
         path.write_text("precious")
-    with pytest.raises(EngineError, match=rf"cannot be written as format='{form}': no such layer"):
-        fitted.export(path, format=form, overwrite=True)
+    with pytest.raises(
+        EngineError, match=rf"cannot be written as format='{format}': no such layer"
+    ):
+        fitted.export(path, format=format, overwrite=True)
     assert list(tmp_path.iterdir()) == [path]
-    file = path / "saved_model.pb" if form == "saved_model" else path
+    file = path / "saved_model.pb" if format == "saved_model" else path
     assert file.read_text() == "precious"
 
 
-def test_folder_that_is_not_there_is_named(fitted, tmp_path):
+def test_missing_folder_is_named(fitted, tmp_path):
     with pytest.raises(ModelFileError, match=r"nowhere.m\.onnx cannot be written"):
         fitted.export(tmp_path / "nowhere" / "m.onnx")
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(
-    ("path", "form", "message"),
+    ("path", "format", "message"),
     [
         ("model", None, r"so format must be one of \['onnx', 'tflite', 'openvino', 'saved_model'"),
         ("model.pt", None, r"Received: path='model\.pt', format=None"),
@@ -335,12 +349,12 @@ def test_folder_that_is_not_there_is_named(fitted, tmp_path):
         ("model", "openvino", r"path must end in '\.xml' .* Received: 'model'"),
     ],
 )
-def test_format_that_cannot_be_is_named(fitted, path, form, message):
+def test_invalid_format_is_named(fitted, path, format, message):
     with pytest.raises(ValueError, match=message):
-        fitted.export(path, format=form)
+        fitted.export(path, format=format)
 
 
-def test_estimator_that_is_not_fitted_is_not_exported(tmp_path):
+def test_unfitted_estimator_is_not_exported(tmp_path):
     with pytest.raises(NotFittedError):
         small_localizer().export(tmp_path / "m.onnx")
 
@@ -353,17 +367,19 @@ def test_estimator_that_is_not_fitted_is_not_exported(tmp_path):
         ("openvino", "m.xml", r"skbbox\[openvino\]"),
     ],
 )
-def test_missing_package_is_named_with_the_way_to_have_it(
+def test_missing_package_is_named_with_the_command_that_installs_it(
     fitted, tmp_path, monkeypatch, package, name, install
 ):
-    # Python finds no package whose name stands for None.
+    # Python does not find a package whose entry is None.
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EngineError, match=rf"needs {package}: pip install '{install}'"):
+    message = rf"needs {package}: pip install '{install}'"
+    with pytest.raises(MissingPackageError, match=message) as caught:
         fitted.export(tmp_path / name)
+    assert isinstance(caught.value, ImportError)
     assert not any(tmp_path.iterdir())
 
 
-def test_backend_that_cannot_write_a_format_is_named_with_the_way_out(
+def test_backend_that_cannot_write_a_format_is_named_with_the_fix(
     fitted, tmp_path, monkeypatch, no_conversion
 ):
     monkeypatch.setattr("keras.backend.backend", lambda: "torch")
@@ -371,58 +387,68 @@ def test_backend_that_cannot_write_a_format_is_named_with_the_way_out(
         fitted.export(tmp_path / "m.onnx")
 
 
-#: Says of each format what went wrong, or nothing, and keeps what predict gives.
+#: Exports to each format, and stores the predictions and the messages of errors.
 EXPORT = """
 import pickle, sys
 from skbbox.exceptions import EngineError
 with open(sys.argv[1], "rb") as file:
     localizer, images, paths = pickle.load(file)
-said = {}
-for form, path in paths.items():
+messages = {}
+for format, path in paths.items():
     try:
-        localizer.export(path, format=form)
+        localizer.export(path, format=format)
     except EngineError as error:
-        said[form] = str(error)
+        messages[format] = str(error)
 with open(sys.argv[1], "wb") as file:
-    pickle.dump((localizer.predict(images), said), file)
+    pickle.dump((localizer.predict(images), messages), file)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(
+            backend,
+            # Unlike a skip in the test, this is before the fixtures fit.
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec(backend) is None, reason=f"{backend} is not installed"
+            ),
+        )
+        for backend in ("jax", "torch")
+    ],
+)
 @pytest.mark.parametrize("name", ["spatial", "pooled"])
-def test_another_backend_writes_what_predict_gives_or_names_the_way_out(
+def test_another_backend_exports_the_same_outputs_or_names_the_fix(
     shapes, localizers, tmp_path, backend, name
 ):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    paths = {form: tmp_path / file for form, file in NAMES.items()}
+    paths = {format: tmp_path / file for format, file in NAMES.items()}
     given = tmp_path / "given.pkl"
     given.write_bytes(pickle.dumps((localizers[name], shapes[0][:3], paths)))
     environment = os.environ | {"KERAS_BACKEND": backend}
     subprocess.run([sys.executable, "-c", EXPORT, str(given)], env=environment, check=True)
-    predicted, said = pickle.loads(given.read_bytes())
-    for form, path in paths.items():
-        if form in said:
-            assert f"Keras runs on {backend}" in said[form]
+    predicted, messages = pickle.loads(given.read_bytes())
+    for format, path in paths.items():
+        if format in messages:
+            assert f"Keras runs on {backend}" in messages[format]
             assert not path.exists()
         else:
-            box = RUN[form](path, shapes[0][:3])["box"]
+            box = RUN[format](path, shapes[0][:3])["box"]
             np.testing.assert_allclose(box, predicted[list(COORDINATES)], atol=ROUNDING)
 
 
-# ---------------------------------------------------------------- what is left alone
+# ---------------------------------------------------------------- side effects
 
 
 @pytest.mark.slow
-def test_export_leaves_the_estimator_and_the_process_alone(fitted, shapes, tmp_path, capfd):
+def test_export_has_no_side_effects(fitted, shapes, tmp_path, capfd):
     expected = fitted.predict(shapes[0])
     before = random.getstate(), np.random.get_state()[1].tolist(), vars(fitted).copy()
     capfd.readouterr()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for form, name in NAMES.items():
-            fitted.export(tmp_path / name, format=form)
+        for format, name in NAMES.items():
+            fitted.export(tmp_path / name, format=format)
     assert capfd.readouterr().out == ""
     assert caught == []
     assert before == (random.getstate(), np.random.get_state()[1].tolist(), vars(fitted))

@@ -1,4 +1,4 @@
-"""Files that are made to fill the memory, to start a program or to block, and files that change."""
+"""Files made to fill memory, start a program or block, and files that change while read."""
 
 import io
 import os
@@ -49,7 +49,7 @@ def chunk(name, data):
 
 # ---------------------------------------------------------------- warnings
 
-#: EXIF whose directory says that it has two entries, and ends after the first, the orientation.
+#: EXIF whose directory claims two entries, but ends after the first, the orientation.
 CUT_OFF = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
 
 
@@ -63,7 +63,7 @@ def with_cut_off_exif(tmp_path):
 
 
 @pytest.mark.parametrize("action", ["always", "error"])
-def test_warnings_of_pillow_are_not_heard(with_cut_off_exif, action):
+def test_warnings_of_pillow_are_ignored(with_cut_off_exif, action):
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter(action)
         loaded = load_image(with_cut_off_exif)
@@ -74,7 +74,7 @@ def test_warnings_of_pillow_are_not_heard(with_cut_off_exif, action):
     assert not heard
 
 
-def test_filters_of_warnings_are_left_as_they_were_by_any_number_of_threads(with_cut_off_exif):
+def test_threads_do_not_change_the_warning_filters(with_cut_off_exif):
     broken = with_cut_off_exif.with_name("broken.png")
     broken.write_bytes(b"broken")
     before = list(warnings.filters)
@@ -93,7 +93,7 @@ def test_filters_of_warnings_are_left_as_they_were_by_any_number_of_threads(with
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "HEIF"] + ["MPO"])
-def test_kinds_that_are_said_to_be_read_are_read(tmp_path, kind):
+def test_documented_kinds_are_read(tmp_path, kind):
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
     path = tmp_path / "image"
@@ -101,7 +101,7 @@ def test_kinds_that_are_said_to_be_read_are_read(tmp_path, kind):
     assert np.abs(load_image(path).astype(int) - (200, 100, 50)).max() < 9
 
 
-def test_heif_is_read_where_a_plugin_does(tmp_path, monkeypatch):
+def test_heif_is_read_if_a_plugin_is_installed(tmp_path, monkeypatch):
     path = tmp_path / "phone.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic" + encoded("BMP"))
     with pytest.raises(
@@ -130,7 +130,7 @@ def test_heif_is_read_where_a_plugin_does(tmp_path, monkeypatch):
         *(pytest.param(encoded(kind), id=kind) for kind in ("TGA", "ICO", "PCX", "SGI")),
     ],
 )
-def test_other_kinds_are_refused_with_those_that_are_read(tmp_path, content):
+def test_other_kinds_raise_with_the_accepted_ones(tmp_path, content):
     path = tmp_path / "image.jpg"
     path.write_bytes(content)
     for function in (load_image, upright_size):
@@ -157,7 +157,7 @@ def test_postscript_starts_no_program(tmp_path, monkeypatch):
 
 
 def tiff(*pages, following=0):
-    """A TIFF of gray images of these sizes, whose last page names what follows."""
+    """Make a TIFF of gray images of these sizes; the last page points to `following`."""
     parts = [b"II*\0" + struct.pack("<I", 10) + b"\x80\0"]
     for number, (width, height) in enumerate(pages, start=1):
         tags = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (279, 1)]
@@ -184,7 +184,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("suffix", LARGE)
-def test_header_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path, suffix):
+def test_header_of_a_huge_image_raises_before_decoding(tmp_path, suffix):
     path = tmp_path / f"large.{suffix}"
     path.write_bytes(LARGE[suffix])
     for function in (load_image, upright_size):
@@ -193,7 +193,7 @@ def test_header_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path, suffix
 
 
 def zeros(n_bytes):
-    """Compressed zeros, a thousandth of them."""
+    """Compress zeros, to about a thousandth of their size."""
     compressor, part = zlib.compressobj(), bytes(2**20)
     parts = [compressor.compress(part) for _ in range(n_bytes // len(part))]
     return b"".join(parts) + compressor.flush()
@@ -216,15 +216,15 @@ def test_text_in_a_png_does_not_fill_the_memory(tmp_path, name, start):
         tracemalloc.stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory that was used")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from Linux")
 @pytest.mark.parametrize("transparent", [False, True])
 def test_memory_of_decoding_is_in_proportion_to_the_pixels(tmp_path, transparent):
     path, n_pixels = tmp_path / "plain.png", 5000 * 5000
     Image.new("RGBA" if transparent else "RGB", (5000, 5000)).save(path, compress_level=1)
     program = "import sys\nfrom skbbox.images import load_image\n"
-    program += "from test_image_fuzz import peak_of_memory\nbefore = peak_of_memory()\n"
-    program += "load_image(sys.argv[1], (16, 16))\nprint(peak_of_memory() - before)"
-    # Pillow keeps four bytes of a pixel, and transparent ones need a second image to lie over.
+    program += "from test_image_fuzz import read_peak_memory\nbefore = read_peak_memory()\n"
+    program += "load_image(sys.argv[1], (16, 16))\nprint(read_peak_memory() - before)"
+    # Pillow stores four bytes per pixel, and transparent images need a second image as background.
     assert int(run_python(program, path).stdout) < n_pixels * (12 if transparent else 8)
 
 
@@ -242,25 +242,25 @@ def tiff_of(n_pages):
 
 
 @pytest.mark.parametrize(("suffix", "of"), [("gif", gif_of), ("tif", tiff_of)])
-def test_of_many_frames_only_the_first_costs_time(tmp_path, suffix, of):
+def test_only_the_first_of_many_frames_takes_time(tmp_path, suffix, of):
     path = tmp_path / f"many.{suffix}"
     path.write_bytes(of(100_000))
     begun = time.process_time()
     load_image(path)
     upright_size(path)
-    # All of them take a quarter of a second, or minutes.
+    # Reading all frames would take between a quarter of a second and minutes.
     assert time.process_time() - begun < 0.1
 
 
-def test_page_of_a_tiff_that_names_itself_as_the_next_is_read(tmp_path):
+def test_page_of_a_tiff_that_points_to_itself_is_read(tmp_path):
     path = tmp_path / "loop.tif"
     path.write_bytes(tiff((1, 1), following=10))
     assert load_image(path).tolist() == [[[128] * 3]]
     assert upright_size(path) == (1, 1)
 
 
-def test_exif_that_names_itself_is_read(tmp_path):
-    # Both the EXIF and the GPS directory, and the next one, are the first one itself.
+def test_exif_that_points_to_itself_is_read(tmp_path):
+    # The EXIF directory, the GPS directory and the next directory are all the first one.
     loop = b"Exif\0\0MM\0*\0\0\0\x08\0\x03" + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
     loop += struct.pack(">HHIIHHIII", 0x8769, 4, 1, 8, 0x8825, 4, 1, 8, 8)
     path = tmp_path / "loop.png"
@@ -270,7 +270,7 @@ def test_exif_that_names_itself_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("n_more", [0, 400, 600])
-def test_progressive_jpeg_of_too_many_scans_is_refused(tmp_path, n_more):
+def test_progressive_jpeg_with_too_many_scans_raises(tmp_path, n_more):
     content = encoded("JPEG", progressive=True)
     last = content.rindex(b"\xff\xda")
     path = tmp_path / "scans.jpg"
@@ -278,7 +278,7 @@ def test_progressive_jpeg_of_too_many_scans_is_refused(tmp_path, n_more):
     if n_more < 500:
         assert load_image(path).shape == (6, 8, 3)
     else:
-        with pytest.raises(ImageError, match=r"scans.jpg has 6\d\d scans, which is above 500"):
+        with pytest.raises(ImageError, match=r"scans.jpg has 6\d\d scans; more than 500 take"):
             load_image(path)
 
 
@@ -292,13 +292,13 @@ def test_size_of_a_turned_tiff_is_that_of_its_pixels(tmp_path, orientation, comp
     tags = Image.Exif()
     tags[0x0112] = orientation
     Image.fromarray(PIXELS).save(path, exif=tags, compression=compression)
-    # The sides are exchanged from the fifth orientation on.
+    # Orientations 5 to 8 swap the sides.
     assert upright_size(path) == ((8, 6) if orientation < 5 else (6, 8))
     assert load_image(path).shape == ((6, 8, 3) if orientation < 5 else (8, 6, 3))
 
 
-def test_tags_that_cannot_be_written_again_do_not_matter(tmp_path):
-    # A rational of which the numerator alone is there, beside the orientation.
+def test_tags_that_pillow_cannot_write_are_ignored(tmp_path):
+    # The orientation, and a rational that has only a numerator.
     tags = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
     tags += struct.pack(">HHII", 0x0100, 2, 3, 0x61620000) + bytes(4)
     path = tmp_path / "odd.png"
@@ -307,19 +307,19 @@ def test_tags_that_cannot_be_written_again_do_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("function", [load_image, upright_size])
-def test_exif_that_is_none_is_said_to_be_the_reason(tmp_path, function):
+def test_invalid_exif_raises_with_the_reason(tmp_path, function):
     path = tmp_path / "odd.png"
     path.write_bytes(encoded("PNG", exif=b"Exif\0\0nothing of the kind"))
     with pytest.raises(ImageError, match=r"the EXIF tags of .*odd.png cannot be read: not a TIFF"):
         function(path)
 
 
-# ---------------------------------------------------------------- what is no file
+# ---------------------------------------------------------------- other than files
 
 
 @pytest.fixture
 def special(tmp_path):
-    """Paths that no image can be read from, and what is said of them."""
+    """Paths that are not readable files, and the errors for them."""
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         # The names of sockets must be short.
@@ -332,9 +332,9 @@ def special(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "to folder").symlink_to(tmp_path / "folder")
     return {
-        tmp_path / "pipe": "pipe is no file",
-        "/dev/zero": "/dev/zero is no file",
-        tmp_path / "socket": "socket is no file",
+        tmp_path / "pipe": "pipe is not a file",
+        "/dev/zero": "/dev/zero is not a file",
+        tmp_path / "socket": "socket is not a file",
         tmp_path / "broken": "broken does not exist",
         tmp_path / "loop": "loop cannot be read as an image: .*symbolic links",
         tmp_path / "folder": "folder is a directory",
@@ -347,7 +347,7 @@ def special(tmp_path):
 
 @pytest.fixture
 def alarm():
-    """Raises where something blocks."""
+    """Fails the test if it blocks."""
     signal.signal(signal.SIGALRM, lambda number, frame: pytest.fail("this blocks"))
     signal.alarm(60)
     yield
@@ -355,7 +355,7 @@ def alarm():
 
 
 @posix
-def test_what_is_no_file_is_named(special, alarm):
+def test_path_that_is_not_a_file_raises_with_its_name(special, alarm):
     for path, message in special.items():
         for function in (load_image, upright_size):
             with pytest.raises(ImageError, match=message) as raised:
@@ -364,7 +364,7 @@ def test_what_is_no_file_is_named(special, alarm):
 
 
 @posix
-def test_what_is_no_file_is_named_with_its_row_by_an_estimator(
+def test_fit_raises_with_the_row_of_a_path_that_is_not_a_file(
     special, alarm, frozen_backbone, shapes
 ):
     X, y = shapes
@@ -375,17 +375,17 @@ def test_what_is_no_file_is_named_with_its_row_by_an_estimator(
 
 
 @posix
-def test_file_that_may_not_be_read_is_named(tmp_path):
+def test_file_without_read_permission_raises_with_its_name(tmp_path):
     path = tmp_path / "secret.png"
     path.write_bytes(encoded("PNG"))
     path.chmod(0)
     tmp_path.chmod(0o755)
-    # Root may read everything.
+    # Root can read everything, so the child gives up its rights.
     program = "import os, sys\nfrom skbbox.images import load_image\nos.chdir(sys.argv[1])\n"
     program += "os.getuid() or os.setuid(65534)\n"
     program += "try: load_image('secret.png')\nexcept ValueError as error: print(error)"
-    said = run_python(program, tmp_path).stdout
-    assert said.startswith("secret.png cannot be read as an image: [Errno 13]")
+    printed = run_python(program, tmp_path).stdout
+    assert printed.startswith("secret.png cannot be read as an image: [Errno 13]")
 
 
 def test_link_to_an_image_is_read(tmp_path):
@@ -396,7 +396,7 @@ def test_link_to_an_image_is_read(tmp_path):
 
 # ---------------------------------------------------------------- files that change
 
-#: Loads an image at least ten times in three seconds or more while it is changed.
+#: Loads an image, ten times and for three seconds at least, while a thread changes it.
 WHILE_CHANGED = """
 import os, sys, threading, time
 from skbbox.exceptions import ImageError

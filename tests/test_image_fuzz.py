@@ -1,7 +1,7 @@
-"""Damaged image files: pixels or an ImageError, soon and in little memory.
+"""Damaged image files give pixels or an ImageError, within limits of time and memory.
 
-``python tests/test_image_fuzz.py FORMAT NUMBER FILE`` writes one case into a file, and shows what
-becomes of it.
+``python tests/test_image_fuzz.py FORMAT NUMBER FILE`` writes one case to a file and prints its
+outcome.
 """
 
 import io
@@ -21,16 +21,15 @@ from PIL import Image, ImageCms, PngImagePlugin, features
 from skbbox.exceptions import ImageError
 from skbbox.images import load_image, upright_size
 
-#: Cases of each format.
+#: Number of cases per format.
 CASES = {
     **{"jpeg": 2600, "png": 2400, "tiff": 2400, "gif": 900, "webp": 700, "bmp": 600},
     **{"ppm": 200, "jpeg2000": 100, "avif": 100},
 }
-#: Seconds of the processor that one call may take, and bytes of memory that all of them may,
-#: of images that have up to so many pixels.
+#: Limits: CPU seconds of one call, bytes of memory of all calls, and pixels of an image.
 SECONDS, MEMORY, PIXELS = 2, 2**30, 2**24
 
-#: Values at which sizes, counts and offsets break.
+#: Values at which sizes, counts and offsets often fail.
 NUMBERS = (0, 1, 2, 3, 7, 8, 15, 16, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -38,7 +37,7 @@ NUMBERS = (0, 1, 2, 3, 7, 8, 15, 16, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1
 
 
 def picture(mode="RGB", size=(45, 38)):
-    """Smooth parts, edges and grain, so that no decoder has an easy way."""
+    """Draw smooth parts, edges and grain, which use all parts of a decoder."""
     y, x = np.mgrid[: size[1], : size[0]]
     pixels = np.stack([4 * x, 5 * y, 99 * ((x - 20) ** 2 + (y - 20) ** 2 < 99)], axis=2)
     pixels = pixels + np.random.default_rng(0).integers(0, 20, pixels.shape)
@@ -64,7 +63,7 @@ def exif():
     tags = Image.Exif()
     tags[0x0112] = 6  # Orientation
     tags[0x010F] = "A camera"
-    tags[0x011A] = 72.0  # A rational, which lies outside of its entry.
+    tags[0x011A] = 72.0  # A rational, which is stored outside its entry.
     tags.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
     tags.get_ifd(0x8825)[2] = (50.0, 30.0, 10.5)  # GPS
     return tags
@@ -75,7 +74,7 @@ def pages(n=3):
 
 
 def interlaced_png():
-    """An Adam7 PNG, which Pillow reads and does not write."""
+    """Make an Adam7 PNG, which Pillow can read but not write."""
     pixels = np.asarray(picture())
     passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
     rows = b""
@@ -84,11 +83,11 @@ def interlaced_png():
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 2, 0, 0, 1)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     chunks = [struct.pack(">I", len(data)) + name + data + bytes(4) for name, data in parts]
-    return with_checksums(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return fix_checksums(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
 def tiled_tiff(order):
-    """A TIFF of tiles of 16 x 16, which Pillow reads and does not write."""
+    """Make a TIFF of 16 x 16 tiles, which Pillow can read but not write."""
     pixels = np.asarray(picture("L", (48, 32)))
     tiles = b"".join(
         pixels[top : top + 16, left : left + 16].tobytes()
@@ -109,7 +108,7 @@ def tiled_tiff(order):
 
 
 def base_files(format):
-    """Small files of a format, of the kinds that its decoder has."""
+    """Make small files of a format, in the variants that its decoder supports."""
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", "seen " * 9)
     texts.add_text("More", "seen " * 99, zip=True)
@@ -175,7 +174,7 @@ def without_avif(format):
 
 
 @pytest.mark.parametrize("format", CASES)
-def test_files_that_are_to_be_damaged_are_whole(tmp_path, format):
+def test_files_are_valid_before_they_are_damaged(tmp_path, format):
     without_avif(format)
     for number, content in enumerate(base_files(format)):
         path = tmp_path / str(number)
@@ -188,7 +187,7 @@ def test_files_that_are_to_be_damaged_are_whole(tmp_path, format):
 
 
 def fields(content):
-    """Places (offset, bytes, order) of the sizes, counts and offsets in a file."""
+    """Yield the places (offset, bytes, order) of sizes, counts and offsets in a file."""
     if content[:4] == b"\x89PNG":
         for start, length, name in chunks(content):
             yield from ((start, 4, "big"), (start + 4, 4, "big"))
@@ -226,7 +225,7 @@ def fields(content):
 
 
 def chunks(content):
-    """Start, length and name of each chunk of a PNG."""
+    """Yield start, length and name of each chunk of a PNG."""
     start = 8
     while start + 8 <= len(content):
         length = int.from_bytes(content[start : start + 4], "big")
@@ -235,7 +234,7 @@ def chunks(content):
 
 
 def entries(content, base):
-    """Places in the first directories of a TIFF that begins at `base`."""
+    """Yield places in the first directories of a TIFF that begins at `base`."""
     order = "little" if content[base : base + 2] == b"II" else "big"
     start = base + int.from_bytes(content[base + 4 : base + 8], order)
     yield base + 4, 4, order
@@ -252,8 +251,8 @@ def entries(content, base):
         start = base + int.from_bytes(content[following : following + 4], order)
 
 
-def with_checksums(content):
-    """A PNG with the checksum that each chunk should have."""
+def fix_checksums(content):
+    """Write the correct checksum into each chunk of a PNG."""
     content = bytearray(content)
     for start, length, _ in list(chunks(content)):
         end = start + 8 + length
@@ -262,11 +261,11 @@ def with_checksums(content):
     return bytes(content)
 
 
-def damaged(content, other, generator):
-    """The bytes of a file, changed in one to three places."""
+def damage(content, other, generator):
+    """Change the bytes of a file in one to three places."""
     content = bytearray(content)
     for _ in range(generator.choice((1, 1, 2, 3))):
-        # Most of what can break is said at the beginning.
+        # Headers, where most damage matters, are at the beginning.
         end = generator.choice((64, 700, len(content)))
         start = generator.randrange(min(end, len(content)) + 1)
         length = generator.choice((1, 1, 2, 4, 16, 100))
@@ -294,37 +293,37 @@ def damaged(content, other, generator):
             content[start : start + length] = number.to_bytes(length, order)
     content = bytes(content) or b"\0"
     checked = content[:4] == b"\x89PNG" and generator.randrange(4)
-    return with_checksums(content) if checked else content
+    return fix_checksums(content) if checked else content
 
 
-def case(format, number, files):
-    """The content of one case; the same in each run."""
+def make_case(format, number, files):
+    """Make the content of one case, the same in each run."""
     generator = random.Random(f"{format} {number}")
     content, other = generator.choice(files), generator.choice(files)
-    return damaged(content, other, generator)
+    return damage(content, other, generator)
 
 
-# ---------------------------------------------------------------- what has to become of it
+# ---------------------------------------------------------------- outcome
 
 
-def outcome(path):
-    """What becomes of a file: its size and its pixels, or the error in place of each."""
+def load(path):
+    """Read size and pixels of a file, or the error in place of each."""
     size, full, small = (
-        tried(upright_size, path),
-        tried(load_image, path),
-        tried(load_image, path, (16, 12)),
+        call(upright_size, path),
+        call(load_image, path),
+        call(load_image, path, (16, 12)),
     )
     for pixels in (full, small):
         if isinstance(pixels, np.ndarray):
             width, height = (12, 16) if pixels is small else size
             assert pixels.shape == (height, width, 3)
             assert pixels.dtype == np.uint8
-    assert peak_of_memory() < MEMORY
+    assert read_peak_memory() < MEMORY
     return size, full, small
 
 
-def tried(function, path, *arguments):
-    # Ends the process wherever it is, also in a decoder.
+def call(function, path, *arguments):
+    # The signal ends the process even inside a decoder.
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         return function(path, *arguments)
@@ -335,26 +334,28 @@ def tried(function, path, *arguments):
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def peak_of_memory():
-    """Most bytes that this process has had; 0 where the system is not Linux."""
-    # What getrusage says begins with that of the process that started this one.
+def read_peak_memory():
+    """Peak memory of this process in bytes; 0 on systems other than Linux."""
+    # The value of getrusage would include that of the parent process.
     status = Path("/proc/self/status")
     return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 if status.exists() else 0
 
 
 def run(format, numbers, path):
-    """Print the number of each case before it can end the process, and what became of it."""
+    """Print the number of each case before it can end the process, then its outcome."""
     Image.MAX_IMAGE_PIXELS = PIXELS
     files = base_files(format)
     for number in numbers:
-        path.write_bytes(case(format, number, files))
+        path.write_bytes(make_case(format, number, files))
         print(number, end=" ", flush=True)
-        _, *pixels = outcome(path)
+        _, *pixels = load(path)
         print(*("pixels" if isinstance(found, np.ndarray) else "error" for found in pixels))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="ends what hangs as POSIX does")
+@pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="ends hanging calls with a POSIX timer"
+)
 @pytest.mark.parametrize("format", CASES)
 def test_damaged_file_gives_pixels_or_an_error_that_names_it(tmp_path, format):
     without_avif(format)
@@ -368,7 +369,7 @@ def test_damaged_file_gives_pixels_or_an_error_that_names_it(tmp_path, format):
     lines = child.stdout.splitlines()
     assert child.returncode == 0, f"{format} {lines[-1:]}: {child.returncode}\n{child.stderr}"
     assert len(lines) == CASES[format]
-    # Neither is all damage too much, nor too little.
+    # The damage is neither always too strong nor always too weak.
     assert CASES[format] / 20 < sum(line.endswith("pixels pixels") for line in lines)
     assert CASES[format] / 20 < sum(line.endswith("error error") for line in lines)
 

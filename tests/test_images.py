@@ -1,6 +1,7 @@
-"""Decoding, against images written by Pillow whose pixels are known."""
+"""Decode images that Pillow wrote, and compare with their known pixels."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +9,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from skbbox.exceptions import ImageError
-from skbbox.images import load_image, upright_size
+from skbbox.images import load_image, load_row, try_load_row, upright_size
 
 RNG = np.random.default_rng(0)
 #: Height 4, width 6: no two pixels alike, no symmetry.
 UPRIGHT = RNG.permutation(4 * 6 * 3).astype(np.uint8).reshape(4, 6, 3)
 
-# How the pixels lie in the file for each orientation, from the EXIF 2.3 table of tag 0x0112:
-# which side of the picture the first row and the first column of the file show.
+# Pixels in the file for each orientation, from the table of tag 0x0112 in EXIF 2.3: which side of
+# the picture the first row and the first column of the file show.
 STORED = {
     1: UPRIGHT,  # row: top, column: left
     2: UPRIGHT[:, ::-1],  # top, right
@@ -26,7 +27,7 @@ STORED = {
     7: UPRIGHT[::-1, ::-1].swapaxes(0, 1),  # right, bottom
     8: UPRIGHT[::-1].swapaxes(0, 1),  # left, bottom
 }
-#: What cannot be told apart from nothing by eye: two levels of 255.
+#: A difference that is not visible: two levels of 255.
 TWO_LEVELS = 2
 
 
@@ -37,14 +38,14 @@ def exif(orientation):
 
 
 def one_colour(image):
-    """The only colour of an image of one colour."""
+    """Return the only colour of an image, and check that there is one."""
     colours = np.unique(image.reshape(-1, 3), axis=0)
     assert len(colours) == 1
     return tuple(colours[0].tolist())
 
 
 def photograph(width, height):
-    """Something with the smooth parts, the edges and the fine grain of a photograph."""
+    """Make an image with the smooth parts, edges and grain of a photograph."""
     y, x = np.mgrid[:height, :width] / height
     smooth = np.stack([x * 150, y * 200, 120 + 80 * np.sin(6 * x * y)], axis=2)
     smooth[(x - 0.6) ** 2 + (y - 0.5) ** 2 < 0.1] += 50
@@ -64,18 +65,18 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_exif_orientation_is_applied_to_a_reduced_jpeg(tmp_path, orientation):
-    # Every pixel becomes a square of 64, so that the compression leaves its colour.
+    # Every pixel becomes a square of 64, so that compression preserves its colour.
     large = STORED[orientation].repeat(64, axis=0).repeat(64, axis=1)
     path = tmp_path / "turned.jpg"
     Image.fromarray(large).save(path, exif=exif(orientation), quality=100, subsampling=0)
     loaded = load_image(path, size=(8, 12))
     expected = UPRIGHT.repeat(2, axis=0).repeat(2, axis=1).astype(int)
-    # Resizing mixes a little of the neighbours in; another orientation is off by about 20.
+    # Resizing mixes in a little of the neighbours; another orientation differs by about 20.
     assert np.abs(loaded - expected).mean() < 6
 
 
 @pytest.mark.parametrize("orientation", [0, 9])
-def test_orientation_that_means_nothing_is_ignored(tmp_path, orientation):
+def test_undefined_orientation_is_ignored(tmp_path, orientation):
     path = tmp_path / "odd.png"
     Image.fromarray(UPRIGHT).save(path, exif=exif(orientation))
     np.testing.assert_array_equal(load_image(path), UPRIGHT)
@@ -107,21 +108,21 @@ def palette_image(**info):
         pytest.param(Image.new("1", (3, 2), 0), "png", (0, 0, 0), id="1-bit black"),
         pytest.param(palette_image(), "png", (200, 100, 50), id="palette"),
         pytest.param(palette_image(), "gif", (200, 100, 50), id="GIF"),
-        # Colour 1 is transparent, and it is the only one there.
+        # Colour 1 is transparent, and the only one in the image.
         pytest.param(
             palette_image(transparency=1), "png", (255, 255, 255), id="palette, transparent"
         ),
         pytest.param(
             palette_image(transparency=0), "png", (200, 100, 50), id="palette, another transparent"
         ),
-        # Half of black is laid over white: 255 x (1 - 128 / 255).
+        # Half-transparent black over white: 255 x (1 - 128 / 255).
         pytest.param(Image.new("RGBA", (3, 2), (0, 0, 0, 128)), "png", (127,) * 3, id="RGBA"),
-        # A fifth of red: 255, and 255 x (1 - 51 / 255) of the others.
+        # A fifth of red: 255, and 255 x (1 - 51 / 255) for the other channels.
         pytest.param(Image.new("RGBA", (3, 2), (255, 0, 0, 51)), "png", (255, 204, 204), id="red"),
         pytest.param(Image.new("RGBA", (3, 2), (9, 9, 9, 0)), "png", (255,) * 3, id="clear"),
         pytest.param(Image.new("RGBA", (3, 2), (9, 99, 199, 255)), "png", (9, 99, 199), id="solid"),
         pytest.param(Image.new("LA", (3, 2), (0, 51)), "png", (204, 204, 204), id="LA"),
-        # No ink but cyan, which swallows red.
+        # Only cyan ink, which absorbs red.
         pytest.param(Image.new("CMYK", (3, 2), (255, 0, 0, 0)), "tif", (0, 255, 255), id="CMYK"),
         pytest.param(Image.new("CMYK", (3, 2), (0, 0, 0, 0)), "tif", (255,) * 3, id="CMYK white"),
         pytest.param(Image.new("CMYK", (3, 2), (0, 0, 0, 255)), "tif", (0,) * 3, id="CMYK black"),
@@ -139,7 +140,7 @@ def test_every_kind_of_pixel_becomes_rgb(tmp_path, image, suffix, expected):
 @pytest.mark.parametrize(
     ("mode", "colour"), [("RGB", (10, 20, 30)), ("L", 10)], ids=["RGB", "gray"]
 )
-def test_colour_that_a_png_calls_transparent_is_laid_over_white(tmp_path, mode, colour):
+def test_transparent_colour_of_a_png_becomes_white(tmp_path, mode, colour):
     path = tmp_path / "keyed.png"
     Image.new(mode, (3, 2), colour).save(path, transparency=colour)
     assert one_colour(load_image(path)) == (255, 255, 255)
@@ -155,7 +156,7 @@ def test_cmyk_jpeg_becomes_rgb(tmp_path, ink, expected):
 
 
 def test_sixteen_bits_keep_the_upper_eight(tmp_path):
-    # 257 k is what k of 255 is in 65535.
+    # 257 k of 65535 is k of 255.
     levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
     path = tmp_path / "deep.png"
     Image.fromarray(levels * 257).save(path)
@@ -170,17 +171,17 @@ def test_sixteen_bits_in_the_other_byte_order_keep_the_upper_eight(tmp_path):
 
 
 @pytest.mark.parametrize("value", [70_000, -1])
-def test_more_than_sixteen_bits_are_refused_with_their_range(tmp_path, value):
+def test_more_than_sixteen_bits_raise_with_their_range(tmp_path, value):
     path = tmp_path / "deeper.tif"
     Image.new("I", (3, 2), value).save(path)
-    with pytest.raises(ImageError, match=f"deeper.tif holds values from {value} to {value}"):
+    with pytest.raises(ImageError, match=f"deeper.tif has values from {value} to {value}"):
         load_image(path)
 
 
-def test_floating_point_pixels_are_refused(tmp_path):
+def test_floating_point_pixels_raise(tmp_path):
     path = tmp_path / "real.tif"
     Image.new("F", (3, 2), 0.5).save(path)
-    with pytest.raises(ImageError, match=r"real.tif holds floating-point pixels.*8-bit"):
+    with pytest.raises(ImageError, match=r"real.tif has floating-point pixels.*8-bit"):
         load_image(path)
 
 
@@ -201,7 +202,7 @@ def test_size_is_height_and_width(tmp_path, size):
     assert load_image(path, size=size).shape == (*size, 3)
 
 
-def test_own_size_is_kept_unless_another_is_asked_for(tmp_path):
+def test_size_is_preserved_by_default(tmp_path):
     path = tmp_path / "image.png"
     Image.fromarray(UPRIGHT).save(path)
     np.testing.assert_array_equal(load_image(path), UPRIGHT)
@@ -223,7 +224,7 @@ def large_jpeg(tmp_path_factory):
 
 
 def test_large_jpeg_is_decoded_at_an_eighth(large_jpeg):
-    # Twice 64 is wanted on each side; 1200 / 8 = 150 is the least that has it.
+    # Each side needs at least 2 x 64 pixels, and 1200 / 8 = 150.
     with Image.open(large_jpeg) as eighth:
         eighth.draft(None, (200, 150))
         assert eighth.size == (200, 150)
@@ -245,11 +246,11 @@ def test_jpeg_below_twice_the_size_is_decoded_in_full(large_jpeg):
     np.testing.assert_array_equal(load_image(large_jpeg, size=(301, 301)), expected)
 
 
-def test_large_jpeg_keeps_its_size_when_none_is_asked_for(large_jpeg):
+def test_large_jpeg_is_not_reduced_by_default(large_jpeg):
     assert load_image(large_jpeg).shape == (1200, 1600, 3)
 
 
-def test_pil_image_is_not_reduced_for_its_owner(large_jpeg):
+def test_pil_image_itself_is_not_resized(large_jpeg):
     with Image.open(large_jpeg) as image:
         load_image(image, size=(64, 64))
         assert image.size == (1600, 1200)
@@ -278,7 +279,7 @@ def test_array_of_pixels_becomes_rgb(array, expected):
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
 @pytest.mark.parametrize("size", [None, (2, 2)])
-def test_read_only_array_is_enough_and_stays_as_it_is(channels, size):
+def test_read_only_array_is_accepted_and_not_changed(channels, size):
     array = RNG.integers(0, 256, (4, 6, *channels)).astype(np.uint8)
     before = array.copy()
     array.setflags(write=False)
@@ -286,14 +287,14 @@ def test_read_only_array_is_enough_and_stays_as_it_is(channels, size):
     np.testing.assert_array_equal(array, before)
 
 
-def test_read_only_memory_map_is_enough(tmp_path):
+def test_read_only_memory_map_is_accepted(tmp_path):
     np.save(tmp_path / "pixels.npy", UPRIGHT)
     mapped = np.load(tmp_path / "pixels.npy", mmap_mode="r")
     assert load_image(mapped, size=(2, 3)).shape == (2, 3, 3)
 
 
 @pytest.mark.parametrize(
-    ("array", "way_out"),
+    ("array", "fix"),
     [
         pytest.param(np.full((2, 3, 3), 0.5), "multiply by 255 and convert", id="float 0..1"),
         pytest.param(np.full((2, 3, 3), 127.5), r"convert it with .astype\(np.uint8\)", id="float"),
@@ -301,24 +302,24 @@ def test_read_only_memory_map_is_enough(tmp_path):
         pytest.param(np.full((2, 3, 3), True), r"convert it with .astype\(np.uint8\)", id="bool"),
     ],
 )
-def test_array_of_another_type_is_refused_with_the_way_out(array, way_out):
-    with pytest.raises(ImageError, match=rf"{way_out}.*Received dtype {array.dtype}"):
+def test_array_of_another_type_raises_with_the_fix(array, fix):
+    with pytest.raises(ImageError, match=rf"{fix}.*Received dtype {array.dtype}"):
         load_image(array)
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 6, 2), (3, 4, 6), (1, 4, 6, 3), (0, 6, 3)], ids=str)
-def test_array_of_another_shape_is_refused(shape):
-    with pytest.raises(ImageError, match="An image array has the shape"):
+def test_array_of_another_shape_raises(shape):
+    with pytest.raises(ImageError, match="An image array must have the shape"):
         load_image(np.zeros(shape, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("thing", [None, 3, b"a.jpg", [[1]]])
-def test_what_is_no_image_is_refused_by_its_type(thing):
+def test_other_types_raise_with_their_name(thing):
     with pytest.raises(ImageError, match=f"Received: {type(thing).__name__}"):
         load_image(thing)
 
 
-# ---------------------------------------------------------------- files that are wrong
+# ---------------------------------------------------------------- invalid files
 
 
 def test_missing_file_is_named(tmp_path):
@@ -338,7 +339,7 @@ def test_file_of_zero_bytes_is_named(tmp_path):
         load_image(tmp_path / "empty.jpg")
 
 
-def test_exif_tags_that_cannot_be_read_are_named(tmp_path):
+def test_unreadable_exif_tags_raise_with_the_file(tmp_path):
     # ImageMagick writes the tags of a PNG as hexadecimal text of this name.
     tags = PngInfo()
     tags.add_text("Raw profile type exif", "\nexif\n2\nno hexadecimal text")
@@ -358,8 +359,8 @@ def test_text_in_place_of_an_image_is_named(tmp_path):
 def test_truncated_file_is_named(tmp_path, suffix, size):
     path = tmp_path / f"cut.{suffix}"
     photograph(160, 120).save(path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ImageError, match=rf"cut.{suffix} cannot be"):
         load_image(path, size=size)
 
@@ -371,25 +372,25 @@ def test_name_that_the_file_system_does_not_allow_is_an_image_error(tmp_path):
 
 @pytest.mark.parametrize("limit", [2999, 1499], ids=["above the limit", "above twice the limit"])
 @pytest.mark.parametrize("action", ["ignore", "error"])
-def test_image_above_pillows_limit_is_refused(tmp_path, monkeypatch, limit, action):
+def test_image_above_pillows_limit_raises(tmp_path, monkeypatch, limit, action):
     path = tmp_path / "bomb.png"
     Image.new("L", (60, 50)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with warnings.catch_warnings():
-        # Up to twice the limit Pillow itself only warns.
+        # Pillow itself only warns up to twice the limit.
         warnings.simplefilter(action, Image.DecompressionBombWarning)
         with pytest.raises(ImageError, match=rf"bomb.png is above the limit of {limit} pixels"):
             load_image(path)
 
 
-def test_image_at_pillows_limit_is_taken(tmp_path, monkeypatch):
+def test_image_at_pillows_limit_is_accepted(tmp_path, monkeypatch):
     path = tmp_path / "full.png"
     Image.new("L", (60, 50)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
     assert load_image(path).shape == (50, 60, 3)
 
 
-def test_without_pillows_limit_any_image_is_taken(tmp_path, monkeypatch):
+def test_without_pillows_limit_any_size_is_accepted(tmp_path, monkeypatch):
     path = tmp_path / "any.png"
     Image.new("L", (60, 50)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
@@ -415,3 +416,46 @@ def test_name_does_not_matter(tmp_path, name, kind):
     path = tmp_path / name
     Image.fromarray(UPRIGHT).save(path, format="PNG")
     np.testing.assert_array_equal(load_image(kind(path)), UPRIGHT)
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path], ids=["str", "Path"])
+def test_home_folder_is_expanded(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    Image.fromarray(UPRIGHT).save(tmp_path / "image.png")
+    path = kind(Path("~/image.png"))
+    np.testing.assert_array_equal(load_image(path), UPRIGHT)
+    assert upright_size(path) == (6, 4)
+
+
+def test_name_that_begins_with_a_tilde_but_names_no_user_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(UPRIGHT).save("~draft.png")
+    np.testing.assert_array_equal(load_image("~draft.png"), UPRIGHT)
+
+
+# ---------------------------------------------------------------- rows
+
+
+def test_load_row_gives_the_pixels_of_its_row():
+    np.testing.assert_array_equal(load_row([UPRIGHT * 0, UPRIGHT], 1, None), UPRIGHT)
+
+
+def test_load_row_raises_with_the_row():
+    with pytest.raises(ImageError, match=r"^Row 1: nowhere.jpg does not exist"):
+        load_row([UPRIGHT, "nowhere.jpg"], 1, None)
+
+
+def test_try_load_row_gives_pixels_and_no_error():
+    pixels, error = try_load_row([UPRIGHT * 0, UPRIGHT], 1, (4, 6))
+    np.testing.assert_array_equal(pixels, UPRIGHT)
+    assert error is None
+
+
+@pytest.mark.parametrize(("size", "shape"), [((2, 3), (2, 3, 3)), (None, (1, 1, 3))])
+def test_try_load_row_gives_black_pixels_and_the_error(size, shape):
+    pixels, error = try_load_row([UPRIGHT, "nowhere.jpg"], 1, size)
+    assert pixels.shape == shape
+    assert pixels.dtype == np.uint8
+    assert not pixels.any()
+    assert error.startswith("nowhere.jpg does not exist")

@@ -1,4 +1,4 @@
-"""Every form of X and y that is accepted, and what is said about the others."""
+"""Accepted types of X, y and sample_weight, and the errors for others."""
 
 from pathlib import Path
 
@@ -9,7 +9,13 @@ from PIL import Image
 
 from skbbox import TARGET_COLUMNS
 from skbbox.exceptions import BoxError, ImageError
-from skbbox.inputs import check_images, check_sample_weight, check_targets
+from skbbox.inputs import (
+    check_images,
+    check_sample_weight,
+    check_targets,
+    encode_classes,
+    make_table,
+)
 
 PATHS = ["a.jpg", "b.jpg"]
 PIXELS = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
@@ -44,14 +50,14 @@ def structured(frame):
         pytest.param(pd.DataFrame({"other": [1, 2], "image": PATHS}), id="DataFrame"),
     ],
 )
-def test_paths_are_taken_in_every_form(X):
+def test_paths_are_accepted_in_each_type(X):
     items = check_images(X).items
     assert items == PATHS
     assert {type(item) for item in items} == {str}
 
 
 @pytest.mark.parametrize("make", [list, pd.Series, lambda paths: np.array(paths, dtype=object)])
-def test_path_objects_stay_what_they_are(make):
+def test_path_objects_are_not_converted(make):
     paths = [Path("a.jpg"), Path("b.jpg")]
     assert check_images(make(paths)).items == paths
 
@@ -59,7 +65,7 @@ def test_path_objects_stay_what_they_are(make):
 @pytest.mark.parametrize(
     "make", [pd.Series, lambda paths, index: pd.DataFrame({"image": paths}, index=index)]
 )
-def test_index_is_kept(make):
+def test_index_is_preserved(make):
     index = pd.Index(["first", "second"], name="picture")
     assert check_images(make(PATHS, index=index)).index.identical(index)
 
@@ -69,18 +75,18 @@ def test_x_without_an_index_has_none(X):
     assert check_images(X).index is None
 
 
-def test_four_dimensional_array_holds_one_image_a_row():
+def test_four_dimensional_array_has_one_image_per_row():
     items = check_images(PIXELS).items
     assert len(items) == 2
     np.testing.assert_array_equal(items[1], PIXELS[1])
 
 
-def test_images_of_differing_sizes_come_in_a_list():
+def test_images_of_different_sizes_are_accepted_in_a_list():
     images = [PIXELS[0], PIXELS[1, :2], Image.new("L", (3, 3))]
     assert check_images(images).items == images
 
 
-def test_object_array_may_hold_arrays_of_differing_sizes():
+def test_object_array_may_contain_arrays_of_different_sizes():
     images = np.empty(2, dtype=object)
     images[:] = [PIXELS[0], PIXELS[1, :2]]
     assert [item.shape for item in check_images(images).items] == [(4, 5, 3), (2, 5, 3)]
@@ -93,9 +99,9 @@ def test_length_is_the_number_of_images():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        pytest.param([], "X holds no image", id="empty list"),
-        pytest.param(PIXELS[:0], "X holds no image", id="empty array"),
-        pytest.param(pd.DataFrame({"image": []}), "X holds no image", id="empty DataFrame"),
+        pytest.param([], "X has no images", id="empty list"),
+        pytest.param(PIXELS[:0], "X has no images", id="empty array"),
+        pytest.param(pd.DataFrame({"image": []}), "X has no images", id="empty DataFrame"),
         pytest.param("a.jpg", r"X is one image; pass a list: \['a.jpg'\]", id="one path"),
         pytest.param(Path("a.jpg"), "X is one image; pass a list", id="one Path"),
         pytest.param(Image.new("L", (3, 3)), "X is one image; pass a list", id="one PIL image"),
@@ -116,9 +122,18 @@ def test_length_is_the_number_of_images():
         pytest.param([b"a.jpg"], "Row 0 of X is not an image", id="bytes"),
     ],
 )
-def test_x_of_another_kind_is_refused(X, message):
+def test_other_x_raises(X, message):
     with pytest.raises(ImageError, match=message):
         check_images(X)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_home_folder_is_expanded(kind, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    # The second name begins with ~, but names no user.
+    items = check_images([kind("~/a.jpg"), kind("~draft.jpg"), kind("b/~/c.jpg")]).items
+    assert items == [kind(tmp_path / "a.jpg"), kind("~draft.jpg"), kind("b/~/c.jpg")]
 
 
 def test_rows_of_one_path_have_one_key():
@@ -126,7 +141,7 @@ def test_rows_of_one_path_have_one_key():
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_arrays_have_a_key_each():
+def test_each_array_has_its_own_key():
     assert len(set(check_images([PIXELS[0], PIXELS[0]]).keys())) == 2
 
 
@@ -146,14 +161,14 @@ def test_arrays_have_a_key_each():
         pytest.param(structured(Y).view(np.recarray), id="record array"),
     ],
 )
-def test_table_is_taken_in_every_form(y):
+def test_table_is_accepted_in_each_type(y):
     targets = check_targets(y, 2)
     assert targets.class_names.tolist() == ["cat", "dog"]
     assert targets.boxes.tolist() == BOXES
 
 
 @pytest.mark.parametrize("y", [Y[COORDINATES], structured(Y[COORDINATES])], ids=type)
-def test_table_without_class_name_is_boxes_alone(y):
+def test_table_without_class_name_has_no_classes(y):
     targets = check_targets(y, 2)
     assert targets.class_names is None
     assert targets.boxes.tolist() == BOXES
@@ -168,8 +183,8 @@ def test_number_of_targets_is_the_number_of_rows():
     assert len(check_targets(Y, 2)) == 2
 
 
-@pytest.mark.parametrize("classes", [["cat", "cat"], [3, 1], [True, False]])
-def test_classes_may_be_of_one_kind_or_numbers(classes):
+@pytest.mark.parametrize("classes", [["cat", "dog"], [3, 1], [True, False]])
+def test_classes_may_be_text_numbers_or_bools(classes):
     assert check_targets(Y.assign(class_name=classes), 2).class_names.tolist() == classes
 
 
@@ -183,7 +198,7 @@ def test_classes_may_be_of_one_kind_or_numbers(classes):
         pytest.param(Y["class_name"], r"Series of shape \(2,\)", id="Series"),
     ],
 )
-def test_y_without_named_columns_is_refused_with_the_table_to_build(y, message):
+def test_y_without_named_columns_raises_and_shows_the_table_to_build(y, message):
     build = (
         r"pandas.DataFrame\(rows, columns=\['class_name', 'x_min', 'x_max', 'y_min', 'y_max'\]\)"
     )
@@ -198,7 +213,7 @@ def test_y_without_named_columns_is_refused_with_the_table_to_build(y, message):
         pytest.param(
             Y.drop(columns=["x_max", "y_min"]),
             2,
-            r"lacks the columns \['x_max', 'y_min'\]. Received: \['class_name', 'x_min', 'y_max'\]",
+            r"is missing the columns \['x_max', 'y_min'\]. Received: \['class_name', 'x_min', 'y_m",
             id="columns missing",
         ),
         pytest.param(Y, 3, "differ in length: 3 images and 2 rows of boxes", id="too short"),
@@ -210,7 +225,7 @@ def test_y_without_named_columns_is_refused_with_the_table_to_build(y, message):
             Y.assign(class_name=["cat", pd.NA]), 2, "Row 1: class_name is missing", id="NA class"
         ),
         pytest.param(
-            Y.assign(class_name=["cat", 3]), 2, "mixes text with other values", id="mixed classes"
+            Y.assign(class_name=["cat", 3]), 2, "mixes text with other types", id="mixed classes"
         ),
         pytest.param(Y.assign(x_min=[0, np.nan]), 2, "Row 1: a coordinate is missing", id="NaN"),
         pytest.param(Y.assign(x_min=[0, 0.9]), 2, "Row 1: the box is inverted", id="inverted"),
@@ -224,7 +239,7 @@ def test_y_without_named_columns_is_refused_with_the_table_to_build(y, message):
         ),
     ],
 )
-def test_y_that_cannot_be_learnt_from_is_refused(y, n_images, message):
+def test_invalid_y_raises(y, n_images, message):
     with pytest.raises(BoxError, match=message):
         check_targets(y, n_images)
 
@@ -273,12 +288,47 @@ def test_no_sample_weight_stays_none():
     [
         ([1, 2, 3], r"each of the 2 images. Received shape \(3,\)"),
         ([[1], [2]], r"Received shape \(2, 1\)"),
-        ([1, -2], r"holds -2.0 in row 1"),
-        ([1, np.nan], r"holds nan in row 1"),
-        ([np.inf, 1], r"holds inf in row 0"),
-        ([0, 0], r"zero in every row"),
+        ([1, -2], r"must be finite and not negative. Received: -2.0 in row 1"),
+        ([1, np.nan], r"Received: nan in row 1"),
+        ([np.inf, 1], r"Received: inf in row 0"),
+        ([0, 0], r"is 0 in every row; at least one weight must be positive"),
     ],
 )
-def test_sample_weight_that_cannot_weigh_is_refused(weight, message):
+def test_invalid_sample_weight_raises(weight, message):
     with pytest.raises(ValueError, match=message):
         check_sample_weight(weight, 2)
+
+
+# ---------------------------------------------------------------- classes and tables
+
+
+def test_class_indices_follow_the_sorted_names():
+    classes, class_indices = encode_classes(np.array(["dog", "cat", "dog"], dtype=object))
+    assert classes.tolist() == ["cat", "dog"]
+    assert class_indices.dtype == np.int32
+    assert class_indices.tolist() == [1, 0, 1]
+
+
+def test_class_indices_follow_the_order_of_given_classes():
+    classes, class_indices = encode_classes(np.array(["dog", "cat"], dtype=object), ["dog", "cat"])
+    assert classes.tolist() == ["dog", "cat"]
+    assert class_indices.tolist() == [0, 1]
+
+
+def test_boxes_without_classes_have_no_class_indices():
+    assert encode_classes(None, ["cat"]) == (None, None)
+
+
+def test_unknown_class_raises_with_its_row():
+    names = np.array(["cat", "owl"], dtype=object)
+    with pytest.raises(
+        ValueError, match=r"Row 1: class 'owl' is not one of the known classes \['c"
+    ):
+        encode_classes(names, ["cat", "dog"])
+
+
+@pytest.mark.parametrize("y", [Y, Y[COORDINATES]], ids=["classes", "boxes only"])
+def test_table_has_the_columns_of_y_and_the_images(y):
+    table = make_table(PATHS, check_targets(y, 2))
+    pd.testing.assert_frame_equal(table.drop(columns="image"), y, check_dtype=False)
+    assert table["image"].tolist() == PATHS

@@ -1,4 +1,4 @@
-"""The Keras metric against the NumPy measure and against values worked out by hand."""
+"""Box losses and the IoU metric, against values worked out by hand and independent formulas."""
 
 import keras
 import numpy as np
@@ -75,10 +75,13 @@ def test_two_empty_boxes_have_no_iou():
 
 def test_mean_iou_survives_keras_serialisation():
     config = keras.saving.serialize_keras_object(MeanIoU(name="overlap"))
-    assert keras.saving.deserialize_keras_object(config).name == "overlap"
+    metric = keras.saving.deserialize_keras_object(config)
+    assert (type(metric), metric.name) == (MeanIoU, "overlap")
+    metric.update_state([[0, 1, 0, 1.0]], [[0, 0.5, 0, 0.4]])
+    assert float(metric.result()) == pytest.approx(0.2)
 
 
-def test_a_custom_loss_is_taken_as_it_is():
+def test_a_custom_loss_is_returned_unchanged():
     def loss(y_true, y_pred):
         return y_pred
 
@@ -92,15 +95,15 @@ def test_an_unknown_loss_is_refused_with_the_known_ones():
 
 # The true box is 0.2..0.6 by 0.2..0.6, of area 0.16; edges are x_min, x_max, y_min, y_max.
 TRUE = [0.2, 0.6, 0.2, 0.6]
-# Intersection 0.2 * 0.4 = 0.08, union 0.24, IoU 1/3; enclosing box 0.6 by 0.4, no waste;
-# middles 0.2 apart, diagonal squared 0.36 + 0.16 = 0.52; shapes equal.
+# Intersection 0.2 * 0.4 = 0.08, union 0.24, IoU 1/3; enclosing box 0.6 by 0.4, equal to the
+# union; centres 0.2 apart, diagonal squared 0.36 + 0.16 = 0.52; shapes equal.
 OVERLAPPING = [0.4, 0.8, 0.2, 0.6]
-# Union 0.16, IoU 0.25; enclosing box the true one; same middle and shape.
+# Union 0.16, IoU 0.25; enclosing box the true one; same centre and shape.
 NESTED = [0.3, 0.5, 0.3, 0.5]
-# No intersection, union 0.04 + 0.16 = 0.2; enclosing box 0.8 by 0.8 = 0.64; middles
+# No intersection, union 0.04 + 0.16 = 0.2; enclosing box 0.8 by 0.8 = 0.64; centres
 # (0.4, 0.4) and (0.9, 0.9), 0.5 apart squared, twice; diagonal squared 2 * 0.8**2 = 1.28.
 DISJOINT = [0.8, 1.0, 0.8, 1.0]
-# 0.4 wide and 0.2 high within the true box: IoU 0.08 / 0.16 = 0.5, same middle.
+# 0.4 wide and 0.2 high within the true box: IoU 0.08 / 0.16 = 0.5, same centre.
 FLAT = [0.2, 0.6, 0.3, 0.5]
 # ciou of FLAT: v = 4 / pi^2 * (arctan(1) - arctan(2))^2, a = v / (0.5 + v).
 V = 4 / np.pi**2 * (np.pi / 4 - np.arctan(2)) ** 2
@@ -137,7 +140,7 @@ V = 4 / np.pi**2 * (np.pi / 4 - np.arctan(2)) ** 2
         ("diou", NESTED, 1 - 1 / 4),
         ("diou", DISJOINT, 1 + 0.5 / 1.28),
         ("ciou", TRUE, 0),
-        # Squares all: their shapes are equal, and the values are those of diou.
+        # All are squares: their shapes are equal, and the values are those of diou.
         ("ciou", OVERLAPPING, 1 - 1 / 3 + 0.04 / 0.52),
         ("ciou", NESTED, 1 - 1 / 4),
         ("ciou", DISJOINT, 1 + 0.5 / 1.28),
@@ -205,16 +208,16 @@ def test_an_inverted_prediction_has_the_loss_of_its_ordered_box(name):
 
 
 @pytest.mark.parametrize("predicted", [FLAT, [0.3, 0.5, 0.2, 0.6]], ids=["flat", "narrow"])
-def test_ciou_counts_a_difference_in_shape_that_diou_does_not_see(predicted):
-    # Both have the middle of the true box, and an IoU of 0.5.
+def test_ciou_counts_a_difference_in_shape_that_diou_ignores(predicted):
+    # Both have the centre of the true box, and an IoU of 0.5.
     pair = np.float32([TRUE]), np.float32([predicted])
     assert float(get_box_loss("diou")(*pair)[0]) == pytest.approx(0.5, abs=1e-5)
     expected = 0.5 + V * V / (0.5 + V)
     assert float(get_box_loss("ciou")(*pair)[0]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_trade_off_of_ciou_is_not_learnt_from():
-    # With a held still, the gradient of ciou less that of diou is a * dv, and
+def test_the_trade_off_of_ciou_has_no_gradient():
+    # With `a` constant, the gradient of ciou minus that of diou is a * dv, and
     # dv / dw = 8 / pi^2 * (arctan(0.4 / 0.2) - arctan(1)) * h / (w^2 + h^2) for w = 0.4, h = 0.2.
     gradients = [gradient(get_box_loss(name), [TRUE], [FLAT])[0, 1] for name in ("diou", "ciou")]
     dv = 8 / np.pi**2 * (np.arctan(2) - np.pi / 4) * 0.2 / (0.4**2 + 0.2**2)
@@ -244,7 +247,7 @@ def test_gradients_are_finite(name, true, predicted):
 
 @pytest.mark.parametrize("name", list(BOX_LOSSES))
 @pytest.mark.parametrize("start", [DISJOINT, [0.9, 0.1, 0.9, 0.1]], ids=["disjoint", "inverted"])
-def test_each_loss_leads_to_the_box(name, start):
+def test_each_loss_converges_to_the_box(name, start):
     predicted = keras.Variable([start], dtype="float32")
     optimizer = keras.optimizers.Adam(0.02)
     for _ in range(120):
@@ -295,6 +298,6 @@ def test_gradients_of_edges_are_finite_and_lead_to_them_from_far_away():
     logits = [[[200.0, 0.0], [0.0, 0.0], [0.0, 200.0]]]
     slope = gradient(x_edges_loss, [[1.0, 1.0, 0.0, 1.0]], logits)
     assert np.isfinite(slope).all()
-    # x_min lies at 1 and was sought at 0; x_max is right, and nothing is to be changed.
+    # x_min is at 1 and was predicted at 0; x_max is right, and has no gradient.
     assert slope[0, :, 0].tolist() == pytest.approx([0.5, 0.0, -0.5])
     assert slope[0, :, 1].tolist() == pytest.approx([0.0, 0.0, 0.0])

@@ -1,4 +1,4 @@
-"""Folds and the validation part: classes in proportion, images on one side."""
+"""Folds and the validation split: stratified, with each image in one part."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from skbbox.model_selection import split_train_validation
 CLASSES = ["cat"] * 12 + ["dog"] * 6 + ["owl"] * 3
 Y = pd.DataFrame({"class_name": CLASSES, "x_min": 0.0, "x_max": 0.5, "y_min": 0.0, "y_max": 1.0})
 PATHS = [f"{row}.jpg" for row in range(21)]
-# Every image thrice, one row of each class: rows 0, 7 and 14 are of image 0, and so on.
+# Three rows per image: rows 0, 7 and 14 show image 0, and so on.
 REPEATED = [f"{row % 7}.jpg" for row in range(21)]
 SPLITTERS = [StratifiedBoxKFold, StratifiedGroupBoxKFold]
 
@@ -41,7 +41,7 @@ def test_every_fold_has_each_class_in_proportion(splitter, shuffle, make):
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
-def test_every_row_is_tested_once_and_else_trained_on(splitter):
+def test_every_row_is_in_one_test_set_and_otherwise_in_training(splitter):
     folds = list(splitter(3).split(PATHS, Y))
     assert sorted(np.concatenate([test for _, test in folds]).tolist()) == list(range(21))
     for train, test in folds:
@@ -66,26 +66,27 @@ def test_shuffled_folds_follow_their_random_state(splitter):
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
-def test_boxes_alone_are_refused_with_the_splitter_to_take(splitter):
+def test_boxes_without_classes_raise_with_the_splitter_to_use(splitter):
     with pytest.raises(BoxError, match="class_name in y; use KFold or GroupKFold"):
         next(splitter(3).split(PATHS, Y.drop(columns="class_name")))
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
-def test_lengths_that_differ_are_refused(splitter):
+def test_different_lengths_raise(splitter):
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[20, 21"):
         next(splitter(3).split(PATHS[:20], Y))
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
-def test_number_of_splits_is_told(splitter):
+def test_number_of_splits_is_the_parameter(splitter):
     assert splitter(4).get_n_splits(PATHS, Y) == 4
 
 
 # ---------------------------------------------------------------- groups
 
 
-def sides(rows, labels):
+def select(rows, labels):
+    """Set of the labels of some rows."""
     return set(np.asarray(labels)[rows].tolist())
 
 
@@ -96,12 +97,12 @@ def sides(rows, labels):
 )
 def test_rows_of_one_image_stay_together_without_groups(make):
     for train, test in StratifiedGroupBoxKFold(3).split(make(REPEATED), Y):
-        assert sides(train, REPEATED).isdisjoint(sides(test, REPEATED))
+        assert select(train, REPEATED).isdisjoint(select(test, REPEATED))
 
 
-def test_plain_stratified_folds_would_part_them():
+def test_folds_without_groups_separate_rows_of_one_image():
     train, test = next(StratifiedBoxKFold(3).split(REPEATED, Y))
-    assert not sides(train, REPEATED).isdisjoint(sides(test, REPEATED))
+    assert not select(train, REPEATED).isdisjoint(select(test, REPEATED))
 
 
 @pytest.mark.parametrize(
@@ -114,10 +115,10 @@ def test_plain_stratified_folds_would_part_them():
 )
 def test_rows_of_one_group_stay_together(groups):
     for train, test in StratifiedGroupBoxKFold(3).split(PATHS, Y, groups=groups):
-        assert sides(train, groups).isdisjoint(sides(test, groups))
+        assert select(train, groups).isdisjoint(select(test, groups))
 
 
-def test_arrays_are_each_a_group_of_their_own():
+def test_each_array_is_its_own_group():
     pixels = np.zeros((21, 4, 4, 3), dtype=np.uint8)
     folds = StratifiedGroupBoxKFold(3).split(pixels, Y)
     assert [len(test) for _, test in folds] == [7, 7, 7]
@@ -128,10 +129,10 @@ def test_arrays_are_each_a_group_of_their_own():
 
 @pytest.mark.parametrize("routing", [False, True], ids=["plain", "metadata routing"])
 @pytest.mark.parametrize("splitter", SPLITTERS)
-def test_cross_validate_takes_the_splitter(splitter, routing):
+def test_cross_validate_accepts_the_splitter(splitter, routing):
     with sklearn.config_context(enable_metadata_routing=routing):
         found = cross_validate(DummyLocalizer("full"), PATHS, Y, cv=splitter(3), scoring=box_scorer)
-    # The boxes are the left half of the image; the most frequent class is cat, 4 of 7.
+    # Each box is the left half of the image; the most frequent class is cat, 4 of 7.
     np.testing.assert_allclose(found["test_mean_iou"], [0.5] * 3)
     np.testing.assert_allclose(found["test_localization_accuracy"], [4 / 7] * 3)
 
@@ -142,7 +143,7 @@ def test_cross_validate_takes_the_splitter(splitter, routing):
     ids=["images", "groups"],
 )
 @pytest.mark.parametrize("routing", [False, True], ids=["plain", "metadata routing"])
-def test_cross_validate_keeps_groups_on_one_side(groups, labels, routing):
+def test_cross_validate_keeps_groups_together(groups, labels, routing):
     with sklearn.config_context(enable_metadata_routing=routing):
         given = {} if groups is None else {"params": {"groups": groups}}
         if groups is not None and not routing:
@@ -156,10 +157,10 @@ def test_cross_validate_keeps_groups_on_one_side(groups, labels, routing):
             **given,
         )
     for train, test in zip(found["indices"]["train"], found["indices"]["test"], strict=True):
-        assert sides(train, labels).isdisjoint(sides(test, labels))
+        assert select(train, labels).isdisjoint(select(test, labels))
 
 
-# ---------------------------------------------------------------- the validation part
+# ---------------------------------------------------------------- validation split
 
 
 def split(strata, groups, fraction=0.25, seed=0):
@@ -167,7 +168,7 @@ def split(strata, groups, fraction=0.25, seed=0):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_validation_part_has_each_stratum_in_proportion(seed):
+def test_validation_rows_have_each_stratum_in_proportion(seed):
     # A quarter of 40, 20 and 8.
     strata = ["cat"] * 40 + ["dog"] * 20 + ["owl"] * 8
     _, validation = split(strata, range(68), 0.25, seed)
@@ -179,8 +180,8 @@ def test_validation_part_has_each_stratum_in_proportion(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_stratum_that_does_not_divide_is_off_by_less_than_one(seed):
-    # 0.2 x 33 = 6.6, 0.2 x 14 = 2.8, 0.2 x 3 = 0.6; in all 10.
+def test_stratum_that_does_not_divide_evenly_differs_by_less_than_one(seed):
+    # 0.2 x 33 = 6.6, 0.2 x 14 = 2.8, 0.2 x 3 = 0.6; the sum is 10.
     strata = ["cat"] * 33 + ["dog"] * 14 + ["owl"] * 3
     _, validation = split(strata, range(50), 0.2, seed)
     counts = pd.Series(strata).iloc[validation].value_counts().reindex(["cat", "dog", "owl"])
@@ -188,27 +189,27 @@ def test_stratum_that_does_not_divide_is_off_by_less_than_one(seed):
     assert (np.abs(counts.fillna(0) - [6.6, 2.8, 0.6]) < 1).all()
 
 
-def test_every_row_is_on_one_side():
+def test_every_row_is_in_one_part():
     train, validation = split(CLASSES, PATHS)
     assert sorted([*train, *validation]) == list(range(21))
 
 
-def test_rows_come_in_order():
+def test_rows_are_sorted():
     for part in split(CLASSES, PATHS):
         assert part.tolist() == sorted(part)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_validation_part_keeps_groups_together(seed):
+def test_validation_split_keeps_groups_together(seed):
     train, validation = split(CLASSES, REPEATED, 0.3, seed)
-    assert sides(train, REPEATED).isdisjoint(sides(validation, REPEATED))
+    assert select(train, REPEATED).isdisjoint(select(validation, REPEATED))
     # 0.3 x 7 images = 2.1, and each has three rows.
     assert len(validation) == 6
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_stratum_counts_groups_not_rows(seed):
-    # 8 images of a cat with five rows each, then 8 of a dog with one: a quarter is 2 of each.
+def test_strata_count_groups_and_not_rows(seed):
+    # 8 cat images with five rows each, then 8 dog images with one: a quarter is 2 of each.
     strata = ["cat"] * 40 + ["dog"] * 8
     groups = [*np.repeat(range(8), 5), *range(8, 16)]
     _, validation = split(strata, groups, 0.25, seed)
@@ -216,13 +217,13 @@ def test_stratum_counts_groups_not_rows(seed):
     assert counts == {"cat": 10, "dog": 2}
 
 
-def test_same_generator_gives_the_same_rows():
+def test_same_seed_gives_the_same_rows():
     assert [part.tolist() for part in split(CLASSES, PATHS, seed=3)] == [
         part.tolist() for part in split(CLASSES, PATHS, seed=3)
     ]
 
 
-def test_another_generator_gives_other_rows():
+def test_another_seed_gives_other_rows():
     assert split(CLASSES, PATHS, seed=3)[1].tolist() != split(CLASSES, PATHS, seed=4)[1].tolist()
 
 
@@ -230,18 +231,18 @@ def test_another_generator_gives_other_rows():
     ("n", "fraction", "expected"),
     [(2, 0.01, 1), (2, 0.99, 1), (5, 0.01, 1), (5, 0.99, 4), (10, 0.5, 5)],
 )
-def test_both_parts_hold_at_least_one_group(n, fraction, expected):
+def test_both_parts_have_at_least_one_group(n, fraction, expected):
     train, validation = split(["cat"] * n, range(n), fraction)
     assert (len(train), len(validation)) == (n - expected, expected)
 
 
-def test_groups_of_text_and_numbers_are_told_apart():
-    # What Images.keys gives for a list of paths and arrays; "1" is a path and 1 a row.
+def test_groups_of_text_and_numbers_are_distinguished():
+    # Images.keys gives such groups for a list of paths and arrays: "1" is a path and 1 a row.
     train, validation = split(["cat"] * 2, ["1", 1], 0.5)
     assert (len(train), len(validation)) == (1, 1)
 
 
 @pytest.mark.parametrize("rows", [1, 5])
-def test_one_group_cannot_be_split(rows):
+def test_one_group_raises(rows):
     with pytest.raises(ValueError, match="at least two different images"):
         split(["cat"] * rows, ["a.jpg"] * rows)

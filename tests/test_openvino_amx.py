@@ -1,5 +1,6 @@
-"""Products of bfloat16 in the place of those of float32, which OpenVINO computes."""
+"""OpenVINO with products of bfloat16 instead of float32."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -14,7 +15,7 @@ if keras.backend.backend() == "jax":
 from openvino import opset13 as ops  # noqa: E402
 
 from skbbox.engines import openvino_amx  # noqa: E402
-from skbbox.engines.openvino_amx import TOGETHER  # noqa: E402
+from skbbox.engines.openvino_amx import SECOND_STAGE_IMAGES  # noqa: E402
 from skbbox.engines.runners import get_runner  # noqa: E402
 
 
@@ -35,14 +36,14 @@ WEIGHTS = RNG.normal(0, 1 / 16, (256, 256)).astype(np.float32)
 
 
 def inputs():
-    """The input of a model, and what it makes of pixels for convolutions."""
+    """The input of a model, and its pixels scaled and transposed for a convolution."""
     pixels = ops.parameter([-1, 14, 14, 256], np.uint8)
     scaled = ops.multiply(ops.convert(pixels, "f32"), ops.constant(SCALE))
     return pixels, ops.transpose(scaled, ops.constant(np.array([0, 3, 1, 2])))
 
 
 def convolved(x, weights=WEIGHTS):
-    """What a convolution of 1 x 1 makes of a value."""
+    """The output of a 1 x 1 convolution."""
     weights = ops.constant(weights.T[:, :, None, None].copy())
     return ops.convolution(x, weights, [1, 1], [0, 0], [0, 0], [1, 1])
 
@@ -53,7 +54,7 @@ def model(output=lambda x: x):
 
 
 def expected(weights=WEIGHTS):
-    """A convolution of 1 x 1 is a product of matrices; here in float64."""
+    """A 1 x 1 convolution is a matrix product; here in float64."""
     x = PIXELS * SCALE.astype(np.float64)
     return np.moveaxis(x @ weights.astype(np.float64), 3, 1)
 
@@ -65,7 +66,7 @@ def compiled_stages(model):
 def run(stages):
     (value,) = stages[0](PIXELS).values()
     for stage in stages[1:]:
-        (value,) = stage(np.repeat(value, TOGETHER, axis=0)).values()
+        (value,) = stage(np.repeat(value, SECOND_STAGE_IMAGES, axis=0)).values()
     return value[:1]
 
 
@@ -117,7 +118,7 @@ def test_the_largest_of_several_is_taken_in_float32_too():
 
 @amx
 def test_products_of_matrices_are_a_second_stage_in_float32(monkeypatch):
-    monkeypatch.setattr(openvino_amx, "WORTH_A_STAGE", 0)
+    monkeypatch.setattr(openvino_amx, "MIN_PRODUCTS_OF_STAGES", 0)
 
     def multiplied(x):
         rows = ops.transpose(x, ops.constant(np.array([0, 2, 3, 1])))
@@ -145,7 +146,7 @@ def test_few_products_for_each_number_are_left_in_float32():
     assert error(run(stages), expected(WEIGHTS @ WEIGHTS[:, :8])) < 1e-5
 
 
-def test_a_mark_that_is_not_heeded_leaves_all_in_float32(monkeypatch):
+def test_the_network_stays_in_float32_if_openvino_ignores_the_mark(monkeypatch):
     exact = openvino.Core().compile_model(
         model(ops.swish), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
@@ -153,7 +154,7 @@ def test_a_mark_that_is_not_heeded_leaves_all_in_float32(monkeypatch):
     assert np.array_equal(run(compiled_stages(model(ops.swish))), run([exact]))
 
 
-def test_what_cannot_be_written_is_left_in_float32(monkeypatch):
+def test_the_network_stays_in_float32_if_openvino_rejects_the_mark(monkeypatch):
     monkeypatch.setitem(openvino_amx.MARK, "value", "no type")
     assert error(run(compiled_stages(model())), expected()) < 1e-5
 
@@ -165,9 +166,45 @@ def test_pixels_that_are_scaled_before_they_are_transposed_give_the_same_bits(mo
     assert np.array_equal(before, after)
 
 
+def remove_module(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino._offline_transformations", None)
+
+
+def remove_function(monkeypatch):
+    name = "openvino._offline_transformations.apply_moc_transformations"
+    monkeypatch.delattr(name)
+
+
+def rename_parameter(monkeypatch):
+    name = "openvino._offline_transformations.apply_moc_transformations"
+    monkeypatch.setattr(name, lambda model, fold: None)
+
+
+@pytest.mark.parametrize("change", [remove_module, remove_function, rename_parameter])
+def test_the_network_is_compiled_in_float32_without_the_private_interface(change, monkeypatch):
+    change(monkeypatch)
+    stages = compiled_stages(model(ops.swish))
+    assert len(stages) == 1
+    assert "amx" not in primitives(stages)
+    exact = openvino.Core().compile_model(
+        model(ops.swish), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    assert error(run(stages), run([exact])) < 1e-6
+
+
+def test_the_engine_runs_without_the_private_interface(monkeypatch):
+    remove_module(monkeypatch)
+    image = keras.Input((16, 16, 3))
+    network = keras.Model(image, layers.Conv2D(4, 3)(image))
+    images = RNG.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    (received,) = get_runner(network, "without private interface", "openvino")(images, 3)
+    expected = network.predict_on_batch(images.astype("float32"))
+    assert np.abs(received - expected).max() < 1e-5 * np.abs(expected).max()
+
+
 @amx
 def test_two_stages_give_the_same_in_several_threads(monkeypatch):
-    monkeypatch.setattr(openvino_amx, "WORTH_A_STAGE", 0)
+    monkeypatch.setattr(openvino_amx, "MIN_PRODUCTS_OF_STAGES", 0)
     image = keras.Input((16, 16, 3))
     x = layers.Conv2D(256, 3, activation="relu")(image)
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(256, 3)(x))

@@ -1,4 +1,4 @@
-"""What importing the package costs and offers."""
+"""Public names, and the imports that they cause."""
 
 import re
 import subprocess
@@ -11,7 +11,8 @@ import skbbox
 import skbbox.typing
 
 
-def imported_by(statement):
+def find_imports(statement):
+    """Whether TensorFlow and Keras are imported, as text."""
     program = f"import sys; {statement}; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -20,15 +21,15 @@ def imported_by(statement):
 
 
 def test_importing_the_package_imports_no_tensorflow():
-    assert imported_by("import skbbox") == ["False", "False"]
+    assert find_imports("import skbbox") == ["False", "False"]
 
 
 def test_reading_annotations_and_measuring_import_no_tensorflow():
     statement = "from skbbox import read_annotations, iou, DummyLocalizer, plot_image, box_scorer"
-    assert imported_by(statement) == ["False", "False"]
+    assert find_imports(statement) == ["False", "False"]
 
 
-def test_an_estimator_that_is_not_fitted_imports_no_tensorflow():
+def test_unfitted_estimator_imports_no_tensorflow():
     statement = """
 import pickle
 from sklearn.base import clone
@@ -36,26 +37,27 @@ from skbbox import SingleBoxLocalizer, StratifiedBoxKFold
 localizer = clone(SingleBoxLocalizer(random_state=0)).set_params(epochs=3)
 pickle.loads(pickle.dumps(localizer)).get_params()
 """.strip().replace("\n", "; ")
-    assert imported_by(statement) == ["False", "False"]
+    assert find_imports(statement) == ["False", "False"]
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_exists():
     assert all(getattr(skbbox, name) is not None for name in skbbox.__all__)
 
 
 def test_every_public_name_is_listed():
-    assert {"SingleBoxLocalizer", "read_annotations", "datasets"} <= set(dir(skbbox))
+    names = {"SingleBoxLocalizer", "read_annotations", "datasets", "from_xyxy", "to_xyxy"}
+    assert names <= set(skbbox.__all__) <= set(dir(skbbox))
 
 
-def test_every_name_of_a_type_is_there():
+def test_every_type_alias_exists():
     assert all(hasattr(skbbox.typing, name) for name in skbbox.typing.__all__)
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_unknown_name_is_an_attribute_error():
     assert not hasattr(skbbox, "MultiBoxLocalizer")
 
 
-def test_badges_say_what_the_project_says():
+def test_badges_agree_with_the_project_settings():
     root = Path(__file__).parent.parent
     project = tomllib.loads((root / "pyproject.toml").read_text())
     found = re.findall(r"badge/([^)]*)\)", (root / "README.md").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A fitted estimator in a file: what comes back, and what is refused."""
+"""Saving and loading fitted estimators, and refusing other files."""
 
 import copy
 import json
@@ -33,15 +33,15 @@ def members(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def written(path, contents, compression=zipfile.ZIP_STORED):
+def write(path, contents, compression=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in contents.items():
             archive.writestr(name, content)
     return path
 
 
-def with_sums(contents):
-    """The members with check sums that fit, as whoever wants to harm would write them."""
+def with_checksums(contents):
+    """The members with matching checksums, as an attacker would write them."""
     import hashlib
 
     others = {name: content for name, content in contents.items() if name != "checksums.json"}
@@ -49,7 +49,7 @@ def with_sums(contents):
     return others | {"checksums.json": json.dumps(sums).encode()}
 
 
-# ---------------------------------------------------------------- what comes back
+# ---------------------------------------------------------------- loading
 
 
 def test_loaded_estimator_predicts_the_same_bit_for_bit(fitted, file, shapes):
@@ -69,7 +69,7 @@ def test_loaded_estimator_has_parameters_classes_and_history(fitted, file):
     assert (loaded.n_iter_, loaded.n_features_in_) == (fitted.n_iter_, 1)
 
 
-def test_frozen_backbone_that_is_a_model_comes_back(frozen_backbone, shapes, tmp_path):
+def test_frozen_backbone_that_is_a_model_is_restored(frozen_backbone, shapes, tmp_path):
     X, y = shapes
     fitted = small_localizer(backbone=frozen_backbone, weights="imagenet").fit(X, y)
     fitted.save(tmp_path / "m")
@@ -79,7 +79,7 @@ def test_frozen_backbone_that_is_a_model_comes_back(frozen_backbone, shapes, tmp
     pd.testing.assert_frame_equal(again.predict(X), fitted.predict(X), check_exact=True)
 
 
-def test_estimator_of_boxes_alone_comes_back(shapes, tmp_path):
+def test_estimator_of_boxes_alone_is_restored(shapes, tmp_path):
     X, y = shapes
     fitted = small_localizer(epochs=1).fit(X, y.drop(columns="class_name"))
     fitted.save(tmp_path / "m")
@@ -89,7 +89,7 @@ def test_estimator_of_boxes_alone_comes_back(shapes, tmp_path):
 
 
 @pytest.mark.slow
-def test_parameters_of_every_kind_come_back(shapes, tmp_path):
+def test_parameters_of_every_kind_are_restored(shapes, tmp_path):
     X, y = shapes
     names = sorted(set(y["class_name"]))
     fitted = small_localizer(
@@ -118,7 +118,7 @@ def tiny_backbone(input_shape):
 
 
 @pytest.mark.slow
-def test_code_is_asked_for_by_its_name(shapes, tmp_path):
+def test_load_asks_for_code_by_name(shapes, tmp_path):
     X, y = shapes
     callback = keras.callbacks.TerminateOnNaN()
     fitted = small_localizer(epochs=1, backbone=tiny_backbone, callbacks=[callback]).fit(X, y)
@@ -143,7 +143,7 @@ def test_loaded_estimator_can_be_saved_copied_and_pickled(file, shapes, tmp_path
 # ---------------------------------------------------------------- the file
 
 
-def test_file_holds_json_and_arrays_alone(file):
+def test_file_contains_only_json_and_arrays(file):
     for name, content in members(file).items():
         if name.endswith(".json"):
             json.loads(content)
@@ -158,7 +158,7 @@ def test_equal_estimators_give_equal_files(fitted, file, tmp_path):
     assert (tmp_path / "m").read_bytes() == file.read_bytes()
 
 
-def test_file_that_exists_is_replaced_only_when_told(fitted, tmp_path):
+def test_existing_file_is_replaced_only_with_overwrite(fitted, tmp_path):
     path = tmp_path / "m"
     path.write_text("precious")
     with pytest.raises(FileExistsError, match=r"m exists.*overwrite=True"):
@@ -169,17 +169,17 @@ def test_file_that_exists_is_replaced_only_when_told(fitted, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_folder_that_is_not_there_is_named(fitted, tmp_path):
+def test_missing_folder_is_named(fitted, tmp_path):
     with pytest.raises(ModelFileError, match=r"nowhere.m cannot be written"):
         fitted.save(tmp_path / "nowhere" / "m")
 
 
-def test_estimator_that_is_not_fitted_is_not_saved(tmp_path):
+def test_unfitted_estimator_is_not_saved(tmp_path):
     with pytest.raises(NotFittedError):
         small_localizer().save(tmp_path / "m")
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- refused files
 
 
 def test_missing_file_is_named(tmp_path):
@@ -188,28 +188,28 @@ def test_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04K\x01.", b"\0" * 1000])
-def test_file_that_is_something_else_is_refused(tmp_path, content):
+def test_other_file_is_refused(tmp_path, content):
     (tmp_path / "m").write_bytes(content)
-    with pytest.raises(ModelFileError, match=r"m: this is no file that save wrote"):
+    with pytest.raises(ModelFileError, match=r"m: not a file that save wrote"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_file_that_is_cut_off_is_refused(file, tmp_path, share):
+def test_truncated_file_is_refused(file, tmp_path, share):
     content = file.read_bytes()
     (tmp_path / "m").write_bytes(content[: int(share * len(content))])
     with pytest.raises(ModelFileError, match="damaged"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
-def test_bytes_that_changed_are_refused(file, tmp_path):
+def test_changed_bytes_are_refused(file, tmp_path):
     random = np.random.RandomState(0)
     content = file.read_bytes()
     for _ in range(100):
         damaged = bytearray(content)
         damaged[random.randint(len(damaged))] ^= 1 << random.randint(8)
         (tmp_path / "m").write_bytes(damaged)
-        # What no reader looks at, such as a time, may change.
+        # Bytes that are not read, such as a time, may change.
         try:
             SingleBoxLocalizer.load(tmp_path / "m")
         except ModelFileError:
@@ -244,7 +244,7 @@ def other_parameters(contents):
     return contents | {"about.json": json.dumps(about).encode()}
 
 
-def later_form(contents):
+def later_format(contents):
     about = json.loads(contents["about.json"]) | {"format": 99}
     return contents | {"about.json": json.dumps(about).encode()}
 
@@ -280,80 +280,80 @@ def of_another_shape(contents):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda_network, r"the network holds code \(Lambda\)"),
+        (lambda_network, r"the network contains code \(Lambda\)"),
         (foreign_class, "the network needs system of os, which is code"),
         (registered_class, "the network needs other>Thing, which is code"),
-        (other_parameters, "this is not what save writes.*later"),
-        (later_form, "written in form 99"),
-        (pickled_array, "does not hold the array"),
-        (huge_array, "does not hold the array"),
-        (of_another_shape, "this is not what save writes"),
-        (later_array, r"is in form \(2, 0\) of NumPy's files"),
-        (lambda contents: contents | {"about.json": b"{}"}, "about.json is not what save writes"),
+        (other_parameters, "not a file that save wrote.*later"),
+        (later_format, "written in format 99"),
+        (pickled_array, "does not contain the array"),
+        (huge_array, "does not contain the array"),
+        (of_another_shape, "not a file that save wrote"),
+        (later_array, r"is in NumPy's file format \(2, 0\)"),
+        (lambda contents: contents | {"about.json": b"{}"}, "about.json is not as save writes it"),
         (lambda contents: contents | {"about.json": b"{"}, "about.json is not JSON"),
     ],
 )
-def test_member_that_would_do_harm_is_refused(file, tmp_path, change, message):
-    written(tmp_path / "m", with_sums(change(members(file))))
+def test_malicious_member_is_refused(file, tmp_path, change, message):
+    write(tmp_path / "m", with_checksums(change(members(file))))
     with pytest.raises(ModelFileError, match=message):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("name", ["../../evil.py", "/etc/evil", "evil.py"])
-def test_member_that_does_not_belong_there_is_refused(file, tmp_path, name):
+def test_unexpected_member_is_refused(file, tmp_path, name):
     contents = members(file)
-    written(tmp_path / "m", contents | {name: b"evil"})
-    with pytest.raises(ModelFileError, match=rf"the member '{name}' does not belong here"):
+    write(tmp_path / "m", contents | {name: b"evil"})
+    with pytest.raises(ModelFileError, match=rf"unexpected member '{name}'"):
         SingleBoxLocalizer.load(tmp_path / "m")
-    written(tmp_path / "m", with_sums(contents | {name: b"evil"}))
-    with pytest.raises(ModelFileError, match=rf"the member '{name}' does not belong here"):
+    write(tmp_path / "m", with_checksums(contents | {name: b"evil"}))
+    with pytest.raises(ModelFileError, match=rf"unexpected member '{name}'"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("name", ["about.json", "checksums.json"])
-def test_archive_that_save_did_not_write_is_refused(file, tmp_path, name):
+def test_other_archive_is_refused(file, tmp_path, name):
     contents = members(file)
     del contents[name]
-    written(tmp_path / "m", contents)
-    with pytest.raises(ModelFileError, match=rf"no file that save wrote; {name} is missing"):
+    write(tmp_path / "m", contents)
+    with pytest.raises(ModelFileError, match=rf"not a file that save wrote; {name} is missing"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
-def test_member_that_is_missing_is_named(file, tmp_path):
+def test_missing_member_is_named(file, tmp_path):
     contents = members(file)
     del contents["fitted/model_/0000.npy"]
-    written(tmp_path / "m", contents)
+    write(tmp_path / "m", contents)
     with pytest.raises(ModelFileError, match=r"the member 'fitted/model_/0000.npy' is missing"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
-def test_member_that_changed_is_named(file, tmp_path):
+def test_changed_member_is_named(file, tmp_path):
     contents = members(file)
     contents["fitted/model_/0000.npy"] += b"x"
-    written(tmp_path / "m", contents)
-    with pytest.raises(ModelFileError, match=r"check sum of 'fitted/model_/0000.npy' differs"):
+    write(tmp_path / "m", contents)
+    with pytest.raises(ModelFileError, match=r"checksum of 'fitted/model_/0000.npy'"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
-def test_archive_that_is_compressed_is_refused(file, tmp_path):
-    # A few kilobytes may become gigabytes.
+def test_compressed_archive_is_refused(file, tmp_path):
+    # A few kilobytes could expand to gigabytes.
     contents = members(file) | {"bomb": b"\0" * 10_000_000}
-    written(tmp_path / "m", contents, zipfile.ZIP_DEFLATED)
+    write(tmp_path / "m", contents, zipfile.ZIP_DEFLATED)
     with pytest.raises(ModelFileError, match="is compressed"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_member_that_is_there_twice_is_refused(file, tmp_path):
+def test_duplicate_member_is_refused(file, tmp_path):
     with zipfile.ZipFile(tmp_path / "m", "w") as archive:
         for name, content in members(file).items():
             archive.writestr(name, content)
         archive.writestr("about.json", b"{}")
-    with pytest.raises(ModelFileError, match=r"'about\.json. is there twice"):
+    with pytest.raises(ModelFileError, match=r"duplicate member 'about\.json'"):
         SingleBoxLocalizer.load(tmp_path / "m")
 
 
-# ---------------------------------------------------------------- other versions, other ways
+# ---------------------------------------------------------------- earlier versions and copies
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("model-*.skbbox")), ids=lambda path: path.stem)
@@ -362,15 +362,19 @@ def test_file_of_a_released_version_predicts_what_it_did(path):
     expected = json.loads(path.with_suffix(".json").read_text())
     predicted = loaded.predict(pictures()).to_dict("list")
     assert predicted.pop("class_name") == expected.pop("class_name")
+    # 0.1.0 predicted one confidence: the expected IoU, where the head estimates it.
+    expected["box_confidence"] = expected.pop("confidence")
+    probabilities = loaded.predict_proba(pictures())
+    assert predicted.pop("class_confidence") == pytest.approx(probabilities.max(axis=1))
     assert list(predicted) == list(expected)
     for name, values in expected.items():
-        # Another processor or another TensorFlow rounds otherwise.
+        # Another CPU or another TensorFlow may round differently.
         assert predicted[name] == pytest.approx(values, abs=1e-4)
     assert loaded.get_params()["class_weight"]["disc"] == 2.0
     assert loaded.n_iter_ == 2
 
 
-def test_there_is_a_file_of_a_released_version():
+def test_a_file_of_a_released_version_exists():
     assert list(DATA.glob("model-*.skbbox"))
 
 
@@ -378,7 +382,7 @@ def test_skops_trusts_two_types(fitted, shapes):
     skops_io = pytest.importorskip("skops.io")
     content = skops_io.dumps(fitted)
     types = skops_io.get_untrusted_types(data=content)
-    # The second is the backbone that was given.
+    # The second is the backbone.
     assert types == [
         "skbbox.localizer.SingleBoxLocalizer",
         "skbbox.network.backbones.small_convnet",
@@ -400,7 +404,7 @@ def test_copy_of_an_unfitted_estimator_learns_the_same(copied, shapes, fitted):
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
-def test_copy_after_a_fit_that_failed_is_not_fitted_and_can_be(copied, shapes, fitted):
+def test_copy_after_a_failed_fit_is_not_fitted_and_can_be(copied, shapes, fitted):
     failed = small_localizer(learning_rate=1e30)
     with pytest.raises(TrainingDivergedError):
         failed.fit(*shapes)

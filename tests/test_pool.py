@@ -1,4 +1,4 @@
-"""Networks that serve one fit after another."""
+"""Networks that are reused by one fit after another."""
 
 import subprocess
 import sys
@@ -12,6 +12,7 @@ import pytest
 from helpers import small_localizer
 from keras import layers
 
+from skbbox.boxes import COORDINATES
 from skbbox.network import pool
 from skbbox.network.pool import borrow_model
 
@@ -33,7 +34,7 @@ def lent(given, settings="test", **options):
 
 
 @pytest.mark.usefixtures("empty_pool")
-def test_equal_layers_share_a_network_whatever_their_weights_names_and_seeds():
+def test_equal_layers_share_a_network_despite_other_weights_names_and_seeds():
     assert lent(network(seed=1)) is lent(network(seed=2))
 
 
@@ -48,32 +49,33 @@ def test_equal_layers_share_a_network_whatever_their_weights_names_and_seeds():
     ],
     ids=["layers", "names of outputs", "settings", "not shared"],
 )
-def test_what_differs_is_not_shared(other):
+def test_different_networks_are_not_shared(other):
     assert lent(network()) is not other()
 
 
 @pytest.mark.usefixtures("empty_pool")
-def test_a_lent_network_gives_what_the_one_that_asked_gives():
+def test_a_borrowed_network_computes_the_same_as_the_original():
     for seed in (0, 1):
-        asking = network(seed=seed)
+        original = network(seed=seed)
         ones = np.ones((4, 2), np.float32)
-        with borrow_model(asking, "test") as (model, _):
-            # With dropout, so that its seeds count too.
+        with borrow_model(original, "test") as (model, _):
+            # With dropout, which depends on the seeds.
             outputs = keras.ops.convert_to_numpy(model(ones, training=True))
-        expected = keras.ops.convert_to_numpy(asking(ones, training=True))
+        expected = keras.ops.convert_to_numpy(original(ones, training=True))
         assert np.array_equal(outputs, expected)
 
 
 @pytest.mark.usefixtures("empty_pool")
-def test_what_a_lent_network_computes_leaves_the_one_that_asked_as_it_was():
-    asking, ones = network(), np.ones((4, 2), np.float32)
-    with borrow_model(asking, "test") as (model, _):
+def test_a_borrowed_network_does_not_change_the_original():
+    original, ones = network(), np.ones((4, 2), np.float32)
+    with borrow_model(original, "test") as (model, _):
         expected = model.predict_on_batch(ones)
-    assert np.array_equal(asking.predict_on_batch(ones), expected)
+        model.set_weights([weights + 1 for weights in model.get_weights()])
+    assert np.array_equal(original.predict_on_batch(ones), expected)
 
 
 @pytest.mark.usefixtures("empty_pool")
-def test_two_at_a_time_have_a_network_each():
+def test_two_borrowers_at_a_time_have_different_networks():
     with (
         borrow_model(network(), "test") as (first, _),
         borrow_model(network(), "test") as (second, _),
@@ -89,15 +91,15 @@ def test_a_network_is_not_lent_again_after_an_error():
 
 
 @pytest.mark.usefixtures("empty_pool")
-def test_the_number_of_waiting_networks_is_bounded():
+def test_the_number_of_idle_networks_is_bounded():
     for units in range(1, pool.N_IDLE + 3):
         lent(network(units))
     assert sum(map(len, pool._idle.values())) == pool.N_IDLE
 
 
 @pytest.mark.usefixtures("empty_pool")
-def test_a_network_that_is_out_does_not_count_as_waiting():
-    # The oldest kind is the one that nothing waits of when there are too many of the others.
+def test_a_borrowed_network_does_not_count_as_idle():
+    # The borrowed kind is the oldest, and has no idle network to evict when there are too many.
     lent(network(units=100))
     with borrow_model(network(units=100), "test"):
         for units in range(1, pool.N_IDLE + 3):
@@ -113,16 +115,16 @@ def test_a_network_that_is_out_does_not_count_as_waiting():
         lambda: layers.Normalization(mean=0.0, variance=1.0),
         lambda: type("Own", (layers.Dense,), {})(2),
     ],
-    ids=["function", "measured", "class of the user's own"],
+    ids=["function", "measured", "custom class"],
 )
-def test_layers_that_do_not_show_what_they_do_are_not_shared(layer):
+def test_opaque_layers_are_not_shared(layer):
     inputs = keras.Input((2,))
     first, second = (keras.Model(inputs, layer()(inputs)) for _ in range(2))
     assert lent(first) is not lent(second)
 
 
 class Unnamed(layers.Layer):
-    """A layer whose class does not say how to make another one."""
+    """A layer that cannot be copied, because it has no config."""
 
     def __init__(self, function):
         super().__init__()
@@ -139,8 +141,10 @@ def test_a_layer_that_cannot_be_copied_is_trained_and_predicts(shapes):
         return keras.Model(pixels, layers.Conv2D(4, 8, strides=8)(x))
 
     localizer = small_localizer(backbone=backbone, weights="imagenet", epochs=0, fine_tune_epochs=1)
-    boxes = localizer.fit(*shapes).predict(shapes[0])
-    assert len(boxes) == len(shapes[0])
+    boxes = localizer.fit(*shapes).predict(shapes[0])[list(COORDINATES)]
+    assert len(localizer.history_["loss"]) == 1
+    assert boxes.shape == (len(shapes[0]), 4)
+    assert boxes.nunique().min() > 1
 
 
 def assert_equal_fits(first, second):
@@ -149,13 +153,13 @@ def assert_equal_fits(first, second):
     assert all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
 
-#: A callback makes a fit train a network of its own.
+#: With a callback, a fit trains its own network.
 OWN = {"callbacks": [keras.callbacks.Callback]}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
-def test_a_fit_after_others_equals_one_with_a_network_of_its_own(shapes, frozen_backbone, box_head):
+def test_a_fit_after_others_equals_one_with_its_own_network(shapes, frozen_backbone, box_head):
     X, y = shapes
     frozen = {"backbone": frozen_backbone, "weights": "imagenet", "box_head": box_head}
     for changes in (
@@ -170,7 +174,7 @@ def test_a_fit_after_others_equals_one_with_a_network_of_its_own(shapes, frozen_
 
 
 @pytest.mark.slow
-def test_a_backbone_trained_from_the_start_equals_one_with_a_network_of_its_own(shapes):
+def test_a_fit_from_scratch_equals_one_with_its_own_network(shapes):
     small_localizer(random_state=5).fit(*shapes)
     assert_equal_fits(small_localizer().fit(*shapes), small_localizer(**OWN).fit(*shapes))
 
@@ -190,11 +194,11 @@ def test_loss_weights_learning_rates_and_lengths_share_a_compiled_network(shapes
         small_localizer(backbone=frozen_backbone, weights="imagenet", **changes).fit(
             X[rows], y[rows]
         )
-    # Those with class weights have a third input, and Keras a second graph for it.
+    # With class weights there is a third input, for which Keras compiles a second graph.
     assert sum(map(len, pool._idle.values())) == 1
 
 
-def test_a_loss_of_the_users_own_counts_as_it_is_now(shapes):
+def test_a_custom_loss_is_not_shared_between_fits(shapes):
     factor = 1.0
 
     def loss(y_true, y_pred):
@@ -209,7 +213,7 @@ def test_a_loss_of_the_users_own_counts_as_it_is_now(shapes):
     assert first_loss() > 50 * before
 
 
-def test_fits_in_threads_equal_those_after_one_another(shapes):
+def test_fits_in_threads_equal_sequential_fits(shapes):
     barrier = threading.Barrier(2)
 
     def fit(weight):

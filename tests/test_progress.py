@@ -1,4 +1,4 @@
-"""What verbose=1 prints."""
+"""Output of verbose=1."""
 
 import time
 
@@ -22,7 +22,7 @@ def lines(capsys):
 
 def test_each_epoch_is_a_line_with_losses_accuracy_iou_and_time_left(capsys):
     table = EpochTable(0, 3)
-    # Two minutes for the first epoch: two more take four, then two.
+    # The first epoch took two minutes, so four are left; after the second, two.
     table.began = time.monotonic() - 120
     table.on_epoch_end(0, LOGS)
     table.began = time.monotonic() - 240
@@ -34,7 +34,7 @@ def test_each_epoch_is_a_line_with_losses_accuracy_iou_and_time_left(capsys):
     ]
 
 
-def test_columns_stand_under_their_titles(capsys):
+def test_columns_are_aligned_with_their_titles(capsys):
     table = EpochTable(0, 100)
     table.on_epoch_end(0, LOGS)
     head, line = capsys.readouterr().out.splitlines()
@@ -47,7 +47,7 @@ def test_validation_is_in_brackets(capsys):
     assert lines(capsys)[1][4:6] == ["0.625", "(0.500)"]
 
 
-def test_training_that_goes_on_has_its_title_and_counts_its_own_epochs(capsys):
+def test_resumed_training_counts_its_own_epochs_for_the_time_left(capsys):
     table = EpochTable(4, 6)
     # One of two epochs took a minute.
     table.began = time.monotonic() - 60
@@ -56,14 +56,14 @@ def test_training_that_goes_on_has_its_title_and_counts_its_own_epochs(capsys):
     assert (title[0], line[0], line[-1]) == ("epoch", "5/6", "1:00")
 
 
-def test_hours_are_told(capsys):
+def test_time_left_shows_hours(capsys):
     table = EpochTable(0, 3)
     table.began = time.monotonic() - 3600
     table.on_epoch_end(0, LOGS)
     assert lines(capsys)[1][-1] == "2:00:00"
 
 
-def test_network_of_one_output_has_its_two_columns(capsys):
+def test_network_with_one_output_has_two_columns(capsys):
     EpochTable(0, 1).on_epoch_end(0, {"loss": 0.5, "mean_iou": 0.25})
     assert lines(capsys) == [
         ["epoch", "box", "loss", "mean", "IoU", "time", "left"],
@@ -71,8 +71,10 @@ def test_network_of_one_output_has_its_two_columns(capsys):
     ]
 
 
-@pytest.mark.parametrize(("verbose", "shown"), [(0, ""), (1, "features: 100%")])
-def test_bar_goes_to_where_prints_go_and_is_silent_when_told(verbose, shown, capsys):
+@pytest.mark.parametrize(
+    ("verbose", "shown"), [(0, ""), (False, ""), (1, "features: 100%"), (True, "features: 100%")]
+)
+def test_bar_is_printed_to_stdout_only_if_verbose(verbose, shown, capsys):
     with progress_bar(4, "features", verbose) as progress:
         progress.update(4)
     captured = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""What a user's type checker knows; `make lint` checks it, and nothing runs it."""
+"""A user program for the type checker; ``make lint`` checks it, and nothing runs it."""
 
 from typing import assert_type
 
@@ -17,6 +17,7 @@ from skbbox import (
     check_annotations,
     clean_annotations,
     combine_histories,
+    from_xyxy,
     giou,
     iou,
     iou_matrix,
@@ -29,6 +30,7 @@ from skbbox import (
     plot_prediction,
     rank_label_issues,
     read_annotations,
+    to_xyxy,
     write_annotations,
 )
 from skbbox.augmentation import flip
@@ -65,6 +67,7 @@ def estimator() -> float:
     baseline = DummyLocalizer(strategy="mean").fit(X, y)
     assert_type(baseline, DummyLocalizer)
     assert_type(baseline.predict(X), pd.DataFrame)
+    assert_type(baseline.predict_proba(X), npt.NDArray[np.float64])
     score = baseline.score(X, y, sample_weight=[1.0] * 32)
     assert_type(score, IoUScore)
     mean, share = score
@@ -82,6 +85,9 @@ def measures(true: pd.DataFrame, predicted: pd.DataFrame) -> None:
     assert_type(giou((0, 1, 0, 1), (0, 1, 0, 1)), float)
     print(iou(true, predicted).mean(), iou([(0, 1, 0, 1)], np.zeros((2, 4)))[0])
     assert_type(iou_matrix(true, predicted), npt.NDArray[np.float64])
+    assert_type(from_xyxy([(0.2, 0.3, 0.7, 0.6)]), npt.NDArray[np.float64])
+    assert_type(to_xyxy(predicted), npt.NDArray[np.float64])
+    assert_type(IoUScore.from_boxes(true, predicted), IoUScore)
     assert_type(mean_iou(true, predicted, sample_weight=np.ones(3)), float)
     assert_type(localization_accuracy(true, predicted, threshold=0.75), float)
 
@@ -106,7 +112,7 @@ def command() -> int:
         raise SkbboxError(str(error)) from error
 
 
-# What is wrong is reported: mypy is told to expect it, and to say so where it is not.
+# Incorrect calls: mypy must report each, because an unused "type: ignore" is an error too.
 one_box_per_image(pd.DataFrame(), keep="smallest")  # type: ignore[arg-type]
 read_annotations("boxes.csv", corner="voc")  # type: ignore[call-arg]
 make_shapes(n_samples="many")  # type: ignore[arg-type]

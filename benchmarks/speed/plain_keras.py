@@ -1,4 +1,4 @@
-"""The chapter's way in plain Keras, which trains and predicts without skbbox.
+"""The chapter's approach in plain Keras: training and prediction without skbbox.
 
 Its generator reads every file in every epoch, and the frozen backbone runs in every step.
 """

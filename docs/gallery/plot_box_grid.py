@@ -4,8 +4,8 @@ The worst predictions
 
 :class:`skbbox.BoxGridDisplay` draws images with the true box in solid blue and the predicted box
 in dashed orange. The lowest IoU comes first, because errors say more about a model than its mean
-score. The titles show the probability of the predicted class and the expected IoU of the box. 300
-small images are enough to learn the box, but not the class.
+score. The title of an image is the IoU and the one that the model expects; the number after the
+predicted class is its probability. 300 small images are enough to learn the box, but not the class.
 """
 
 from skbbox import BoxGridDisplay, SingleBoxLocalizer

@@ -12,7 +12,7 @@ from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
 # %%
-# The backbone was trained on other images. It takes the place of one with ImageNet weights.
+# The backbone was trained on other images. It stands in for one with ImageNet weights.
 
 other = make_shapes(300, image_size=48, n_classes=3, random_state=1)
 first = SingleBoxLocalizer(
@@ -39,5 +39,5 @@ TrainingDisplay.from_estimator(localizer)
 
 # %%
 # The box improves, also on the validation images, and fine-tuning improves it a little more. The
-# class is not learned: on the validation images its accuracy stays around or below one third, the
-# level of chance for three classes. 192 images are enough to learn the box, but not the class.
+# class is not learned: on the validation images its accuracy stays around or below one third, chance
+# level for three classes. 192 images are enough to learn the box, but not the class.

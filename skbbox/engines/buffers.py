@@ -1,39 +1,43 @@
-"""Memory that serves one large array after another, as new memory takes long to be had."""
+"""Memory that serves one large array after another, because new memory is slow to get."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["BufferPool"]
+__all__ = ["ALIGNMENT", "BufferPool"]
 
-#: TensorFlow takes an array as it is, without a copy, where it begins at a multiple of so many
-#: bytes.
+#: TensorFlow uses an array without a copy if its address is a multiple of this, in bytes.
 ALIGNMENT = 64
 
 
 class BufferPool:
-    """Arrays whose memory serves the next of their size once nobody holds them or a part of them.
+    """Arrays whose memory is reused once no array or view of it is left.
 
-    The system clears each page that it hands out, which takes several times as long as
-    filling it with what is at hand.
+    The operating system clears each new page, which takes several times as long as filling
+    existing memory.
 
     Examples
     --------
-    >>> from skbbox.reused import ReusedMemory
-    >>> memory = ReusedMemory()
-    >>> array = memory.empty((2, 3), "float16")
-    >>> place, part = array.ctypes.data, array[1:]
+    >>> from skbbox.engines.buffers import BufferPool
+    >>> pool = BufferPool()
+    >>> array = pool.empty((2, 3), "float16")
+    >>> address, view = array.ctypes.data, array[1:]
     >>> del array
-    >>> memory.empty((2, 3), "float16").ctypes.data == place
+    >>> pool.empty((2, 3), "float16").ctypes.data == address
     False
-    >>> del part
-    >>> memory.empty((2, 3), "float16").ctypes.data == place
+    >>> del view
+    >>> pool.empty((2, 3), "float16").ctypes.data == address
     True
     """
 
-    def __init__(self):
-        self._free = {}
+    def __init__(self) -> None:
+        self._free: dict[int, list[npt.NDArray[np.uint8]]] = {}
 
-    def empty(self, shape, dtype):
-        """A new array with whatever values: ndarray."""
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """A new array with arbitrary values."""
         dtype = np.dtype(dtype)
         n_bytes = dtype.itemsize * int(np.prod(shape))
         free = self._free.setdefault(n_bytes, [])
@@ -47,11 +51,16 @@ class BufferPool:
 
 
 class _LentBuffer:
-    """What arrays hold as their base; it gives their memory back when the last of them goes."""
+    """The base of an array and its views; returns their memory when the last is deleted."""
 
-    def __init__(self, values, memory, free):
+    def __init__(
+        self,
+        values: npt.NDArray[Any],
+        memory: npt.NDArray[np.uint8],
+        free: list[npt.NDArray[np.uint8]],
+    ) -> None:
         self.__array_interface__ = values.__array_interface__
         self.memory, self.free = memory, free
 
-    def __del__(self):
+    def __del__(self) -> None:
         self.free.append(self.memory)

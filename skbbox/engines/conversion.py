@@ -1,16 +1,24 @@
 """Convert a Keras network for another runtime."""
 
+from __future__ import annotations
+
 import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+if TYPE_CHECKING:
+    import openvino
+
+    from ..typing import PathLikeStr
+
 __all__ = ["convert_to_openvino", "export_network", "read_openvino"]
 
 
-def convert_to_openvino(network):
+def convert_to_openvino(network: keras.Model) -> openvino.Model:
     """A network for OpenVINO.
 
     Parameters
@@ -30,18 +38,18 @@ def convert_to_openvino(network):
             path = Path(folder) / "network.xml"
             export_network(network, path, "openvino")
             return read_openvino(path)
-        # In a third of the time that Keras takes for a file of OpenVINO's own.
+        # This takes a third of the time of Keras's own export to OpenVINO.
         frozen, _ = _freeze(_accept_uint8(network))
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
         read = read_openvino(path)
-    # It takes whatever is not used for outputs too.
+    # OpenVINO makes every unused tensor an output, too.
     outputs = [read.output(tensor.name) for tensor in frozen.outputs]
     return openvino.Model(outputs, read.get_parameters())
 
 
-def read_openvino(path):
-    """The openvino.Model of a file that may go before the model does."""
+def read_openvino(path: PathLikeStr) -> openvino.Model:
+    """The openvino.Model of a file, which may be deleted while the model is in use."""
     import openvino
 
     core = openvino.Core()
@@ -49,7 +57,9 @@ def read_openvino(path):
     return core.read_model(path)
 
 
-def export_network(network, path, form, n_images=None):
+def export_network(
+    network: keras.Model, path: PathLikeStr, format: str, n_images: int | None = None
+) -> None:
     """Write a network for another runtime, with an input ``image`` of pixels as uint8.
 
     Parameters
@@ -58,33 +68,34 @@ def export_network(network, path, form, n_images=None):
         Takes pixels in 0..255 of shape (n, height, width, 3).
     path : str or Path
         Of the file, or of the folder of a SavedModel.
-    form : {"onnx", "openvino", "tf_saved_model"}
-        Outputs are in order in the first two; those of a dict have its names in the third.
+    format : {"onnx", "openvino", "tf_saved_model"}
+        The first two keep the order of the outputs; the third keeps the names of a dict of
+        outputs.
     n_images : int, default=None
-        How many it takes at a time; None is any number.
+        Batch size of the exported network; None allows any.
     """
     fixed, shape = _accept_uint8(network), network.input_shape[1:]
     with warnings.catch_warnings():
-        # Of Keras and the converters, about their own code.
+        # Keras and the converters warn about their own code.
         warnings.simplefilter("ignore")
-        if form == "onnx" and keras.backend.backend() == "tensorflow":
+        if format == "onnx" and keras.backend.backend() == "tensorflow":
             _export_onnx(fixed, path, n_images)
         else:
             signature = [keras.InputSpec(shape=(n_images, *shape), dtype="uint8", name="image")]
-            # Keras exports what was called before.
+            # Keras can only export a model that was called before.
             fixed(np.zeros((1, *shape), np.uint8))
-            fixed.export(str(path), format=form, verbose=False, input_signature=signature)
+            fixed.export(str(path), format=format, verbose=False, input_signature=signature)
 
 
-def _accept_uint8(network):
-    """The network as it predicts, from an input ``image`` of pixels as uint8."""
+def _accept_uint8(network: keras.Model) -> keras.Model:
+    """The network in prediction mode, from an input ``image`` of pixels as uint8."""
     pixels = keras.Input(network.input_shape[1:], name="image", dtype="uint8")
-    # Layers that augment images do so in what Keras exports, unless they are told otherwise.
+    # Without training=False, Keras would export active augmentation layers.
     return keras.Model(pixels, network(keras.ops.cast(pixels, "float32"), training=False))
 
 
-def _freeze(network, n_images=None):
-    """The network as a function of TensorFlow with its weights in it, and what that takes."""
+def _freeze(network: keras.Model, n_images: int | None = None) -> tuple[Any, list[Any]]:
+    """The network as a TensorFlow function with constant weights, and its input signature."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -93,8 +104,8 @@ def _freeze(network, n_images=None):
     return convert_variables_to_constants_v2(function), signature
 
 
-def _export_onnx(network, path, n_images):
-    """What Keras does, but it makes inputs of constants, such as the means of channels."""
+def _export_onnx(network: keras.Model, path: PathLikeStr, n_images: int | None) -> None:
+    """Export as Keras does; Keras would turn constants, such as channel means, into inputs."""
     import tensorflow as tf
     from tf2onnx import convert
 

@@ -1,42 +1,55 @@
 """Runners: trained networks, ready to run on an engine."""
 
+from __future__ import annotations
+
 import tempfile
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import joblib
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from ..exceptions import EngineError, SkbboxWarning
 from ..network.graph import concatenate_outputs
+from ..typing import Pixels
 from .buffers import BufferPool
 from .conversion import convert_to_openvino, export_network
 from .folding import fold_batch_norm
 from .registry import get_engine
 
-__all__ = ["KerasRunner", "get_runner", "predict_padded"]
+__all__ = ["KerasRunner", "Runner", "get_runner", "predict_padded"]
 
-#: Networks that are ready to run, by the identity of what they were made from.
-N_PREPARED = 4
+#: One array of shape (n, ...) for each output of a network.
+Outputs: TypeAlias = list[npt.NDArray[Any]]
 
+#: Computes the outputs of a list of images, a given number at a time.
+Runner: TypeAlias = Callable[[list[Pixels], int], Outputs]
 
-_prepared = OrderedDict()
+#: Writes the outputs of images to arrays.
+Compute: TypeAlias = Callable[[Sequence[Pixels], Outputs], None]
 
-
+#: Number of runners that are kept, by the identity of their network.
+N_RUNNERS = 4
+_runners: OrderedDict[Hashable, Runner] = OrderedDict()
 _lock = threading.Lock()
 
-
-#: On JAX Keras takes the weights from a model while it predicts; another thread finds none.
+#: On JAX, Keras moves the weights out of a model during prediction, so threads take turns.
 _jax_lock = threading.Lock()
 
 
-def get_runner(model, identity, engine, joined=None):
-    """What runs a network whose weights do not change any more, made once in a process.
+def get_runner(
+    model: keras.Model, identity: Hashable, engine: str, joined: str | None = None
+) -> Runner:
+    """A runner of a network whose weights no longer change; the last ``N_RUNNERS`` are kept.
 
     Parameters
     ----------
@@ -46,14 +59,14 @@ def get_runner(model, identity, engine, joined=None):
         Equal for models with equal architecture and weights.
     engine : {"auto", "keras", "onnxruntime", "openvino"}
     joined : {"float16", "float32"}, default=None
-        Gives all outputs of an image side by side in one of this dtype.
+        Concatenates all outputs of an image to one of this dtype.
 
     Returns
     -------
     callable
-        Takes a list of n images, uint8 of shape (height, width, 3), and a number of them to
-        compute at a time; returns a list of arrays of shape (n, ...). What it gives for an image
-        does not depend on the others.
+        Takes a list of n images, uint8 of shape (height, width, 3), and the number of them to
+        compute at a time; returns a list of arrays of shape (n, ...). The outputs of an image
+        do not depend on the other images.
 
     Raises
     ------
@@ -62,21 +75,21 @@ def get_runner(model, identity, engine, joined=None):
     """
     key = identity, engine, joined
     with _lock:
-        if key not in _prepared:
+        if key not in _runners:
             network = concatenate_outputs(model, joined) if joined else model
-            _prepared[key] = _make_runner(fold_batch_norm(network), engine)
-            while len(_prepared) > N_PREPARED:
-                _prepared.popitem(last=False)
-        _prepared.move_to_end(key)
-        return _prepared[key]
+            _runners[key] = _make_runner(fold_batch_norm(network), engine)
+            while len(_runners) > N_RUNNERS:
+                _runners.popitem(last=False)
+        _runners.move_to_end(key)
+        return _runners[key]
 
 
-def _make_runner(network, engine):
+def _make_runner(network: keras.Model, engine: str) -> Runner:
     name = get_engine(engine)
     if name == "keras":
         return KerasRunner(network)
     try:
-        return {"openvino": _OpenVINORunner, "onnxruntime": _OnnxRuntimeRunner}[name](network)
+        return _OpenVINORunner(network) if name == "openvino" else _OnnxRuntimeRunner(network)
     except Exception as error:
         message = f"{name} cannot run this network: {error}"
         if engine != "auto":
@@ -90,17 +103,17 @@ def _make_runner(network, engine):
 
 
 class KerasRunner:
-    """Runs a network as Keras does, what :func:`get_runner` returns where it is that."""
+    """Runs a network with Keras."""
 
-    def __init__(self, network):
+    def __init__(self, network: keras.Model) -> None:
         self.network = network
 
-    def __call__(self, images, size):
+    def __call__(self, images: list[Pixels], size: int) -> Outputs:
         return predict_padded(self.network, np.stack(images), size)
 
 
-def predict_padded(model, batch, size):
-    """Outputs of a batch, which is filled up to a size so that one graph serves all batches."""
+def predict_padded(model: keras.Model, batch: Any, size: int) -> Outputs:
+    """Outputs of a batch, padded to a fixed size so that one compiled graph serves all batches."""
     n = len(keras.tree.flatten(batch)[0])
     if n < size:
         batch = keras.tree.map_structure(lambda x: np.resize(x, (size, *x.shape[1:])), batch)
@@ -109,76 +122,79 @@ def predict_padded(model, batch, size):
     return [part[:n] for part in keras.tree.flatten(outputs)]
 
 
-class _ImageRunner:
-    """Runs each image by itself, several at a time: that keeps what it computes near.
+class _ImageRunner(ABC):
+    """Runs each image alone, several in parallel, which keeps intermediate values in the cache.
 
-    Outputs are written where they are to lie, in memory that served before: to copy them into new
-    memory takes as long as a third of MobileNet, of which they are the maps.
+    Outputs are written directly to reused memory: copying them to new memory would take as long
+    as a third of MobileNet, whose feature maps they are.
     """
 
-    #: Images that a thread takes at a time.
+    #: Images that a thread computes at a time.
     n_together = 1
 
-    def __init__(self, network, n_threads):
+    def __init__(self, network: keras.Model, n_threads: int) -> None:
         self.outputs = [(output.shape[1:], output.dtype) for output in network.outputs]
         self.memory, self.n_threads = BufferPool(), n_threads
 
-    def __call__(self, images, size):
+    def __call__(self, images: list[Pixels], size: int) -> Outputs:
         outputs = [self.memory.empty((len(images), *shape), dtype) for shape, dtype in self.outputs]
-        own = threading.local()
+        of_thread = threading.local()
 
-        def begin():
-            own.run = self._runner()
+        def start_thread() -> None:
+            of_thread.compute = self._make_compute()
 
-        def run(first):
+        def run(first: int) -> None:
             rows = slice(first, first + self.n_together)
-            own.run(images[rows], [output[rows] for output in outputs])
+            of_thread.compute(images[rows], [output[rows] for output in outputs])
 
-        with ThreadPoolExecutor(self.n_threads, initializer=begin) as pool:
+        with ThreadPoolExecutor(self.n_threads, initializer=start_thread) as pool:
             list(pool.map(run, range(0, len(images), self.n_together)))
         return outputs
 
+    @abstractmethod
+    def _make_compute(self) -> Compute:
+        """The function that one thread calls."""
+
 
 class _OpenVINORunner(_ImageRunner):
-    """In the precision of float32, as bfloat16 alone changes the class of one image in fifty."""
+    """In float32 precision: plain bfloat16 changes the class of one image in fifty."""
 
-    def __init__(self, network):
-        from .openvino_amx import TOGETHER, compile_stages
+    def __init__(self, network: keras.Model) -> None:
+        from .openvino_amx import SECOND_STAGE_IMAGES, compile_stages
 
         self.stages = compile_stages(convert_to_openvino(network), network.input_shape[1:])
         super().__init__(network, self.stages[0].get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         if len(self.stages) == 2:
-            self.n_together = TOGETHER
+            self.n_together = SECOND_STAGE_IMAGES
 
-    def _runner(self):
+    def _make_compute(self) -> Compute:
         import openvino
 
-        def run_one(pixels, places):
-            for number, place in enumerate(places):
-                tensor = openvino.Tensor(place, shared_memory=True)
-                first.set_output_tensor(number, tensor)
+        def compute_first(pixels: Pixels, outputs: Outputs) -> None:
+            for number, output in enumerate(outputs):
+                first.set_output_tensor(number, openvino.Tensor(output, shared_memory=True))
             first.infer({0: pixels[None]}, share_inputs=True, share_outputs=True)
 
-        def run(images, places):
+        def compute(images: Sequence[Pixels], outputs: Outputs) -> None:
             if not second:
-                run_one(*images, places)
+                compute_first(images[0], outputs)
                 return
             (rest,) = second
             for row, pixels in enumerate(images):
-                run_one(pixels, [tensor.data[row : row + 1] for tensor in rest.input_tensors])
+                compute_first(pixels, [tensor.data[row : row + 1] for tensor in rest.input_tensors])
             rest.infer(share_outputs=True)
-            for place, tensor in zip(places, rest.output_tensors, strict=True):
-                place[:] = tensor.data[: len(images)]
+            for output, tensor in zip(outputs, rest.output_tensors, strict=True):
+                output[:] = tensor.data[: len(images)]
 
-        # They belong to a thread of this call, as there may be others.
+        # Requests must not be shared between threads, nor between simultaneous calls.
         first, *second = [stage.create_infer_request() for stage in self.stages]
-        return run
+        return compute
 
 
 class _OnnxRuntimeRunner(_ImageRunner):
-    """Each on one core, and as many as there are cores."""
+    """One image per core at a time."""
 
-    def __init__(self, network):
+    def __init__(self, network: keras.Model) -> None:
         import onnxruntime
 
         super().__init__(network, joblib.cpu_count())
@@ -193,12 +209,13 @@ class _OnnxRuntimeRunner(_ImageRunner):
         self.input_name = self.session.get_inputs()[0].name
         self.names = [output.name for output in self.session.get_outputs()]
 
-    def _runner(self):
-        def run(images, places):
-            bound = self.session.io_binding()
-            bound.bind_cpu_input(self.input_name, images[0][None])
-            for name, place in zip(self.names, places, strict=True):
-                bound.bind_output(name, "cpu", 0, place.dtype.type, place.shape, place.ctypes.data)
-            self.session.run_with_iobinding(bound)
+    def _make_compute(self) -> Compute:
+        def compute(images: Sequence[Pixels], outputs: Outputs) -> None:
+            binding = self.session.io_binding()
+            binding.bind_cpu_input(self.input_name, images[0][None])
+            for name, output in zip(self.names, outputs, strict=True):
+                dtype, address = output.dtype.type, output.ctypes.data
+                binding.bind_output(name, "cpu", 0, dtype, output.shape, address)
+            self.session.run_with_iobinding(binding)
 
-        return run
+        return compute

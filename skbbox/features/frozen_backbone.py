@@ -273,6 +273,7 @@ class FrozenBackbone:
             batch: list[tuple[Pixels, FloatArray, str | None]],
         ) -> list[tuple[Record, str | None]]:
             images = [pixels for pixels, _, _ in batch]
+            values: Any
             (values,) = run(images, size)
             fits = [_fits_float16(row) for row in values]
             if not all(fits):

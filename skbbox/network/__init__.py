@@ -1,4 +1,4 @@
-"""The two-head network: backbones, heads, and work on Keras's graphs."""
+"""The two-head network: backbones, heads, and operations on Keras graphs."""
 
 from .backbones import small_convnet
 

@@ -1,7 +1,10 @@
-"""Backbones: built by name, by a function, or copied from a model."""
+"""Backbones: built by name or by a function, or copied from a model."""
+
+from __future__ import annotations
 
 import inspect
 import sys
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers
@@ -16,16 +19,24 @@ from .applications import (
 from .graph import copy_model, flatten_model, reinitialise
 from .preprocessing import infer_preprocessing
 
-__all__ = ["small_convnet"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-#: A feature map with a pixel for so many of the image is fine enough by itself.
+    import numpy as np
+
+    from ..typing import PathLikeStr
+    from .preprocessing import Preprocess
+
+__all__ = ["add_finer_maps", "build_backbone", "small_convnet"]
+
+#: No feature map with a smaller stride is added: one position per 8 x 8 pixels is fine enough.
 FINEST_STRIDE = 8
 
 
-def small_convnet(input_shape):
-    """A small backbone to train from the start: five 3x3 convolutions, stride 8.
+def small_convnet(input_shape: tuple[int, int, int]) -> keras.Model:
+    """A small backbone to train from scratch: five 3x3 convolutions, stride 8.
 
-    For pictures of up to about 100 pixels and where no ImageNet weights are at
+    For images of up to about 100 pixels, and where no ImageNet weights are at
     hand: ``SingleBoxLocalizer(backbone=small_convnet, weights=None)``.
 
     Parameters
@@ -52,8 +63,14 @@ def small_convnet(input_shape):
     return keras.Model(pixels, x, name="small_convnet")
 
 
-def build_backbone(backbone, weights, alpha, image_size, rng):
-    """The backbone and the preprocessing that belongs to it."""
+def build_backbone(
+    backbone: str | keras.Model | Callable[..., keras.Model],
+    weights: PathLikeStr | None,
+    alpha: float,
+    image_size: tuple[int, int],
+    rng: np.random.Generator,
+) -> tuple[keras.Model, Preprocess]:
+    """Build or copy a backbone; returns it with its preprocessing."""
     if isinstance(backbone, str):
         backbone = find_application(backbone)
     if isinstance(backbone, keras.Model):
@@ -68,20 +85,53 @@ def build_backbone(backbone, weights, alpha, image_size, rng):
         model = build_application(backbone, weights, alpha)
         preprocess = sys.modules[backbone.__module__].preprocess_input
     else:
-        model = _called(backbone, image_size)
+        model = _call_builder(backbone, image_size)
         preprocess = infer_preprocessing(model)
-    _check_takes(model, image_size)
+    _check_input_size(model, image_size)
     if weights is None:
         return reinitialise(model, rng), preprocess
     if model is backbone:
-        # A copy, so that fitting leaves the user's model as it is.
+        # Fitting must not change the user's model.
         model = copy_model(backbone)
     if weights != "imagenet" and not is_application(backbone):
         load_weights(model, weights)
     return model, preprocess
 
 
-def _called(function, image_size):
+def add_finer_maps(backbone: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+    """Add up to two earlier feature maps, about four times and twice the size, before the last.
+
+    Feature pyramid: T.-Y. Lin et al., CVPR 2017, arXiv:1612.03144. No added map has a stride
+    below FINEST_STRIDE. A subclassed model, whose layers are not known, is returned unchanged.
+    """
+    if getattr(backbone, "outputs", None) is None:
+        return backbone
+    flat = flatten_model(backbone)
+    inner = [layer for layer in flat.layers if not isinstance(layer, layers.InputLayer)]
+    probe = keras.Model(flat.input, [layer.output for layer in inner])
+    shapes = probe.compute_output_shape((None, *image_size, 3))
+    height = flat.compute_output_shape((None, *image_size, 3))[1]
+    maps = [flat.output]
+    while len(maps) <= 2 and image_size[0] / height > FINEST_STRIDE:
+        # The first added map may be only slightly larger than the last one: sizes may be odd.
+        minimum = height + 1 if len(maps) == 1 else 1.5 * height
+        finer: list[tuple[Any, int]] = [
+            (layer.output, shape[1])
+            for layer, shape in zip(inner, shapes, strict=True)
+            # Zero padding makes a map a pixel larger than the image area that it covers.
+            if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4
+            if shape[1] >= minimum
+            # Sizes are rounded: 100 pixels make 13 of stride 8.
+            if image_size[0] / shape[1] > 0.75 * FINEST_STRIDE
+        ]
+        if not finer:
+            break
+        output, height = finer[-1]
+        maps.insert(0, output)
+    return keras.Model(flat.input, maps, name=backbone.name) if len(maps) > 1 else backbone
+
+
+def _call_builder(function: Callable[..., keras.Model], image_size: tuple[int, int]) -> keras.Model:
     parameters = inspect.signature(function).parameters
     shape = (*image_size, 3)
     if "input_shape" in parameters:
@@ -97,43 +147,10 @@ def _called(function, image_size):
     return model
 
 
-def _check_takes(model, image_size):
+def _check_input_size(model: keras.Model, image_size: tuple[int, int]) -> None:
     expected = tuple(model.input_shape[1:3])
     if any(e not in (None, s) for e, s in zip(expected, image_size, strict=True)):
         raise ValueError(
             f"The backbone {model.name} takes images of {expected}; pass image_size={expected}. "
             f"Received: image_size={image_size}."
         )
-
-
-def add_finer_maps(backbone, image_size):
-    """The backbone with its last maps of about four times and twice the size before its own.
-
-    Feature pyramid: T.-Y. Lin et al., CVPR 2017, arXiv:1612.03144. No map is finer than
-    FINEST_STRIDE; a backbone whose layers do not show stays as it is.
-    """
-    if getattr(backbone, "outputs", None) is None:
-        return backbone
-    flat = flatten_model(backbone)
-    inner = [layer for layer in flat.layers if not isinstance(layer, layers.InputLayer)]
-    probe = keras.Model(flat.input, [layer.output for layer in inner])
-    shapes = probe.compute_output_shape((None, *image_size, 3))
-    height = flat.compute_output_shape((None, *image_size, 3))[1]
-    maps = [flat.output]
-    while len(maps) <= 2 and image_size[0] / height > FINEST_STRIDE:
-        # The first finer map may have any size above the last one's, as those of odd sizes do.
-        least = height + 1 if len(maps) == 1 else 1.5 * height
-        finer = [
-            (layer.output, shape[1])
-            for layer, shape in zip(inner, shapes, strict=True)
-            # What a layer of zeros was added to is a pixel larger than the picture it shows.
-            if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4
-            if shape[1] >= least
-            # Sizes are rounded: 100 pixels make 13 of stride 8.
-            if image_size[0] / shape[1] > 0.75 * FINEST_STRIDE
-        ]
-        if not finer:
-            break
-        output, height = finer[-1]
-        maps.insert(0, output)
-    return keras.Model(flat.input, maps, name=backbone.name) if len(maps) > 1 else backbone

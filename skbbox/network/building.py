@@ -1,4 +1,8 @@
-"""The network: a backbone with a class head and a box head."""
+"""The two-head network: a backbone with a class head and a box head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import keras
 from keras import layers
@@ -8,22 +12,30 @@ from .box_heads import BOX_HEADS
 from .preprocessing import get_preprocessing, make_preprocessing_layer
 from .seeds import draw_seed, get_full_precision_dtype, make_initializer, preserve_random_state
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from ..typing import PathLikeStr, Tensor
+    from .preprocessing import Preprocess
+
 __all__ = ["build_network"]
 
 
 def build_network(
     *,
-    backbone,
-    weights,
-    alpha,
-    preprocessing,
-    image_size,
-    box_head,
-    n_classes,
-    dropout,
-    l2,
-    rng,
-):
+    backbone: str | keras.Model | Callable[..., keras.Model],
+    weights: PathLikeStr | None,
+    alpha: float,
+    preprocessing: str | Preprocess | None,
+    image_size: tuple[int, int],
+    box_head: str,
+    n_classes: int | None,
+    dropout: float,
+    l2: float,
+    rng: np.random.Generator,
+) -> keras.Model:
     """Build the two-head model.
 
     Parameters
@@ -61,22 +73,38 @@ def build_network(
         extractor.trainable = weights is None
         # A frozen backbone must not update its BatchNorm statistics (keras#9965).
         maps = extractor(prepared) if weights is None else extractor(prepared, training=False)
-        maps = _named(maps if isinstance(maps, list) else [maps])
+        maps = _name_features(maps if isinstance(maps, list) else [maps])
         outputs = []
         if n_classes is not None:
-            outputs.append(_class_head(maps[-1], n_classes, dropout, l2, rng))
+            outputs.append(_build_class_head(maps[-1], n_classes, dropout, l2, rng))
         outputs.append(BOX_HEADS[box_head](maps, rng))
         return keras.Model(pixels, outputs, name="single_box_localizer")
 
 
-def _named(maps):
-    """The feature maps, the last two named as features; of one before them the profiles are."""
+def _check_feature_map(backbone: keras.Model, image_size: tuple[int, int]) -> None:
+    shape = backbone.compute_output_shape((None, *image_size, 3))
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ValueError(
+            f"The backbone {backbone.name} must output one feature map of shape (n, height, "
+            f"width, channels): leave out its pooling and top. Received: {shape}."
+        )
+    if 0 in shape[1:3]:
+        raise ValueError(
+            f"image_size={image_size} leaves no feature map of the backbone {backbone.name}; "
+            "pass a larger one."
+        )
+
+
+def _name_features(maps: list[Tensor]) -> list[Tensor]:
+    """Name the last two maps as features; of an earlier map, only the profiles are features."""
     names = ("features_fine", "features")[-len(maps) :]
     named = zip(names, maps[-2:], strict=True)
     return maps[:-2] + [layers.Identity(name=name)(x) for name, x in named]
 
 
-def _class_head(features, n_classes, dropout, l2, rng):
+def _build_class_head(
+    features: Tensor, n_classes: int, dropout: float, l2: float, rng: np.random.Generator
+) -> Tensor:
     x = layers.GlobalAveragePooling2D(name="class_pool")(features)
     x = layers.Dropout(dropout, seed=draw_seed(rng), name="class_dropout")(x)
     x = layers.Dense(
@@ -89,17 +117,3 @@ def _class_head(features, n_classes, dropout, l2, rng):
     return layers.Activation("softmax", dtype=get_full_precision_dtype(), name="class_prediction")(
         x
     )
-
-
-def _check_feature_map(backbone, image_size):
-    shape = backbone.compute_output_shape((None, *image_size, 3))
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ValueError(
-            f"The backbone {backbone.name} must give one feature map of shape (n, height, width, "
-            f"channels): leave out its pooling and top. Received: {shape}."
-        )
-    if 0 in shape[1:3]:
-        raise ValueError(
-            f"image_size={image_size} leaves no feature map of the backbone {backbone.name}; "
-            "pass a larger one."
-        )

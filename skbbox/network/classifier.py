@@ -1,38 +1,50 @@
-"""A trained Keras classifier, taken apart: its feature extractor and its last Dense layer."""
+"""Split a trained Keras classifier into its feature extractor and its last Dense layer."""
+
+from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import layers
 
 from ..exceptions import WeightsError
+from ..files import as_path
 from .graph import flatten_model, synchronized
 from .seeds import preserve_random_state
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..typing import PathLikeStr, Tensor
+
 __all__ = ["split_classifier"]
 
-FORM = "A classifier has a backbone, GlobalAveragePooling2D, perhaps Dropout, Dense and a softmax. "
+EXPECTED = (
+    "A classifier has a backbone, GlobalAveragePooling2D, perhaps Dropout, Dense and a softmax. "
+)
 
-#: Layers that do nothing once a classifier is trained.
-NOTHING_IN_PREDICTION = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise)
+#: Layers that do nothing in prediction.
+TRAINING_ONLY = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise)
 
 
 @synchronized
-def split_classifier(classifier):
+def split_classifier(
+    classifier: keras.Model | PathLikeStr,
+) -> tuple[keras.Model, npt.NDArray[Any], npt.NDArray[Any]]:
     """The feature extractor of a classifier, and the weights of its last layer.
 
     Parameters
     ----------
     classifier : keras.Model, str or Path
         A backbone, ``GlobalAveragePooling2D``, perhaps ``Dropout``, ``Dense`` and a softmax,
-        sequential or functional; or a ``.keras`` or ``.h5`` file that holds one.
+        sequential or functional; or a ``.keras`` or ``.h5`` file that contains one.
 
     Returns
     -------
     extractor : keras.Model
-        A copy of what lies before the pooling.
+        A copy of the layers before the pooling.
     kernel : ndarray of shape (n_channels, n_classes)
     bias : ndarray of shape (n_classes,)
 
@@ -41,39 +53,39 @@ def split_classifier(classifier):
     WeightsError
         If the file cannot be read.
     ValueError
-        If the model has another form.
+        If the model has other layers.
     """
     with preserve_random_state():
-        whole = _loaded(classifier)
-        _check_built(whole)
-        model = flatten_model(whole)
-    # Its preprocessing is known by the name of a backbone of keras.applications.
-    inner = [layer for layer in whole.layers if isinstance(layer, keras.Model)]
+        original = _load_classifier(classifier)
+        _check_is_built(original)
+        model = flatten_model(original)
+    # The extractor keeps the backbone's name, by which its preprocessing is found.
+    inner = [layer for layer in original.layers if isinstance(layer, keras.Model)]
     largest = max(inner, key=lambda layer: layer.count_params(), default=model)
     if len(model.outputs) != 1:
-        raise ValueError(f"{FORM}Received: {model.name} with {len(model.outputs)} outputs.")
-    dense = _last_dense(model.outputs[0])
+        raise ValueError(f"{EXPECTED}Received: {model.name} with {len(model.outputs)} outputs.")
+    dense = _find_last_dense(model.outputs[0])
     tensor = dense.input
-    while isinstance(_made_by(tensor), NOTHING_IN_PREDICTION):
-        tensor = _made_by(tensor).input
-    pooling = _made_by(tensor)
+    while isinstance(_get_source(tensor), TRAINING_ONLY):
+        tensor = _get_source(tensor).input
+    pooling = _get_source(tensor)
     if not isinstance(pooling, layers.GlobalAveragePooling2D) or pooling.keepdims:
-        raise ValueError(f"{FORM}Received: {_named(pooling)} in the place of the pooling.")
+        raise ValueError(f"{EXPECTED}Received: {_describe(pooling)} in place of the pooling.")
     extractor = keras.Model(model.input, pooling.input, name=largest.name)
     kernel, *bias = dense.get_weights()
     return extractor, kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype)
 
 
-def _loaded(classifier):
+def _load_classifier(classifier: keras.Model | PathLikeStr) -> keras.Model:
     if isinstance(classifier, keras.Model):
         return classifier
-    if not isinstance(classifier, (str, os.PathLike)) or not Path(classifier).is_file():
+    if not isinstance(classifier, (str, os.PathLike)) or not as_path(classifier).is_file():
         raise WeightsError(
             "classifier must be a keras.Model or the path of a .keras or .h5 file. "
-            f"Received: {classifier!r}, which is no file."
+            f"Received: {classifier!r}, which is not a file."
         )
     try:
-        return keras.models.load_model(classifier, compile=False)
+        return keras.models.load_model(as_path(classifier), compile=False)
     except Exception as error:
         raise WeightsError(
             f"{classifier} cannot be read as a Keras model: {error}. Load it yourself, with the "
@@ -81,41 +93,46 @@ def _loaded(classifier):
         ) from error
 
 
-def _check_built(model):
+def _check_is_built(model: keras.Model) -> None:
     if not getattr(model, "inputs", None):
         raise ValueError(
             f"The classifier {model.name} does not know the shape of its images: it was never "
-            "built, or is a class of its own. Give it a keras.Input, or call it on an image once."
+            "built, or is a subclassed model. Give it a keras.Input, or call it on an image once."
         )
 
 
-def _made_by(tensor):
-    return tensor._keras_history.operation
-
-
-def _named(layer):
-    return f"the layer {layer.name} ({type(layer).__name__})"
-
-
-def _last_dense(tensor):
-    """The Dense layer that a tensor comes from, with one softmax behind it or none."""
-    behind = []
-    while not isinstance(_made_by(tensor), layers.Dense):
-        behind.append(_activation(_made_by(tensor)))
-        tensor = _made_by(tensor).input
-    dense = _made_by(tensor)
-    names = [name for name in (dense.activation.__name__, *reversed(behind)) if name != "linear"]
+def _find_last_dense(tensor: Tensor) -> layers.Dense:
+    """The Dense layer before the output, followed by one softmax or none."""
+    later = []
+    while not isinstance(_get_source(tensor), layers.Dense):
+        later.append(_get_activation_name(_get_source(tensor)))
+        tensor = _get_source(tensor).input
+    dense = _get_source(tensor)
+    names = [name for name in (dense.activation.__name__, *reversed(later)) if name != "linear"]
     if names not in ([], ["softmax"]):
-        raise ValueError(f"{FORM}Received: {_named(dense)} with {' and '.join(names)} behind it.")
+        raise ValueError(
+            f"{EXPECTED}Received: {_describe(dense)} followed by {' and '.join(names)}."
+        )
     if dense.units == 1:
-        raise ValueError(f"{FORM}Received: {_named(dense)} with one unit, which has no softmax.")
+        raise ValueError(
+            f"{EXPECTED}Received: {_describe(dense)} with one unit, which has no softmax."
+        )
     return dense
 
 
-def _activation(layer):
+def _get_source(tensor: Tensor) -> layers.Layer:
+    """The layer that outputs a tensor."""
+    return tensor._keras_history.operation
+
+
+def _get_activation_name(layer: layers.Layer) -> str:
     # keras.ops.softmax is an operation of the same name as the layer, and has no public class.
     if type(layer).__name__ == "Softmax":
         return "softmax"
     if not isinstance(layer, layers.Activation):
-        raise ValueError(f"{FORM}Received: {_named(layer)} in the place of Dense.")
+        raise ValueError(f"{EXPECTED}Received: {_describe(layer)} in place of Dense.")
     return layer.activation.__name__
+
+
+def _describe(layer: layers.Layer) -> str:
+    return f"the layer {layer.name} ({type(layer).__name__})"

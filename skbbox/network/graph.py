@@ -1,10 +1,14 @@
-"""Keras models as graphs: parts, copies, identity and weights."""
+"""Keras models as graphs: parts, copies, digests and weights."""
+
+from __future__ import annotations
 
 import functools
 import hashlib
 import math
 import re
 import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import keras
 import numpy as np
@@ -12,6 +16,11 @@ from keras import layers
 
 from .box_heads import PROFILES
 from .seeds import draw_seed
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..typing import Tensor
 
 __all__ = [
     "add_outputs",
@@ -22,34 +31,56 @@ __all__ = [
     "flatten_model",
     "get_feature_extractor",
     "get_heads",
+    "reinitialise",
     "set_weights",
     "synchronized",
     "unfreeze",
     "without_compile_config",
 ]
 
-_walking = threading.RLock()
+#: Names of the layers whose outputs are a model's features, from fine to coarse. The layers
+#: before them are the backbone, those after them the heads.
+FEATURES = (*PROFILES, "features_fine", "features")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_graph_lock = threading.RLock()
 
 
-def synchronized(function):
-    """Threads take turns in what walks a graph: Keras changes it while it writes it as text."""
+def synchronized(function: Callable[P, R]) -> Callable[P, R]:
+    """Let one thread at a time read graphs: Keras changes a graph while it serialises it."""
 
     @functools.wraps(function)
-    def call(*values, **options):
-        with _walking:
-            return function(*values, **options)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _graph_lock:
+            return function(*args, **kwargs)
 
     return call
 
 
 @synchronized
-def get_feature_extractor(model):
+def get_feature_extractor(model: keras.Model) -> keras.Model:
     """The part of a model from pixels to its features, the coarsest map last."""
-    return keras.Model(model.input, _features(model), name="feature_extractor")
+    return keras.Model(model.input, _get_features(model), name="feature_extractor")
 
 
-def concatenate_outputs(model, dtype):
-    """A model that gives all outputs of another in one, of shape (n, n_values)."""
+@synchronized
+def get_heads(model: keras.Model) -> keras.Model:
+    """The part of a model from the features to the outputs, with the same weights."""
+    return keras.Model(_get_features(model), model.outputs, name="heads")
+
+
+@synchronized
+def add_outputs(model: keras.Model, names: Sequence[str]) -> keras.Model:
+    """The same model with the outputs of more layers; names of layers that it lacks are ignored."""
+    known = {layer.name for layer in model.layers}
+    more = [model.get_layer(name).output for name in names if name in known]
+    return keras.Model(model.input, [*model.outputs, *more], name=model.name) if more else model
+
+
+def concatenate_outputs(model: keras.Model, dtype: str) -> keras.Model:
+    """A model with all outputs of another concatenated to one of shape (n, n_values)."""
     image = keras.Input(model.input_shape[1:], dtype=model.input.dtype)
     outputs = keras.tree.flatten(model(image, training=False))
     parts = [keras.ops.reshape(part, (-1, math.prod(part.shape[1:]))) for part in outputs]
@@ -57,33 +88,8 @@ def concatenate_outputs(model, dtype):
     return keras.Model(image, keras.ops.cast(values, dtype), name=model.name)
 
 
-@synchronized
-def get_heads(model):
-    """The part of a model from the features to the outputs, with the same weights."""
-    return keras.Model(_features(model), model.outputs, name="heads")
-
-
-@synchronized
-def add_outputs(model, names):
-    """The same model with outputs more, of those layers of these names that it has."""
-    known = {layer.name for layer in model.layers}
-    more = [model.get_layer(name).output for name in names if name in known]
-    return keras.Model(model.input, [*model.outputs, *more], name=model.name) if more else model
-
-
-#: Names of the layers that give a model's features, from fine to coarse. What lies before
-#: them belongs to the backbone, what lies behind them to the heads.
-FEATURES = (*PROFILES, "features_fine", "features")
-
-
-def _features(model):
-    names = {layer.name for layer in model.layers}
-    features = tuple(model.get_layer(name).output for name in FEATURES if name in names)
-    return features if len(features) > 1 else features[0]
-
-
-def unfreeze(model):
-    """Let the backbone of a model be trained, but for its BatchNorm statistics and scales."""
+def unfreeze(model: keras.Model) -> None:
+    """Make the backbone of a model trainable, except for its BatchNorm layers."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             layer.trainable = True
@@ -92,48 +98,37 @@ def unfreeze(model):
             layer.trainable = False
 
 
-def flatten_model(model):
-    """A copy of a model in which the layers of models inside it are layers of its own."""
+def flatten_model(model: keras.Model) -> keras.Model:
+    """A copy of a model in which nested models are replaced by their layers.
+
+    A model without nested models is returned unchanged.
+    """
     if not any(isinstance(layer, keras.Model) for layer in model.layers):
         return model
 
-    def call(layer, *args, **kwargs):
-        # Calling a model makes it one node of the graph; its `call` runs its layers one by one.
+    def call(layer: layers.Layer, *args: Any, **kwargs: Any) -> Tensor:
+        # Calling a model adds one node to the graph; its `call` adds its layers one by one.
         return layer.call(*args) if isinstance(layer, keras.Model) else layer(*args, **kwargs)
 
     flat = keras.models.clone_model(
-        _with_unique_names(model), clone_function=lambda layer: layer, call_function=call
+        _make_names_unique(model), clone_function=lambda layer: layer, call_function=call
     )
     return flatten_model(copy_model(flat))
 
 
-def _with_unique_names(model):
-    """A copy in which no layer has the name of another, those of models inside it included."""
-    taken = set()
-
-    def cloned(layer):
-        if isinstance(layer, keras.Model):
-            return keras.models.clone_model(without_compile_config(layer), clone_function=cloned)
-        config = layer.get_config()
-        while config["name"] in taken:
-            config["name"] += "_"
-        taken.add(config["name"])
-        return type(layer).from_config(config)
-
-    return copy_model(model, cloned)
-
-
 @synchronized
-def copy_model(model, clone_function=None):
-    """A copy with layers of its own and equal weights."""
+def copy_model(
+    model: keras.Model, clone_function: Callable[[layers.Layer], layers.Layer] | None = None
+) -> keras.Model:
+    """A copy with new layers of equal weights."""
     copy = keras.models.clone_model(without_compile_config(model), clone_function=clone_function)
     set_weights(copy, model.get_weights())
     return copy
 
 
 @synchronized
-def without_compile_config(model):
-    """The graph of a model without what it was compiled with, which may have no name to copy."""
+def without_compile_config(model: keras.Model) -> keras.Model:
+    """The same graph without the compile config, which may contain code that cannot be copied."""
     if getattr(model, "inputs", None) is None:
         return model
     if isinstance(model, keras.Sequential):
@@ -142,24 +137,24 @@ def without_compile_config(model):
 
 
 @synchronized
-def describe_architecture(model):
-    """The layers of a model as text, whatever their weights, names and seeds are.
+def describe_architecture(model: keras.Model) -> str:
+    """The layers of a model as text that does not depend on weights, layer names and seeds.
 
-    Keras numbers the layers of a process; here they are numbered as they come.
+    Layers are numbered in their order in the model; Keras numbers those of the process.
     """
     text = without_compile_config(model).to_json()
     names = [model.name, *re.findall(r'"name": "([^"]*)", "inbound_nodes"', text)]
     number = {name: f"#{i}" for i, name in enumerate(dict.fromkeys(names))}
-    # A function may be called as a layer is, so only where a layer is named or referred to.
+    # A function may have the name of a layer, so replace only names of and references to layers.
     text = re.sub(
         r'("name": |\[)"([^"]*)"(?=, [\d"]|})',
-        lambda found: f'{found[1]}"{number.get(found[2], found[2])}"',
+        lambda match: f'{match[1]}"{number.get(match[2], match[2])}"',
         text,
     )
     return re.sub(r'"seed": \d+', '"seed": 0', text)
 
 
-def digest_model(model):
+def digest_model(model: keras.Model) -> bytes:
     """Digest of a model's architecture and weights."""
     digest = hashlib.blake2b(describe_architecture(model).encode(), digest_size=16)
     for weights in model.get_weights():
@@ -167,43 +162,66 @@ def digest_model(model):
     return digest.digest()
 
 
-def set_weights(model, weights):
-    """Set the weights of a model or layer, and what a Normalization works out from its own."""
+def set_weights(model: keras.Model | layers.Layer, weights: Sequence[npt.NDArray[Any]]) -> None:
+    """Set the weights of a model or layer, and the values that Normalization derives from them."""
     model.set_weights(weights)
-    for layer in _normalizations(model):
+    for layer in _find_normalizations(model):
         layer.finalize_state()
 
 
-def _normalizations(model):
+@synchronized
+def reinitialise(model: keras.Model, rng: np.random.Generator) -> keras.Model:
+    """A copy of a model with new weights, drawn from `rng` alone."""
+    copy = keras.models.clone_model(
+        without_compile_config(model),
+        clone_function=lambda layer: type(layer).from_config(_add_seeds(layer.get_config(), rng)),
+    )
+    # Normalization measured its weights on data.
+    pairs = zip(_find_normalizations(model), _find_normalizations(copy), strict=True)
+    for old, new in pairs:
+        set_weights(new, old.get_weights())
+    return copy
+
+
+def _get_features(model: keras.Model) -> Tensor | tuple[Tensor, ...]:
+    names = {layer.name for layer in model.layers}
+    features = tuple(model.get_layer(name).output for name in FEATURES if name in names)
+    return features if len(features) > 1 else features[0]
+
+
+def _make_names_unique(model: keras.Model) -> keras.Model:
+    """A copy in which all layers have different names, including those of nested models."""
+    taken = set()
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        if isinstance(layer, keras.Model):
+            return keras.models.clone_model(without_compile_config(layer), clone_function=clone)
+        config = layer.get_config()
+        while config["name"] in taken:
+            config["name"] += "_"
+        taken.add(config["name"])
+        return type(layer).from_config(config)
+
+    return copy_model(model, clone)
+
+
+def _find_normalizations(model: keras.Model | layers.Layer) -> list[layers.Normalization]:
     found = []
     for layer in getattr(model, "layers", [model]):
         if isinstance(layer, keras.Model):
-            found += _normalizations(layer)
+            found += _find_normalizations(layer)
         elif isinstance(layer, layers.Normalization):
             found.append(layer)
     return found
 
 
-@synchronized
-def reinitialise(model, rng):
-    """A copy of a model with new weights, drawn from `rng` alone."""
-    copy = keras.models.clone_model(
-        without_compile_config(model),
-        clone_function=lambda layer: type(layer).from_config(_seeded(layer.get_config(), rng)),
-    )
-    # What was measured on data is not drawn.
-    for old, new in zip(_normalizations(model), _normalizations(copy), strict=True):
-        set_weights(new, old.get_weights())
-    return copy
-
-
-def _seeded(config, rng):
-    """A layer's config with a seed wherever one is left open."""
+def _add_seeds(config: Any, rng: np.random.Generator) -> Any:
+    """A layer's config in which every seed of None is drawn from `rng`."""
     if isinstance(config, dict):
         return {
-            key: draw_seed(rng) if key == "seed" and value is None else _seeded(value, rng)
+            key: draw_seed(rng) if key == "seed" and value is None else _add_seeds(value, rng)
             for key, value in config.items()
         }
     if isinstance(config, (list, tuple)):
-        return type(config)(_seeded(value, rng) for value in config)
+        return type(config)(_add_seeds(value, rng) for value in config)
     return config

@@ -1,66 +1,79 @@
-"""Networks that are ready to use, each of which serves all that have its architecture.
+"""A pool of compiled networks, each of which serves all networks of its architecture.
 
-Compiling one takes seconds, and tens of megabytes that TensorFlow never gives back
+Compiling a network takes seconds, and tens of megabytes that TensorFlow never frees
 (tensorflow#61791).
 """
+
+from __future__ import annotations
 
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import keras
+from keras import layers
 
 from .graph import copy_model, describe_architecture, without_compile_config
 
 __all__ = ["borrow_model", "copy_state", "get_variables"]
 
-#: Networks that wait for their next use.
+#: A network, and what `prepare` returned for it.
+Entry: TypeAlias = tuple[keras.Model, Any]
+
+#: Number of idle networks that are kept.
 N_IDLE = 8
-_idle = OrderedDict()
+_idle: OrderedDict[Hashable, list[Entry]] = OrderedDict()
 _lock = threading.Lock()
 
-#: Layers that hold a function, or what they measured on data, and not as variables.
+#: Layers with state that is not in their variables: a function, or values measured on data.
 OPAQUE = ("Lambda", "Normalization")
 
 
 @contextmanager
-def borrow_model(network, settings, prepare=None, shared=True):
-    """A network in the state of another, which may have served one of equal layers before.
+def borrow_model(
+    network: keras.Model,
+    settings: Hashable,
+    prepare: Callable[[keras.Model], Any] | None = None,
+    shared: bool = True,
+) -> Iterator[Entry]:
+    """Borrow a network in the state of another; it may have served an equal one before.
 
-    Nobody else uses it as long as the context lasts.
+    Within the context, no other thread uses it.
 
     Parameters
     ----------
     network : keras.Model
     settings : hashable
-        What it is used for; equal for what does the same with it.
+        The purpose; networks are shared only between equal ones.
     prepare : callable, default=None
-        Takes the keras.Model once, before its first use; what it returns is lent beside it.
+        Called once with the keras.Model, before its first use; its result is yielded each time.
     shared : bool, default=True
         False lends the layers of the network itself.
 
     Yields
     ------
     model : keras.Model
-        It has the weights and seeds of the network, whose layers it may be made of.
+        With the weights and seeds of the network; it may consist of the network's own layers.
     prepared : object or None
     """
-    layers = _shown(network) if shared and not _is_distributed() else None
-    if layers is None:
-        yield _prepared(without_compile_config(network), prepare)
+    text = _describe_if_shareable(network) if shared and not _is_distributed() else None
+    if text is None:
+        yield _prepare(without_compile_config(network), prepare)
         return
-    key = layers, tuple(network.output_names), settings
+    key = text, tuple(network.output_names), settings
     with _lock:
-        waiting = _idle.pop(key, [])
-        lent = waiting.pop() if waiting else None
-        if waiting:
-            _idle[key] = waiting
+        idle = _idle.pop(key, [])
+        lent = idle.pop() if idle else None
+        if idle:
+            _idle[key] = idle
     if lent is None:
-        lent = _prepared(copy_model(network), prepare)
+        lent = _prepare(copy_model(network), prepare)
     copy_state(network, lent[0])
     yield lent
-    # After an error its state is not known, and it is not lent again.
+    # After an error its state is unknown, so it does not return to the pool.
     with _lock:
         _idle.setdefault(key, []).append(lent)
         _idle.move_to_end(key)
@@ -71,28 +84,28 @@ def borrow_model(network, settings, prepare=None, shared=True):
                 del _idle[oldest]
 
 
-def _prepared(model, prepare):
-    return model, None if prepare is None else prepare(model)
-
-
-def copy_state(source, target):
-    """Set all variables of a model's layers, seeds too, to those of one of equal layers."""
+def copy_state(source: keras.Model, target: keras.Model) -> None:
+    """Copy all variables, including seeds, to a model with equal layers."""
     for ours, theirs in zip(get_variables(target), get_variables(source), strict=True):
-        # On JAX a variable takes an array as it is, and training deletes the arrays that it uses.
+        # On JAX, `assign` makes no copy, and training deletes the arrays that it uses.
         ours.assign(keras.ops.copy(theirs))
 
 
-def get_variables(model):
-    """All variables of a model's layers, the seeds too."""
+def get_variables(model: keras.Model) -> list[keras.Variable]:
+    """All variables of a model's layers, including seeds."""
     return [variable for layer in model.layers for variable in layer.variables]
 
 
-def _shown(network):
-    """The architecture of a network if that is all there is to know; None with code of the user's.
+def _prepare(model: keras.Model, prepare: Callable[[keras.Model], Any] | None) -> Entry:
+    return model, None if prepare is None else prepare(model)
 
-    Such a layer, or an activation, can mean something else in the next fit.
+
+def _describe_if_shareable(network: keras.Model) -> str | None:
+    """The architecture of a network, or None if it contains custom code or opaque layers.
+
+    Custom layers and activations may behave differently in the next fit.
     """
-    if not all(_is_known(type(layer).__module__) for layer in _all_layers(network)):
+    if not all(_is_known(type(layer).__module__) for layer in _iterate_layers(network)):
         return None
     text = describe_architecture(network)
     modules = re.findall(r'"module": (?:"([^"]*)"|null)', text)
@@ -100,18 +113,18 @@ def _shown(network):
     return text if all(map(_is_known, modules)) and not opaque else None
 
 
-def _is_known(module):
+def _is_known(module: str) -> bool:
     return module.split(".")[0] in ("keras", "skbbox")
 
 
-def _all_layers(model):
+def _iterate_layers(model: keras.Model) -> Iterator[layers.Layer]:
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _all_layers(layer)
+            yield from _iterate_layers(layer)
 
 
-def _is_distributed():
+def _is_distributed() -> bool:
     """Whether variables are made for several devices, by a strategy that ends with its scope."""
     if keras.backend.backend() != "tensorflow":
         return keras.distribution.distribution() is not None

@@ -153,7 +153,7 @@ class FeatureBatches(Batches):
         self.features, self.boxes = features, features.boxes.astype(np.float32)
         self.class_indices, self.sample_weight = class_indices, sample_weight
         n_rows, n_views = self.boxes.shape[:2]
-        self.first_view: IntArray = np.random.default_rng(seed).integers(n_views, size=n_rows)
+        self.first_view = np.random.default_rng(seed).integers(n_views, size=(n_rows,))
         super().__init__(rows, batch_size, shuffle, last_batch, seed)
 
     def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:

@@ -114,13 +114,13 @@ class Checkpoint:
 
 
 def _digest_inputs(inputs: Mapping[str, Any]) -> str:
-    members: dict[str, bytes] = {}
     versions = [__version__, keras.__version__, keras.backend.backend()]
     values = {
         name: digest_model(value).hex() if isinstance(value, keras.Model) else value
         for name, value in inputs.items()
     }
-    text = json.dumps([versions, encode(values, "fit", members)], sort_keys=True)
+    encoded, members = encode(values, "fit")
+    text = json.dumps([versions, encoded], sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     for name in sorted(members):
         digest.update(members[name])
