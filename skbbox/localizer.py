@@ -841,7 +841,7 @@ default="giou_l1"
         skip_bad = self.on_bad_image != "raise"
         backbone = self._freeze_backbone(self.model_) if model is None and self._is_frozen else None
         if backbone and self._heads and backbone.is_faster(len(images), self._n_images):
-            blocks = backbone.feature_blocks(images.items, self.verbose, skip_bad)
+            blocks = backbone.compute_blocks(images.items, self.verbose, skip_bad)
             model = self._heads
             outputs, bad = predict_features(model, blocks, len(images), self.batch_size)
         else:

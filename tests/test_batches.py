@@ -186,7 +186,7 @@ def test_a_row_without_a_box_is_refused():
         ({"batch_size": 0}, "batch_size"),
         ({"augment": "blur"}, "augment"),
         ({"last_batch": "drop", "batch_size": 11}, "leaves no batch"),
-        ({"classes": ["disc"]}, "not among the known ones"),
+        ({"classes": ["disc"]}, "is not one of the known classes"),
     ],
 )
 def test_a_wrong_parameter_is_named(wrong, message):

@@ -271,5 +271,5 @@ def test_a_mobilenet_without_preprocessing_receives_that_of_mobilenet(shapes):
 
 def test_weights_together_with_a_classifier_are_refused(shapes):
     localizer = SingleBoxLocalizer.from_classifier(sequential(), weights=None, image_size=32)
-    with pytest.raises(ValueError, match="A classifier comes with its weights"):
+    with pytest.raises(ValueError, match="A classifier brings its own weights"):
         localizer.fit(*shapes)

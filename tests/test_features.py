@@ -41,7 +41,7 @@ def extractor():
 
 def compute(extractor, items, *, memory=None, boxes=BOXES, n_views=2, batch_size=4):
     backbone = FrozenBackbone(extractor, batch_size, memory)
-    return backbone.features(items, boxes[: len(items)], make_views("standard", n_views))
+    return backbone.compute_features(items, boxes[: len(items)], make_views("standard", n_views))
 
 
 def values(features):
@@ -64,7 +64,7 @@ def as_files(images, folder):
 
 def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
     features = compute(extractor, images)
-    maps = features.maps(range(12), [0] * 12)
+    maps = features.get_maps(range(12), [0] * 12)
     expected = extractor.predict_on_batch(np.stack(images))
     assert maps.dtype == np.float16
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
@@ -72,7 +72,7 @@ def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
 
 def test_the_second_view_is_the_mirror_image(extractor, images):
     features = compute(extractor, images)
-    maps = features.maps(range(12), [1] * 12)
+    maps = features.get_maps(range(12), [1] * 12)
     expected = extractor.predict_on_batch(np.stack(images)[:, :, ::-1])
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
     assert np.allclose(features.boxes[:, 1, 0], 1 - BOXES[:, 1])
@@ -127,13 +127,13 @@ def test_features_do_not_depend_on_order_and_batch(images):
 
 
 def test_the_box_of_the_first_view_is_the_one_that_was_given(extractor, images):
-    list(FrozenBackbone(extractor, 4).feature_blocks(images))
+    list(FrozenBackbone(extractor, 4).compute_blocks(images))
     assert np.array_equal(compute(extractor, images).boxes[:, 0], BOXES)
 
 
 def test_predict_and_fit_share_features(extractor, images):
     features = compute(extractor, images)
-    (block,) = FrozenBackbone(extractor, 4).feature_blocks(images)
+    (block,) = FrozenBackbone(extractor, 4).compute_blocks(images)
     assert block.records[5][0].values is features.records[5][0].values
 
 
@@ -158,7 +158,7 @@ def test_predict_holds_one_block_of_features_at_a_time(extractor, images, monkey
     monkeypatch.setattr(module, "PREDICTED_BYTES", 0)
     features = keras.Input(extractor.output_shape[1:])
     heads = keras.Model(features, keras.layers.GlobalAveragePooling2D()(features))
-    blocks = LetGo(FrozenBackbone(extractor, 4).feature_blocks(images))
+    blocks = LetGo(FrozenBackbone(extractor, 4).compute_blocks(images))
     (outputs,), _ = predict_features(heads, blocks, len(images), 4)
     assert outputs.shape[0] == len(images)
     assert len(blocks.given) == 2 * 3
@@ -166,7 +166,7 @@ def test_predict_holds_one_block_of_features_at_a_time(extractor, images, monkey
 
 def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 5)
-    blocks = list(FrozenBackbone(extractor, 4).feature_blocks(images))
+    blocks = list(FrozenBackbone(extractor, 4).compute_blocks(images))
     assert [len(block) for block in blocks] == [5, 5, 2]
     forget_features()
     monkeypatch.undo()
@@ -177,7 +177,7 @@ def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
 def test_values_beyond_half_precision_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
-    maps = compute(extractor, images).maps(range(12), [0] * 12)
+    maps = compute(extractor, images).get_maps(range(12), [0] * 12)
     assert maps.dtype == np.float32
     assert np.array_equal(maps, np.stack(images) * np.float32(1000))
 
@@ -195,7 +195,7 @@ def test_an_image_is_kept_as_precisely_as_it_needs(images):
 def test_tiny_values_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1e-9)(pixels))
-    maps = compute(extractor, images).maps(range(12), [0] * 12)
+    maps = compute(extractor, images).get_maps(range(12), [0] * 12)
     assert np.allclose(maps, np.stack(images) * 1e-9, rtol=1e-3, atol=0)
 
 
@@ -221,7 +221,7 @@ def test_predict_keeps_nothing_of_many_images_but_finds_what_is_kept(
     features = compute(extractor, images[:6], n_views=1)
     used = module._kept.used_bytes
     monkeypatch.setattr(module, "PREDICTED_BYTES", 1000)
-    (block,) = FrozenBackbone(extractor, 4).feature_blocks(images)
+    (block,) = FrozenBackbone(extractor, 4).compute_blocks(images)
     assert block.records[5][0].values is features.records[5][0].values
     assert module._kept.used_bytes == used
 

@@ -381,7 +381,7 @@ def test_file_in_the_place_of_the_folder_is_named(shapes, tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 def test_folder_without_permission_is_named_and_what_is_there_stays(tmp_path):
     checkpoint = Checkpoint(tmp_path, {"images": "digest"}, seed=1)
-    checkpoint.keep({"n_epochs": 1})
+    checkpoint.save({"n_epochs": 1})
     before = checkpoint.path.read_bytes()
     tmp_path.chmod(0o500)
     user = os.geteuid()
@@ -389,7 +389,7 @@ def test_folder_without_permission_is_named_and_what_is_there_stays(tmp_path):
         if user == 0:
             os.seteuid(65534)
         with pytest.raises(ModelFileError, match=r"cannot be written.*Permission denied"):
-            checkpoint.keep({"n_epochs": 2})
+            checkpoint.save({"n_epochs": 2})
     finally:
         os.seteuid(user)
         tmp_path.chmod(0o700)

@@ -18,6 +18,7 @@ from skbbox.network.box_heads import ChannelDropout, ProfileConvolution
 from skbbox.network.building import build_network
 from skbbox.network.graph import describe_architecture, get_feature_extractor, get_heads
 from skbbox.training.compilation import compile_model
+from skbbox.training.plan import TrainingSpec
 
 
 def build(**changes):
@@ -94,19 +95,8 @@ def test_chapters_model_has_its_parameter_counts():
 
 def test_chapters_loss_is_cross_entropy_plus_ten_mse_plus_l2():
     model = build(n_classes=3, dropout=0.0)
-    compile_model(
-        model,
-        **{
-            name: TUTORIAL_PARAMS[name]
-            for name in (
-                "optimizer",
-                "learning_rate",
-                "box_loss",
-                "class_loss_weight",
-                "box_loss_weight",
-            )
-        },
-    )
+    names = ("optimizer", "learning_rate", "box_loss", "class_loss_weight", "box_loss_weight")
+    compile_model(model, TrainingSpec(**{name: TUTORIAL_PARAMS[name] for name in names}))
     images = pixels(5, (32, 32))
     y_class = np.array([0, 1, 2, 1, 0])
     y_bbox = np.random.default_rng(1).random((5, 4)).astype("float32")

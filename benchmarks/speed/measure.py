@@ -101,7 +101,7 @@ def time_steps():
         setattr(owner, name, watched)
 
     watch(initial_model, "build_model", "building the network")
-    watch(FrozenBackbone, "features", "features")
+    watch(FrozenBackbone, "compute_features", "features")
     watch(keras.Model, "fit", "training steps")
     watch(SingleBoxLocalizer, "score", "scoring")
     watch(prefetch, "load_row", DECODING)

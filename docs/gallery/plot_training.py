@@ -39,5 +39,5 @@ TrainingDisplay.from_estimator(localizer)
 
 # %%
 # The box improves, also on the validation images, and fine-tuning improves it a little more. The
-# class is not learned: on the validation images its accuracy stays around or below one third, chance
-# level for three classes. 192 images are enough to learn the box, but not the class.
+# class is not learned: on the validation images its accuracy stays around or below one third, the
+# chance level for three classes. 192 images are enough to learn the box, but not the class.

@@ -46,7 +46,7 @@ WITHOUT_FEATURES = 5000
 PRECISION = 1e-3
 
 
-def _quarter_of_memory() -> int:
+def _get_quarter_of_memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     except (AttributeError, ValueError, OSError):  # Windows.
@@ -54,7 +54,7 @@ def _quarter_of_memory() -> int:
 
 
 #: Bytes of the features kept in a process, for all its fits together.
-KEPT_BYTES = _quarter_of_memory()
+KEPT_BYTES = _get_quarter_of_memory()
 
 #: Bytes of the features kept for one ``predict``; more images are not kept at all.
 PREDICTED_BYTES = 2**29
@@ -123,7 +123,7 @@ class FrozenBackbone:
         is_slow = self.engine_name == "keras" and not has_accelerator()
         return is_slow or n_images <= max(WITHOUT_FEATURES, n_trained)
 
-    def features(
+    def compute_features(
         self,
         items: Sequence[ImageLike],
         boxes: FloatArray,
@@ -159,11 +159,11 @@ class FrozenBackbone:
             folder = tempfile.TemporaryDirectory(prefix="skbbox-", ignore_cleanup_errors=True)
         store = FileStore(folder.name) if folder else self._get_store()
         job = _Job(items, boxes, views, store)
-        blocks = list(self._compute_blocks(job, verbose))
+        blocks = list(self._iter_blocks(job, verbose))
         records = [row for block, _ in blocks for row in block]
         return Features(records, boxes, self.shapes, folder=folder)
 
-    def feature_blocks(
+    def compute_blocks(
         self, items: Sequence[ImageLike], verbose: bool | int = 0, skip_bad: bool = False
     ) -> Iterator[Features]:
         """Features of each image without augmentation, a block of images at a time.
@@ -177,7 +177,7 @@ class FrozenBackbone:
         # Not a loop: its variable would hold a block while the next one is computed.
         return map(
             lambda block: Features(block[0], boxes[: len(block[0])], self.shapes, bad=block[1]),
-            self._compute_blocks(job, verbose),
+            self._iter_blocks(job, verbose),
         )
 
     def _count_bytes(self, n_views: int) -> int:
@@ -186,7 +186,7 @@ class FrozenBackbone:
     def _get_store(self) -> MemoryStore | FileStore:
         return _kept if self.folder is None else _open_file_store(os.path.abspath(self.folder))
 
-    def _compute_blocks(
+    def _iter_blocks(
         self, job: _Job, verbose: bool | int
     ) -> Iterator[tuple[list[list[Record]], dict[int, str]]]:
         """Records of each row's views, and the block's unreadable rows, block by block.
@@ -355,7 +355,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.records)
 
-    def maps(
+    def get_maps(
         self, rows: Sequence[int] | IntArray, views: Sequence[int] | IntArray
     ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
         """The maps of one view of each of some rows, as the heads take them.

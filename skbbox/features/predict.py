@@ -102,7 +102,7 @@ def predict_features(
     bad: dict[int, str] = {}
 
     def compute(features: Features, rows: list[int]) -> list[Any]:
-        return predict_padded(network, features.maps(rows, [0] * len(rows)), size)
+        return predict_padded(network, features.get_maps(rows, [0] * len(rows)), size)
 
     first = 0
     with (

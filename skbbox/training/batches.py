@@ -163,7 +163,7 @@ class FeatureBatches(Batches):
         targets: Any = self.boxes[rows, views]
         if self.class_indices is not None:
             targets = (self.class_indices[rows], targets)
-        return _add_weights(self.features.maps(rows, views), targets, self.sample_weight, rows)
+        return _add_weights(self.features.get_maps(rows, views), targets, self.sample_weight, rows)
 
 
 class ModelBatches(keras.utils.PyDataset):

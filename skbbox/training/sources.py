@@ -70,7 +70,7 @@ class FeatureSource:
         """Batches of the training rows and, where there are any, of the validation rows."""
         n_views = int(np.clip(TOTAL_VIEWS // len(plan.images), *VIEWS_PER_IMAGE))
         views = make_views(self.augment, n_views)
-        features = self.backbone.features(
+        features = self.backbone.compute_features(
             plan.images.items, plan.targets.boxes, views, self.verbose
         )
 
