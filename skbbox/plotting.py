@@ -90,7 +90,7 @@ def plot_image(
 def plot_prediction(
     estimator: Localizer, image: ImageLike, true: BoxesLike | None = None, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw an image with the predicted and, optionally, the true box.
+    """Draw an image, its predicted box and its true one, ``x_min, x_max, y_min, y_max``.
 
     Parameters
     ----------

@@ -24,9 +24,9 @@ from ..typing import Pixels
 from .buffers import BufferPool
 from .conversion import convert_to_openvino, export_network
 from .folding import fold_batch_norm
-from .registry import get_engine
+from .registry import get_engine, has_accelerator
 
-__all__ = ["KerasRunner", "Runner", "get_runner", "predict_padded"]
+__all__ = ["KerasRunner", "Runner", "get_graph_size", "get_runner", "predict_padded"]
 
 #: One array of shape (n, ...) for each output of a network.
 Outputs: TypeAlias = list[npt.NDArray[Any]]
@@ -120,6 +120,19 @@ def predict_padded(model: keras.Model, batch: Any, size: int) -> Outputs:
     with _jax_lock if keras.backend.backend() == "jax" else nullcontext():
         outputs = model.predict_on_batch(batch)
     return [part[:n] for part in keras.tree.flatten(outputs)]
+
+
+def get_graph_size(batch_size: int, n_images: int) -> int:
+    """The number of images to which batches are filled up, so that one graph serves them all.
+
+    JAX compiles for each number of images: on a processor for powers of two, on a graphics card,
+    where compiling takes ten seconds and a full batch no time, for the batch size alone.
+    """
+    if keras.backend.backend() == "jax":
+        if has_accelerator():
+            return batch_size
+        n_images = 1 << (n_images - 1).bit_length()
+    return min(batch_size, n_images)
 
 
 class _ImageRunner(ABC):

@@ -18,11 +18,10 @@ import numpy as np
 from ..augmentation import make_views
 from ..engines.buffers import BufferPool
 from ..engines.registry import get_engine, has_accelerator
-from ..engines.runners import get_runner
+from ..engines.runners import get_graph_size, get_runner
 from ..network.graph import digest_model
 from ..progress import progress_bar
 from .digests import digest_image
-from .predict import get_graph_size
 from .prefetch import AHEAD, N_THREADS, get_loader, map_ahead, map_batches
 from .store import KEY_SIZE, FileStore, MemoryStore, Record
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from ..engines.registry import get_engine, has_accelerator
-from ..engines.runners import KerasRunner, get_runner, predict_padded
+from ..engines.registry import get_engine
+from ..engines.runners import KerasRunner, Runner, get_graph_size, get_runner, predict_padded
 from ..network.graph import digest_model
 from ..network.pool import borrow_model
 from ..progress import progress_bar
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from ..typing import ImageLike, Pixels
     from .frozen_backbone import Features
 
-__all__ = ["get_graph_size", "predict_features", "predict_images"]
+__all__ = ["predict_features", "predict_images"]
 
 #: From this number of images on, a network without kept features is converted for an engine.
 WORTH_CONVERTING = 1000
-
-Runner = Callable[[list[Any], int], list[Any]]
 
 
 def predict_images(
@@ -131,19 +129,6 @@ def _open_runner(model: keras.Model, engine: str, n_images: int) -> Iterator[Run
         return
     with borrow_model(model, "prediction") as (network, _):
         yield KerasRunner(network)
-
-
-def get_graph_size(batch_size: int, n_images: int) -> int:
-    """The number of images to which batches are filled up, so that one graph serves them all.
-
-    JAX compiles for each number of images: on a processor for powers of two, on a graphics card,
-    where compiling takes ten seconds and a full batch no time, for the batch size alone.
-    """
-    if keras.backend.backend() == "jax":
-        if has_accelerator():
-            return batch_size
-        n_images = 1 << (n_images - 1).bit_length()
-    return min(batch_size, n_images)
 
 
 def _concatenate(outputs: list[list[Any]]) -> list[NDArray[Any]]:
