@@ -20,7 +20,8 @@ __all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "make_views", "mirror", 
 #: Ranges of :func:`standard`.
 ZOOM = (0.6, 1.25)
 STRETCH = (0.85, 1.18)
-# The box around a rotated object is too wide by about the angle unless the object is a rectangle.
+# Small angles: unless the object is a rectangle, the box around the rotated box is too wide, the
+# more so the larger the angle.
 DEGREES = (-3.0, 3.0)
 BRIGHTNESS = (0.7, 1.3)
 CONTRAST = (0.7, 1.3)

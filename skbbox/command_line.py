@@ -358,7 +358,9 @@ def _find_images(path: Path) -> list[str]:
         return [str(path)]
     found = [str(file) for file in sorted(path.rglob("*")) if file.name.lower().endswith(ENDINGS)]
     if not found:
-        raise FileNotFoundError(f"{path} has no images, that is files in {', '.join(ENDINGS)}.")
+        raise FileNotFoundError(
+            f"{path} has no images, that is, no files that end in one of {', '.join(ENDINGS)}."
+        )
     return found
 
 

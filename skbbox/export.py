@@ -77,7 +77,7 @@ def export_model(
             WRITERS[format](network, unfinished, labels)
     except OSError as error:
         raise ModelFileError(
-            f"{path} cannot be written: {error}. Make room there, or give another path."
+            f"{path} cannot be written: {error}. Make room there, or pass another path."
         ) from error
     except Exception as error:  # Converters raise many kinds.
         raise EngineError(
@@ -121,7 +121,7 @@ def _check_target(path: Path, format: str, overwrite: bool) -> None:
     check_overwrite([path, path.with_suffix(".bin")] if format == "openvino" else [path], overwrite)
     # Even with overwrite=True, the user cannot mean to delete a folder of other files.
     if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
-        raise FileExistsError(f"{path} is a folder without a SavedModel; give another path.")
+        raise FileExistsError(f"{path} is a folder without a SavedModel; pass another path.")
 
 
 def _suggest_fix() -> str:

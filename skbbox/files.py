@@ -39,7 +39,7 @@ def check_overwrite(paths: Iterable[Path], overwrite: bool) -> None:
     if existing and not overwrite:
         raise FileExistsError(
             f"{existing[0]} exists{f' and {len(existing) - 1} more' if existing[1:] else ''}; "
-            "give another path, or overwrite=True to replace it."
+            "pass another path, or overwrite=True to replace it."
         )
 
 

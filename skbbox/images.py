@@ -234,7 +234,8 @@ def _open_file(path: Path) -> io.BufferedReader:
 class _UnmappedFile(io.FileIO):
     """A file that decoders read instead of mapping it into memory.
 
-    If a mapped file is truncated, the operating system ends the process (Pillow's issue 3496).
+    If a file is truncated while it is mapped, the operating system ends the process (Pillow's
+    issue 3496).
     """
 
     def fileno(self) -> int:

@@ -115,7 +115,7 @@ default="giou_l1"
     learning_rate : float or None, default=None
         None is 3e-3 for ``optimizer="adam"`` and the optimizer's own otherwise.
     learning_rate_schedule : {"cosine", "constant"}, default="cosine"
-        ``"cosine"`` is a linear warm-up to `learning_rate` over the first 10 % of the steps
+        ``"cosine"`` is a linear warm-up to `learning_rate` over the first tenth of the steps
         of a stage, then cosine decay to 0; an optimizer with its own schedule keeps that.
         Callbacks that set the learning rate need ``"constant"``.
     epochs : int or "auto", default="auto"
@@ -134,8 +134,9 @@ default="giou_l1"
         rotates, crops, shrinks, shifts and stretches it, and changes brightness and
         contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
         With a frozen backbone, each image has a fixed set of views whose features are
-        kept: the image, its mirror image and, with ``"standard"``, up to 18 more, up to
-        4,000 views in total. Otherwise, and with a callable, each epoch has new changes.
+        kept: the image, its mirror image and, with ``"standard"``, up to 18 more, as long as
+        there are no more than 4,000 views in total. Otherwise, and with a callable, each epoch
+        has new changes.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
         ``history_``. None is 0, or 0.1 with ``early_stopping``.
@@ -710,7 +711,7 @@ default="giou_l1"
         title : str, default=None
             None takes the name of the estimator and the number of images.
         max_images : int, default=300
-            Number of images on the page: half of them those with the lowest IoU, half
+            Most images on the page: half of them those with the lowest IoU, half
             drawn at random, the same each time. Numbers cover all n images. 0 shows no images.
 
         Returns
@@ -730,7 +731,7 @@ default="giou_l1"
         BoxError
             If a box of y is invalid, or no image can be read.
         DataError
-            If the folder of `path` does not exist.
+            If `path` is a folder, or its folder does not exist.
         ValueError
             If `max_images` is not an integer of at least 0.
 

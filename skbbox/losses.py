@@ -21,8 +21,8 @@ __all__ = [
     "y_edges_loss",
 ]
 
-#: Error of an edge above which the Huber loss is linear: a tenth of the image. Normalised edges
-#: never exceed Keras's default of 1, with which the loss would be half the squared error.
+#: Error of an edge above which the Huber loss is linear: a tenth of the image. Errors of normalised
+#: edges never exceed Keras's default of 1, with which the loss would be half the squared error.
 HUBER_DELTA = 0.1
 
 #: Smallest denominator; keeps quotients and their gradients finite for boxes without area.
@@ -86,7 +86,7 @@ def ciou(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("skbbox")
 def giou_l1(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """GIoU loss plus twice the mean error of the edges, which guides boxes that do not overlap."""
+    """GIoU loss plus twice the mean absolute error of the edges, which guides disjoint boxes."""
     return giou(y_true, y_pred) + 2 * keras.losses.mean_absolute_error(y_true, y_pred)
 
 

@@ -104,7 +104,7 @@ def write_archive(path: Path, contents: Mapping[str, Any]) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise ModelFileError(
-            f"{path} cannot be written: {error}. Make room there, or give another path."
+            f"{path} cannot be written: {error}. Make room there, or pass another path."
         ) from error
 
 

@@ -819,7 +819,7 @@ def test_blank_line_among_the_names_of_classes_is_refused(write):
 def test_class_without_a_name_is_refused(write, names):
     write("classes.txt", "cat\ndog\n")
     source = write("a.txt", "2 0.2 0.3 0.2 0.4\n")
-    with pytest.raises(AnnotationError, match=r"a.txt, line 1: class '2' has none of the 2 names"):
+    with pytest.raises(AnnotationError, match=r"a.txt, line 1: there is no name for class '2'"):
         read_annotations(source, class_names=names)
 
 

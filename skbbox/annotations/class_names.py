@@ -17,7 +17,7 @@ __all__ = ["ClassNames", "find_class_names", "read_class_names"]
 #: Names in the order of their numbers, or by number or code.
 ClassNames: TypeAlias = list[str] | Mapping[Any, str]
 
-#: Larger files are not read, in bytes.
+#: Size of the largest file that is read, in bytes.
 MAX_BYTES = 2**20
 _NAMES = re.compile(rb"^names\s*:", re.MULTILINE)
 
@@ -88,7 +88,7 @@ def _read_csv(path: Path) -> dict[str, str]:
         Line(path, wrong).fail(
             f"expected a code and a class name. Received {len(rows[wrong - 1])} fields."
         )
-    # Open Images has a header since version 6.
+    # Files of Open Images have had a header since version 6.
     return {key: name for key, name in rows if key != "LabelName"}
 
 

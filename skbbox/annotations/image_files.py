@@ -81,7 +81,7 @@ class ImageFiles:
         return self._known_sizes[path]
 
     def read_size(self, path: str, name: str) -> tuple[float, float]:
-        """Width and height of an image, from `sizes` or from the image itself."""
+        """Width and height of an image in pixels, from `sizes` or from the image itself."""
         for key in (name, path, os.path.basename(path)):
             if key in self.sizes:
                 return self.sizes[key]

@@ -195,7 +195,7 @@ class Element:
         raise AnnotationError(f"{where}: {message}")
 
     def iter_children(self, *tags: str) -> Iterator[Element]:
-        """Yield the children that have one of the tags (any, if none is given)."""
+        """Yield the children with one of the tags, or all; for each tag, positions count from 1."""
         numbers: dict[str, int] = {}
         for child in self.element:
             if not tags or child.tag in tags:

@@ -109,7 +109,10 @@ class Options:
                     return str(names[candidate])
         elif number is not None and number < len(names):
             return str(names[number])
-        place.fail(f"class {key!r} has none of the {len(names)} names; pass all with class_names=.")
+        place.fail(
+            f"there is no name for class {key!r} among the {len(names)} class names; pass the "
+            "names of all classes with class_names=."
+        )
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -50,7 +50,7 @@ def bound_ellipse(
 
 
 def rotate_box(box: Box, degrees: float) -> list[Point]:
-    """Corners of a box after a clockwise rotation about its centre."""
+    """Corners of a box after a rotation about its centre, clockwise on the screen."""
     x_min, x_max, y_min, y_max = box
     x, y = (x_min + x_max) / 2, (y_min + y_max) / 2
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))

@@ -85,9 +85,9 @@ def write_annotations(
     -----
     Pascal VOC's corners are rounded to pixels and YOLO's numbers to six digits; the other formats
     are exact. CSV, COCO and Labelbox store the confidence. Labelbox cannot store an image without
-    an object. Image names that would not be read back unchanged raise an error: those with control
-    characters, a backslash or bytes that are not UTF-8; for Pascal VOC, those that begin or end
-    with space; for YOLO, those without a common file extension.
+    an object, which raises an error. So do image names that would not be read back unchanged: those
+    with control characters, a backslash or bytes that are not UTF-8; for Pascal VOC, those that
+    begin or end with space; for YOLO, those without a common file extension.
 
     Examples
     --------

@@ -25,7 +25,7 @@ __all__ = ["BoxStatisticsDisplay"]
 PANEL = (4.2, 3.2)
 #: Colours of the first and the second table of boxes.
 COLORS = (TRUE_COLOR, PREDICTED_COLOR)
-#: The most frequent classes have a bar each; the others share one.
+#: This many most frequent classes have a bar each; the others share one.
 N_CLASSES = 20
 #: Bins of the share of an image, and of the ratio of the sides as a power of 2.
 AREA_BINS = np.linspace(0, 1, 21).tolist()
@@ -85,7 +85,7 @@ class BoxStatisticsDisplay:
         Raises
         ------
         BoxError
-            If there is no box, or a true box has no width or height.
+            If there is no box, or one has no width or height.
         """
         return cls({"boxes": boxes}).plot(ax=ax)
 

@@ -67,7 +67,7 @@ def draw_box(
     linestyle: LineStyleType = "-",
     label_below: bool = False,
 ) -> None:
-    """Draw a normalised box on the axes of an image, with a label beside it."""
+    """Draw a normalised box on the axes of an image, with a label next to it."""
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 

@@ -67,7 +67,7 @@ def export_network(
     network : keras.Model
         Takes pixels in 0..255 of shape (n, height, width, 3).
     path : str or Path
-        Of the file, or of the folder of a SavedModel.
+        The file, or the folder of a SavedModel.
     format : {"onnx", "openvino", "tf_saved_model"}
         The first two keep the order of the outputs; the third keeps the names of a dict of
         outputs.
@@ -105,7 +105,7 @@ def _freeze(network: keras.Model, n_images: int | None = None) -> tuple[Any, lis
 
 
 def _export_onnx(network: keras.Model, path: PathLikeStr, n_images: int | None) -> None:
-    """Export as Keras does; Keras would turn constants, such as channel means, into inputs."""
+    """Like Keras's own export, which would turn constants, such as channel means, into inputs."""
     import tensorflow as tf
     from tf2onnx import convert
 

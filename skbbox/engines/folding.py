@@ -100,6 +100,6 @@ def _fold_weights(
         factor = factor * np.asarray(norm.gamma)
     shift = (bias[0] if bias else 0) - mean
     bias = shift * factor + (np.asarray(norm.beta) if norm.center else 0)
-    # The last axis of a kernel are its outputs; of a depthwise kernel, the last two.
+    # The last axis of a kernel counts its outputs; of a depthwise kernel, the last two axes do.
     depthwise = isinstance(convolution, layers.DepthwiseConv2D)
     return [kernel * (factor.reshape(kernel.shape[2:]) if depthwise else factor), bias]

@@ -125,8 +125,8 @@ def predict_padded(model: keras.Model, batch: Any, size: int) -> Outputs:
 def get_graph_size(batch_size: int, n_images: int) -> int:
     """The number of images to which batches are filled up, so that one graph serves them all.
 
-    JAX compiles for each number of images: on a processor for powers of two, on a graphics card,
-    where compiling takes ten seconds and a full batch no time, for the batch size alone.
+    JAX compiles for each number of images: on a CPU, batches are filled up to powers of two; on a
+    GPU, where compiling takes ten seconds and a full batch hardly any time, to the batch size.
     """
     if keras.backend.backend() == "jax":
         if has_accelerator():

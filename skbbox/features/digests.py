@@ -36,8 +36,8 @@ def digest_image(
 ) -> tuple[bytes, str | None]:
     """Digest of what an image shows, and why it cannot be read or None.
 
-    With `skip_bad` the digest of an unreadable image is empty; otherwise it raises an ImageError.
-    Files are not decoded: a damaged one has a digest.
+    With `skip_bad` the digest of an unreadable image means nothing; otherwise it raises an
+    ImageError. Files are not decoded: a damaged one has a digest.
     """
     item, load = items[row], get_loader(items, None, skip_bad)
     if not isinstance(item, (str, os.PathLike)):
@@ -47,7 +47,7 @@ def digest_image(
     try:
         found = os.stat(item)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{item} is no file; a pipe may never end")
+            raise OSError(f"{item} is not a file; a pipe may never end")
         if time.time() - found.st_ctime < SETTLED:
             return _digest_file(item), None
         path = os.fspath(item)

@@ -55,7 +55,7 @@ def _get_quarter_of_memory() -> int:
 #: Bytes of the features kept in a process, for all its fits together.
 KEPT_BYTES = _get_quarter_of_memory()
 
-#: Bytes of the features kept for one ``predict``; more images are not kept at all.
+#: Bytes of the features kept for one ``predict``; if they need more, none are kept.
 PREDICTED_BYTES = 2**29
 
 _kept = MemoryStore(KEPT_BYTES)
@@ -116,8 +116,8 @@ class FrozenBackbone:
         """Whether predicting from features is faster than running the complete network.
 
         In a search, the images to predict are training images of other folds, which are larger.
-        On a processor Keras is slower with the complete network, which runs each BatchNorm as a
-        step of its own.
+        On a CPU, Keras is slower with the complete network, which runs each BatchNorm as a separate
+        step.
         """
         is_slow = self.engine_name == "keras" and not has_accelerator()
         return is_slow or n_images <= max(WITHOUT_FEATURES, n_trained)
@@ -168,7 +168,7 @@ class FrozenBackbone:
         """Features of each image without augmentation, a block of images at a time.
 
         They are stored if all of them take no more than ``PREDICTED_BYTES``. With `skip_bad`,
-        ``Features.bad`` tells which images cannot be read; otherwise they raise an ImageError.
+        ``Features.bad`` lists the unreadable images; otherwise they raise an ImageError.
         """
         keeps = self._count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         boxes = np.full((len(items), 4), np.nan)
@@ -253,7 +253,7 @@ class FrozenBackbone:
         decoding: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
     ) -> tuple[dict[bytes, Record], dict[bytes, str]]:
-        """Records of the keys of `missing`, which tells row and view; and the errors of some."""
+        """Records of the keys of `missing`, a dict to row and view; and the errors of some."""
         numbers: dict[int, list[int]] = {}
         for row, number in missing.values():
             numbers.setdefault(row, []).append(number)

@@ -92,7 +92,7 @@ def predict_features(
 ) -> tuple[list[NDArray[Any]], dict[int, str]]:
     """Outputs of a model for features of images, a block at a time.
 
-    Parameters and results are those of :func:`predict_images`; each block tells which of its
+    Parameters and results are those of :func:`predict_images`; each block lists which of its
     images cannot be read.
     """
     size = get_graph_size(batch_size, n_images)

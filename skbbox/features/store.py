@@ -63,7 +63,7 @@ class MemoryStore:
         return self._lock
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Record]:
-        """The stored records among those of `keys`, by key."""
+        """Records by key, of those keys that are stored."""
         with self._lock:
             found = {key: self._records[key] for key in keys if key in self._records}
             for key in found:
@@ -106,7 +106,7 @@ class FileStore:
         If the folder cannot be created.
     """
 
-    #: The number is the version of the files, so that files of another one can share the folder.
+    #: The number is the version of the files, so that files of other versions can share the folder.
     SUFFIX = ".features1.npy"
 
     def __init__(self, folder: PathLikeStr) -> None:
@@ -129,7 +129,7 @@ class FileStore:
         return self._between_processes
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Record]:
-        """The stored records among those of `keys`, whichever process wrote them."""
+        """Records by key, of those keys that are stored, whichever process wrote them."""
         with self._lock:
             self._map_new_files()
             return {key: record for key in keys if (record := self._get(key)) is not None}

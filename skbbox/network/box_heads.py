@@ -154,7 +154,7 @@ class OrderedBox(layers.Layer):
 
 @keras.saving.register_keras_serializable("skbbox")
 class ChannelDropout(layers.Dropout):
-    """Dropout of complete channels, as SpatialDropout1D and SpatialDropout2D, by one product.
+    """Dropout of complete channels, as SpatialDropout1D and 2D, by a single multiplication.
 
     Those take 1.2 to 1.3 times as long on a CPU: see ``benchmarks/layers.py``.
     """
@@ -241,7 +241,7 @@ class ProfileConvolution(layers.Layer):
 def _select_neighbours(old: int, length: int, width: int) -> FloatArray:
     """The old positions and kernel offsets that add up to each new position.
 
-    Position i is a sum over offsets k of the neighbour i + k - (width - 1) // 2.
+    Position i sums the neighbours i + k - (width - 1) // 2 over all offsets k.
 
     Returns
     -------

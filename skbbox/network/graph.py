@@ -140,7 +140,8 @@ def without_compile_config(model: keras.Model) -> keras.Model:
 def describe_architecture(model: keras.Model) -> str:
     """The layers of a model as text that does not depend on weights, layer names and seeds.
 
-    Layers are numbered in their order in the model; Keras numbers those of the process.
+    Layers are numbered by their order in the model; the numbers in Keras's names count all layers
+    of the process.
     """
     text = without_compile_config(model).to_json()
     names = [model.name, *re.findall(r'"name": "([^"]*)", "inbound_nodes"', text)]

@@ -47,7 +47,7 @@ def borrow_model(
     ----------
     network : keras.Model
     settings : hashable
-        The purpose; networks are shared only between equal ones.
+        What the network is used for; networks are shared only for equal settings.
     prepare : callable, default=None
         Called once with the keras.Model, before its first use; its result is yielded each time.
     shared : bool, default=True

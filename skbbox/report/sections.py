@@ -122,7 +122,7 @@ class ConfusionTable:
 
     @property
     def is_wide(self) -> bool:
-        """Whether the names of the columns have to be written upright."""
+        """Whether the names of the columns must be written vertically to fit."""
         return sum(map(len, self.labels)) > 60
 
 

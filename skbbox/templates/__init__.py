@@ -14,7 +14,7 @@ __all__ = ["Markup", "escape_unprintable", "read_markup", "render", "shorten"]
 #: Longer names are shortened and end in an ellipsis.
 MAX_LENGTH = 120
 
-#: Zero-width joiners: unprintable according to Python, but words and emoji need them.
+#: Zero-width non-joiner and joiner: unprintable according to Python, but words and emoji need them.
 JOINERS = "\u200c\u200d"
 
 
@@ -49,7 +49,7 @@ def shorten(name: Any, max_length: int = MAX_LENGTH) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """Replace each unprintable character by its escape sequence.
+    """Replace each unprintable character, except ``JOINERS``, by its escape sequence.
 
     Line breaks, bytes that are not UTF-8 and marks that reverse the direction of writing make a
     name unreadable, or look like another one.

@@ -80,7 +80,7 @@ def _sort_outputs(n_outputs: int, names: Sequence[Any] | NDArray[Any]) -> NDArra
 def _check_continues(
     model: keras.Model, classes: NDArray[Any] | None, previous: PreviousFit
 ) -> None:
-    # As objects: None, without classes, is equal to None.
+    # Compared as objects, so that None (no classes) equals None.
     if not np.array_equal(np.array(classes, object), np.array(previous.classes, object)):
         raise ValueError(
             f"warm_start needs the classes of the previous fit, {previous.classes}. "

@@ -33,7 +33,7 @@ VIEWS_PER_IMAGE = (2, 20)
 
 
 class BatchSource(Protocol):
-    """What gives the batches of a stage.
+    """Source of the batches of a stage.
 
     Attributes
     ----------
