@@ -237,7 +237,7 @@ class FrozenBackbone:
                 records |= {key: computed.pop(key) for key in failed}
                 records |= job.store.add(computed) if job.keeps else computed
         block = [[records[keys[row, number]] for number in numbers] for row in rows]
-        return block, {row - rows.start: error for row, error in bad.items()}
+        return block, {row - rows.start: bad[row] for row in sorted(bad)}
 
     def _make_key(self, digest: bytes, number: int, box: FloatArray) -> bytes:
         # The first view does not depend on a box, so predict finds it.
