@@ -86,6 +86,15 @@ def test_warning_has_the_number_and_the_first_bad_image(spoiled):
         localizer.predict(X)
 
 
+def test_the_warning_names_the_first_bad_row(spoiled, frozen_backbone):
+    X, y = spoiled
+    frozen = {"backbone": frozen_backbone, "weights": "imagenet", "epochs": 1}
+    localizer = small_localizer(on_bad_image="skip", **frozen).fit(X[GOOD], y.iloc[GOOD])
+    # A missing file, row 20, is noticed before the damaged one in row 3.
+    with pytest.warns(SkbboxWarning, match=r"3 of 24 images .* Row 3: "):
+        localizer.set_params(on_bad_image="warn").predict(X)
+
+
 def test_without_bad_images_there_is_no_warning_and_the_column_is_empty(shapes):
     localizer = small_localizer(on_bad_image="warn", epochs=1).fit(*shapes)
     assert localizer.bad_images_ == {}
