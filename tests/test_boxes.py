@@ -327,7 +327,7 @@ def test_sample_weight_may_be_a_series_of_objects():
         pytest.param([1, 1], r"each of the 3 rows. Received shape \(2,\)", id="too short"),
         pytest.param(
             [0, 0, 0],
-            "^sample_weight is 0 in every row; at least one weight must be positive",
+            "^sample_weight is zero in every row; at least one weight must be positive",
             id="zero",
         ),
         pytest.param([2, -1, 1], r"must be finite .* Received: -1.0 in row 1\.$", id="negative"),

@@ -291,7 +291,7 @@ def test_no_sample_weight_stays_none():
         ([1, -2], r"must be finite and not negative. Received: -2.0 in row 1"),
         ([1, np.nan], r"Received: nan in row 1"),
         ([np.inf, 1], r"Received: inf in row 0"),
-        ([0, 0], r"is 0 in every row; at least one weight must be positive"),
+        ([0, 0], r"is zero in every row; at least one weight must be positive"),
     ],
 )
 def test_invalid_sample_weight_raises(weight, message):
