@@ -261,7 +261,9 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_images: int) -> Float
             f"Received: {weights[wrong[0]]} in row {wrong[0]}."
         )
     if weights.sum() == 0:
-        raise ValueError("sample_weight is zero in every row; at least one weight must be positive.")
+        raise ValueError(
+            "sample_weight is zero in every row; at least one weight must be positive."
+        )
     return weights
 
 

@@ -297,7 +297,9 @@ def _mean(values: NDArray[Any], sample_weight: ArrayLike | None) -> float:
                 f"Received: {sample_weight[wrong[0]]} in row {wrong[0]}."
             )
         if sample_weight.sum() == 0:
-            raise BoxError("sample_weight is zero in every row; at least one weight must be positive.")
+            raise BoxError(
+                "sample_weight is zero in every row; at least one weight must be positive."
+            )
     return float(np.average(values, weights=sample_weight))
 
 
