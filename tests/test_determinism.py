@@ -191,7 +191,14 @@ def dtype_policy():
 
 
 @pytest.mark.usefixtures("tensorflow_only")
-@pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
+@pytest.mark.parametrize(
+    "box_head",
+    [
+        "spatial",
+        pytest.param("dense", marks=pytest.mark.slow),
+        pytest.param("pooled", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     ("policy", "inside", "result"),
     [
