@@ -118,7 +118,8 @@ def test_train_scores_and_saves_a_model_that_predicts(photos, capsys):
     expected = SingleBoxLocalizer.load("model.skbbox").predict(images)
     columns = ["class_name", "x_min", "x_max", "y_min", "y_max"]
     pd.testing.assert_frame_equal(boxes[columns], expected[columns], check_dtype=False)
-    assert boxes["confidence"].tolist() == expected["box_confidence"].tolist()
+    for name in ("class_confidence", "box_confidence"):
+        assert boxes[name].tolist() == expected[name].tolist()
 
     (photos / "03.png").write_bytes(b"damaged")
     predict = ["predict", "model.skbbox", "photos", "-o", "rest.csv", "--quiet"]

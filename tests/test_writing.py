@@ -156,6 +156,15 @@ def test_confidence_is_written_and_read_again(tmp_path, format):
     assert read["confidence"].tolist() == [0.25, 1.0, 0.5]
 
 
+def test_csv_stores_each_confidence_under_its_name(tmp_path):
+    both = {"class_confidence": [0.25, 0.5, 1.0], "box_confidence": [0.75, np.nan, 0.5]}
+    read = write_and_read(BOXES.assign(**both), tmp_path, "snacks")
+    # All boxes of b.jpg come first.
+    assert read["class_confidence"].tolist() == [0.25, 1.0, 0.5]
+    assert read["box_confidence"].fillna(-1).tolist() == [0.75, 0.5, -1]
+    assert "confidence" not in read
+
+
 @pytest.mark.parametrize(
     ("columns", "written"),
     [
@@ -168,7 +177,7 @@ def test_confidence_is_written_and_read_again(tmp_path, format):
         (["confidence", "class_confidence", "box_confidence"], "box_confidence"),
     ],
 )
-@pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
+@pytest.mark.parametrize("format", ["coco", "labelbox"])
 def test_confidence_is_that_of_the_box_then_of_the_class(tmp_path, format, columns, written):
     values = {"confidence": 0.25, "class_confidence": 0.5, "box_confidence": 0.75}
     boxes = BOXES.assign(**{name: values[name] for name in columns})

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from .nodes import Place
 
 __all__ = [
+    "CONFIDENCES",
     "UNWRITABLE",
     "BoxRecord",
     "FoundBox",
     "ImageStem",
     "ImageWithBoxes",
     "check_columns",
+    "choose_confidence",
     "make_records",
     "to_frame",
 ]
@@ -32,6 +34,12 @@ __all__ = [
 #: Control characters, and code points that are not characters in XML or UTF-8.
 UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
+#: Columns of confidences: those of ``predict``, and of other tables. A format that has room for one
+#: takes the first that is known.
+CONFIDENCES = ("box_confidence", "class_confidence", "confidence")
+
+#: Known confidences of a box, by column.
+Confidences: TypeAlias = dict[str, float]
 #: ``x, y``.
 Point: TypeAlias = tuple[float, float]
 #: ``x_min, x_max, y_min, y_max``.
@@ -98,25 +106,30 @@ class ImageWithBoxes(NamedTuple):
         Relative to the folder of images.
     size : (float, float) or None
         Width and height in pixels, if the format needs them.
-    boxes : list of (str, tuple of 4 floats, float or None)
-        Class, box (``x_min, x_max, y_min, y_max``, normalised) and confidence.
+    boxes : list of (str, tuple of 4 floats, dict of str to float)
+        Class, box (``x_min, x_max, y_min, y_max``, normalised) and confidences by column.
     """
 
     name: str
     size: tuple[float, float] | None
-    boxes: list[tuple[str, Box, float | None]]
+    boxes: list[tuple[str, Box, Confidences]]
 
     def get_size(self) -> tuple[float, float]:
         """Width and height in pixels."""
         assert self.size is not None
         return self.size
 
-    def iter_pixel_boxes(self) -> Iterator[tuple[str, Box, float | None]]:
-        """Yield class, box in pixels and confidence of each box."""
+    def iter_pixel_boxes(self) -> Iterator[tuple[str, Box, Confidences]]:
+        """Yield class, box in pixels and confidences of each box."""
         width, height = self.get_size()
-        for class_name, (x_min, x_max, y_min, y_max), confidence in self.boxes:
+        for class_name, (x_min, x_max, y_min, y_max), confidences in self.boxes:
             box = x_min * width, x_max * width, y_min * height, y_max * height
-            yield class_name, box, confidence
+            yield class_name, box, confidences
+
+
+def choose_confidence(confidences: Confidences) -> float | None:
+    """The confidence for a format that has room for one: the first of ``CONFIDENCES``."""
+    return next((confidences[name] for name in CONFIDENCES if name in confidences), None)
 
 
 def make_records(

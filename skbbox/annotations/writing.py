@@ -16,7 +16,7 @@ from .formats import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
 from .reading import is_ignored
-from .record import UNWRITABLE, ImageWithBoxes, check_columns
+from .record import CONFIDENCES, UNWRITABLE, ImageWithBoxes, check_columns
 
 if TYPE_CHECKING:
     from ..typing import PathLikeStr, Sizes
@@ -33,9 +33,6 @@ WRITTEN_FORMATS: dict[str, Writer] = {
     "coco": coco,
     "yolo": yolo,
 }
-
-#: Columns that may hold the confidence of a box; the first that exists is written.
-CONFIDENCE_COLUMNS = ("box_confidence", "class_confidence", "confidence")
 
 
 def write_annotations(
@@ -54,9 +51,8 @@ def write_annotations(
     boxes : DataFrame
         As returned by :func:`read_annotations`: a column ``image`` and the columns of
         ``TARGET_COLUMNS``, normalised. Rows without class and coordinates are images without
-        an object. Add the column ``image`` to write the result of ``predict``. The confidence is
-        the first of the columns ``box_confidence``, ``class_confidence`` and ``confidence`` that
-        exists.
+        an object. Add the column ``image`` to write the result of ``predict``. Confidences
+        are the columns ``class_confidence``, ``box_confidence`` and ``confidence``.
     path : str or Path
         The file; for ``"pascal_voc"`` and ``"yolo"``, a folder with one file per image.
     format : {"snacks", "labelbox", "cvat", "pascal_voc", "coco", "yolo"}
@@ -84,10 +80,11 @@ def write_annotations(
     Notes
     -----
     Pascal VOC's corners are rounded to pixels and YOLO's numbers to six digits; the other formats
-    are exact. CSV, COCO and Labelbox store the confidence. Labelbox cannot store an image without
-    an object, which raises an error. So do image names that would not be read back unchanged: those
-    with control characters, a backslash or bytes that are not UTF-8; for Pascal VOC, those that
-    begin or end with space; for YOLO, those without a common file extension.
+    are exact. CSV stores all confidences; COCO and Labelbox one for each box: the first known of
+    ``box_confidence``, ``class_confidence`` and ``confidence``. Labelbox cannot store an image
+    without an object, which raises an error. So do image names that would not be read back
+    unchanged: those with control characters, a backslash or bytes that are not UTF-8; for Pascal
+    VOC, those that begin or end with space; for YOLO, those without a common file extension.
 
     Examples
     --------
@@ -135,12 +132,11 @@ def _group_by_image(
     # Valid boxes as placeholders, so that errors of `check_boxes` count all rows.
     values[empty] = (0.0, 1.0, 0.0, 1.0)
     values = check_boxes(values)
-    column = next((name for name in CONFIDENCE_COLUMNS if name in boxes), None)
-    confidences = [np.nan] * len(boxes) if column is None else boxes[column]
-    rows = zip(boxes["image"], boxes["class_name"], values.tolist(), confidences, strict=True)
+    columns = {name: boxes[name].tolist() for name in CONFIDENCES if name in boxes}
+    rows = zip(boxes["image"], boxes["class_name"], values.tolist(), strict=True)
     image_files = ImageFiles(images_dir, sizes)
     images: dict[str, ImageWithBoxes] = {}
-    for row, (path, class_name, box, confidence) in enumerate(rows):
+    for row, (path, class_name, box) in enumerate(rows):
         path = os.fspath(path)
         if path not in images:
             try:
@@ -158,6 +154,8 @@ def _group_by_image(
                 f"Row {row}: class_name contains a character that annotation files cannot store. "
                 f"Received: {class_name!r}."
             )
-        known = None if pd.isna(confidence) else float(confidence)
-        images[path].boxes.append((class_name, tuple(box), known))
+        confidences = {
+            name: float(column[row]) for name, column in columns.items() if pd.notna(column[row])
+        }
+        images[path].boxes.append((class_name, tuple(box), confidences))
     return list(images.values())

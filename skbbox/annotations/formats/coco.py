@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..record import make_records
+from ..record import choose_confidence, make_records
 from ..shapes import rotate_box
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _read_box(annotation: Node, options: Options) -> Box | None:
 
 
 def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of the JSON file; a confidence becomes the score, as in COCO's results."""
+    """Text of the JSON file; the confidence becomes the score, as in COCO's results."""
     names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
     categories = {name: number for number, name in enumerate(names, start=1)}
     root: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": []}
@@ -102,7 +102,7 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
         root["images"].append(
             {"id": number, "file_name": image.name, "width": width, "height": height}
         )
-        for class_name, (x_min, x_max, y_min, y_max), confidence in image.iter_pixel_boxes():
+        for class_name, (x_min, x_max, y_min, y_max), confidences in image.iter_pixel_boxes():
             sides = x_max - x_min, y_max - y_min
             annotation = {
                 "id": len(root["annotations"]) + 1,
@@ -113,7 +113,7 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
                 "iscrowd": 0,
                 "segmentation": [],
             }
-            if confidence is not None:
+            if (confidence := choose_confidence(confidences)) is not None:
                 annotation["score"] = confidence
             root["annotations"].append(annotation)
     root["categories"] = [{"id": number, "name": name} for name, number in categories.items()]

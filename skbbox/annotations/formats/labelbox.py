@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...exceptions import AnnotationError
 from ..nodes import Node
-from ..record import make_records
+from ..record import choose_confidence, make_records
 from ..shapes import parse_wkt_polygons
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
                 "Labelbox cannot import an image without an object. "
                 f"Received: {image.name}; leave it out."
             )
-        for number, (name, (x_min, x_max, y_min, y_max), confidence) in enumerate(
+        for number, (name, (x_min, x_max, y_min, y_max), confidences) in enumerate(
             image.iter_pixel_boxes()
         ):
             box = {"top": y_min, "left": x_min, "height": y_max - y_min, "width": x_max - x_min}
@@ -86,7 +86,7 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
             key = uuid.uuid5(uuid.NAMESPACE_URL, f"{image.name}#{number}#{name}#{box}")
             line: dict[str, Any] = {"uuid": str(key), "dataRow": {"globalKey": image.name}}
             line |= {"name": name, "bbox": box}
-            if confidence is not None:
+            if (confidence := choose_confidence(confidences)) is not None:
                 line["confidence"] = confidence
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     return {"": "".join(lines)}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...boxes import COORDINATES as SIDES
 from ..nodes import Line, parse_number, parse_numbers
-from ..record import BoxRecord
+from ..record import CONFIDENCES, BoxRecord
 
 if TYPE_CHECKING:
     from ..documents import Document
@@ -47,37 +47,41 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     if document.kind != "csv":
         document.fail("expected CSV, this format's kind of file.")
     header = document.parse_header()
-    confidence = ["confidence"] if "confidence" in header else []
+    confidences = [name for name in CONFIDENCES if name in header]
     if set(COLUMNS_BY_IMAGE) <= set(header) and not set(COLUMNS) <= set(header):
-        columns = [*COLUMNS_BY_IMAGE, *confidence]
+        columns = [*COLUMNS_BY_IMAGE, *confidences]
         for line, (image, class_name, *values) in document.iter_table(columns):
             if not any((class_name, *values)):
                 yield BoxRecord(line, image)
             else:
-                yield _make_record(line, image, class_name, values, {})
+                yield _make_record(line, image, class_name, values, confidences, {})
         return
-    columns = [*COLUMNS, *confidence]
+    columns = [*COLUMNS, *confidences]
     for line, (image_id, class_name, folder, *values) in document.iter_table(columns):
         image = os.path.join(folder, f"{image_id}.jpg")
         extra = {"image_id": image_id, "folder": folder}
-        yield _make_record(line, image, class_name, values, extra)
+        yield _make_record(line, image, class_name, values, confidences, extra)
 
 
 def _make_record(
-    line: Line, image: str, class_name: str, values: list[str], extra: dict[str, Any]
+    line: Line,
+    image: str,
+    class_name: str,
+    values: list[str],
+    confidences: list[str],
+    extra: dict[str, Any],
 ) -> BoxRecord:
     x_min, x_max, y_min, y_max = parse_numbers(values[:4], line, SIDES)
-    for text in values[4:]:
-        extra["confidence"] = parse_number(text, line, "confidence") if text else None
+    for name, text in zip(confidences, values[4:], strict=True):
+        extra[name] = parse_number(text, line, name) if text else None
     return BoxRecord(line, image, class_name, (x_min, x_max, y_min, y_max), extra=extra)
 
 
 def write(images: list[ImageWithBoxes]) -> dict[str, str]:
     """Text of the CSV; with the chapter's columns if all images fit its layout."""
     fit = all(image.boxes and _fits_layout(image.name) for image in images)
-    has_confidence = any(
-        confidence is not None for image in images for _, _, confidence in image.boxes
-    )
+    known = {name for image in images for _, _, confidences in image.boxes for name in confidences}
+    columns = [name for name in CONFIDENCES if name in known]
     first_columns = ["image_id"] if fit else ["image"]
     file = io.StringIO()
     # Readers strip the space before a field unless the field is in quotation marks.
@@ -94,16 +98,17 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
             *SIDES,
             "class_name",
             *(["folder"] if fit else []),
-            *(["confidence"] * has_confidence),
+            *columns,
         ]
     )
     for image in images:
         path = PurePosixPath(image.name)
         first, last = ([path.stem], [str(path.parent)]) if fit else ([image.name], [])
-        for class_name, box, confidence in image.boxes:
-            writer.writerow([*first, *box, class_name, *last, *([confidence] * has_confidence)])
+        for class_name, box, confidences in image.boxes:
+            values = [confidences.get(name) for name in columns]
+            writer.writerow([*first, *box, class_name, *last, *values])
         if not image.boxes:
-            writer.writerow([*first, *[""] * (len(SIDES) + 1 + has_confidence)])
+            writer.writerow([*first, *[""] * (len(SIDES) + 1 + len(columns))])
     return {"": file.getvalue()}
 
 
