@@ -39,7 +39,10 @@ slow: $(INSTALLED)
 
 # JAX and PyTorch share an environment without TensorFlow, which finds the package in the checkout.
 BACKENDS := build/backends
-BACKEND_TESTS := $(addprefix tests/test_,$(addsuffix .py,backends features interruption localizer losses network training))
+BACKEND_TESTS := $(addprefix tests/test_,$(addsuffix .py,backends features localizer losses network training))
+# Of the interruptions one of each kind: JAX compiles for each fit.
+BACKEND_TESTS += $(addprefix tests/test_interruption.py::test_,interrupted_fit_is_what_the_finished_epochs_made_of_it \
+	fit_that_was_cut_off_goes_on_to_the_same_result)
 
 jax torch: $(BACKENDS)/.installed
 	PYTHONPATH=$(CURDIR) KERAS_BACKEND=$@ $(BACKENDS)/bin/python -m pytest -m "not slow or backend" -q -rfE $(TEST_OPTIONS) $(BACKEND_TESTS)
