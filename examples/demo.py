@@ -58,11 +58,11 @@ def run(arguments, memory):
             image_size=48,
             random_state=0,
         )
-        candidate, n_search, rivals = clone(localizer).set_params(epochs=24), 400, {}
+        n_search, rivals = 400, {}
     else:
         X, y, X_test, y_test = load_folder(arguments.data)
         localizer = SingleBoxLocalizer(image_size=128, memory=memory, random_state=0)
-        candidate, n_search = localizer, 1000
+        n_search = 1000
         chapter = TUTORIAL_PARAMS | {"image_size": 128}
         rivals = {
             "the chapter's model": SingleBoxLocalizer(**chapter, memory=memory, random_state=0)
@@ -84,6 +84,7 @@ def run(arguments, memory):
     print(pd.DataFrame(scores).T.to_string(float_format="{:.3f}".format))
 
     print(f"\nGridSearchCV over the loss weights, on {min(n_search, len(X))} training images")
+    candidate = clone(localizer).set_params(epochs=arguments.search_epochs)
     found = search(candidate, X, y, n_search)
     print(summarize_search(found).to_string(index=False, float_format="{:.3f}".format))
 
@@ -104,6 +105,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with annotations.csv and images/")
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
+    parser.add_argument("--search-epochs", type=int, default=24, help="epochs of each search fit")
     return parser.parse_args()
 
 
