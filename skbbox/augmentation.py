@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import zlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from .windows import draw_window, to_window
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from numpy.typing import NDArray
 
     from .typing import Augment, FloatArray, Pixels
 
-__all__ = ["AUGMENTATIONS", "flip", "get_augmentation", "make_views", "mirror", "standard"]
+__all__ = [
+    "AUGMENTATIONS",
+    "View",
+    "augment_window",
+    "flip",
+    "get_augmentation",
+    "make_views",
+    "mirror",
+    "standard",
+]
 
 #: Ranges of :func:`standard`.
 ZOOM = (0.6, 1.25)
@@ -96,9 +107,7 @@ def standard(image: Pixels, box: FloatArray, rng: np.random.Generator) -> tuple[
         Image.Resampling.BILINEAR,
         fillcolor=OUTSIDE,
     )
-    changed = ImageEnhance.Brightness(changed).enhance(rng.uniform(*BRIGHTNESS))
-    changed = ImageEnhance.Contrast(changed).enhance(rng.uniform(*CONTRAST))
-    return np.asarray(changed), np.clip(box, 0.0, 1.0)
+    return _change_colours(changed, rng), np.clip(box, 0.0, 1.0)
 
 
 AUGMENTATIONS: dict[str, Augment] = {"flip": flip, "standard": standard}
@@ -116,10 +125,64 @@ def get_augmentation(augment: str | Augment | None) -> Augment | None:
     return AUGMENTATIONS[augment]
 
 
-def make_views(
-    augment: str | None, n_views: int
-) -> list[Callable[[Pixels, FloatArray], tuple[Pixels, FloatArray]]]:
-    """Make functions that give a fixed set of views of an image, whose features can be cached.
+@dataclass(frozen=True)
+class View:
+    """One of the fixed views of an image, whose features can be kept.
+
+    A view depends only on image and box, so an image has the same views in each fit.
+
+    Attributes
+    ----------
+    kind : {"image", "mirror", "standard", "window", "part"}
+        The image, its mirror image, a result of :func:`standard`, a random window around the
+        box, or the part of the image inside the box.
+    number : int, default=0
+        Tells random views of one kind apart.
+    augment : str or None, default=None
+        What further changes a window, as in :func:`make_views`.
+    """
+
+    kind: str
+    number: int = 0
+    augment: str | None = None
+
+    def draw_window(self, box: FloatArray) -> FloatArray | None:
+        """The part of the image that the view shows, or None for all of it."""
+        if self.kind == "window":
+            return draw_window(box, self._make_rng(box))
+        return box if self.kind == "part" else None
+
+    def __call__(
+        self, image: Pixels, box: FloatArray, window: FloatArray | None = None
+    ) -> tuple[Pixels, FloatArray]:
+        """The pixels of the view, and the box in it.
+
+        Parameters
+        ----------
+        image : ndarray of shape (height, width, 3), uint8
+            The image, or the part of it that `window` shows.
+        box : ndarray of shape (4,)
+            In the image: ``x_min, x_max, y_min, y_max``, normalised.
+        window : ndarray of shape (4,), default=None
+            As returned by :meth:`draw_window`.
+        """
+        if self.kind == "mirror":
+            return mirror(image, box)
+        if self.kind == "standard":
+            return standard(image, box, self._make_rng(image, box))
+        if self.kind == "image":
+            return image, box
+        assert window is not None
+        box = to_window(box, window)
+        return augment_window(image, box, get_augmentation(self.augment), self._make_rng(image))
+
+    def _make_rng(self, *arrays: NDArray[Any]) -> np.random.Generator:
+        sums = [zlib.crc32(np.ascontiguousarray(array).data) for array in arrays]
+        return np.random.default_rng([self.number, *sums])
+
+
+def make_views(augment: str | None, n_views: int, n_windows: int = 0) -> list[View]:
+    """Make a fixed set of views of an image.
 
     Parameters
     ----------
@@ -128,17 +191,33 @@ def make_views(
         ``"standard"`` also ``n_views - 2`` results of :func:`standard`.
     n_views : int
         At least 2; only used by ``"standard"``.
+    n_windows : int, default=0
+        Number of windows around the box, which are changed by the same augmentation.
 
     Returns
     -------
-    list of callable
-        Each takes ``(image, box)`` and returns ``(image, box)``. The result depends only
-        on image and box, so an image has the same views in each fit.
+    list of View
     """
-    if augment is None:
-        return [_keep]
-    numbers = range(2, n_views if augment == "standard" else 2)
-    return [_keep, mirror, *(functools.partial(_make_standard_view, number=i) for i in numbers)]
+    views = [View("image")]
+    if augment is not None:
+        views.append(View("mirror"))
+    if augment == "standard":
+        views += [View("standard", number) for number in range(2, n_views)]
+    return [*views, *(View("window", number, augment) for number in range(n_windows))]
+
+
+def augment_window(
+    image: Pixels, box: FloatArray, augment: Augment | None, rng: np.random.Generator
+) -> tuple[Pixels, FloatArray]:
+    """Change a window of an image and its box.
+
+    A random window is already cropped, shifted and stretched, so :func:`standard` only mirrors it
+    and changes its colours. Other augmentations change it like any image.
+    """
+    if augment is not standard:
+        return (image, box) if augment is None else augment(image, box, rng)
+    image, box = flip(image, box, rng)
+    return _change_colours(Image.fromarray(np.ascontiguousarray(image)), rng), box
 
 
 def mirror(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
@@ -146,13 +225,9 @@ def mirror(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
     return image[:, ::-1], np.array([1 - box[1], 1 - box[0], box[2], box[3]])
 
 
-def _keep(image: Pixels, box: FloatArray) -> tuple[Pixels, FloatArray]:
-    return image, box
-
-
-def _make_standard_view(image: Pixels, box: FloatArray, number: int) -> tuple[Pixels, FloatArray]:
-    seed = [number, zlib.crc32(np.ascontiguousarray(image).data), zlib.crc32(box.tobytes())]
-    return standard(image, box, np.random.default_rng(seed))
+def _change_colours(image: Image.Image, rng: np.random.Generator) -> Pixels:
+    image = ImageEnhance.Brightness(image).enhance(rng.uniform(*BRIGHTNESS))
+    return np.asarray(ImageEnhance.Contrast(image).enhance(rng.uniform(*CONTRAST)))
 
 
 def _rotate_box(box: FloatArray, angle: float, width: int, height: int) -> FloatArray:

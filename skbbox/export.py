@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras import ops
+from keras import layers, ops
 
 from .engines.conversion import convert_to_openvino, export_network
 from .engines.folding import fold_batch_norm
 from .engines.registry import missing_packages
 from .exceptions import EngineError, MissingPackageError, ModelFileError
 from .files import as_path, atomic_path, check_overwrite
-from .network.box_heads import IOU_ESTIMATE, OrderedBox
+from .network.box_heads import IOU_ESTIMATE
 from .network.graph import add_outputs
+from .network.looks import look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,7 @@ LABELS = "labels.txt"
 def export_model(
     model: keras.Model,
     classes: Sequence[object] | NDArray[Any] | None,
+    n_looks: int,
     path: PathLikeStr,
     format: str | None = None,
     overwrite: bool = False,
@@ -58,7 +60,7 @@ def export_model(
         As returned by :func:`build_network`.
     classes : sequence or None
         Class names in the order of its outputs.
-    path, format, overwrite
+    n_looks, path, format, overwrite
         As for :meth:`SingleBoxLocalizer.export`.
     """
     path = as_path(path)
@@ -71,7 +73,7 @@ def export_model(
             "another format."
         )
     _check_target(path, format, overwrite)
-    network = _name_outputs(model)
+    network = _name_outputs(model, n_looks)
     try:
         with atomic_path(path) as unfinished:
             WRITERS[format](network, unfinished, labels)
@@ -134,14 +136,12 @@ def _suggest_fix() -> str:
     )
 
 
-def _name_outputs(model: keras.Model) -> keras.Model:
+def _name_outputs(model: keras.Model, n_looks: int) -> keras.Model:
     """From pixels to a dict of the outputs, as ``predict`` and ``predict_proba`` return them."""
     network = fold_batch_norm(add_outputs(model, (IOU_ESTIMATE,)))
     pixels = keras.Input(network.input_shape[1:])
-    parts = keras.tree.flatten(network(pixels))
-    found = dict(zip(network.output_names, parts, strict=True))
-    box = ops.clip(found["bbox_prediction"], 0.0, 1.0)
-    outputs = {"box": OrderedBox(name="box")([box])}
+    found = look(network, pixels, n_looks)
+    outputs = {"box": layers.Identity(name="box")(found["bbox_prediction"])}
     if "class_prediction" in found:
         outputs["probabilities"] = found["class_prediction"]
         outputs["class_confidence"] = ops.max(found["class_prediction"], axis=1)

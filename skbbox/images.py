@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import stat
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-    from .typing import ImageLike, PathLikeStr, Pixels
+    from .typing import FloatArray, ImageLike, PathLikeStr, Pixels
 
-__all__ = ["KINDS", "load_image", "load_row", "try_load_row", "upright_size"]
+__all__ = ["KINDS", "load_image", "load_parts", "load_row", "try_load_row", "upright_size"]
 
 #: Accepted file formats, by Pillow's names. Each has a signature at its beginning and holds pixels;
 #: Pillow passes others, such as PostScript, to another program. HEIF needs a plugin.
@@ -87,24 +88,46 @@ def load_image(image: ImageLike, size: tuple[int, int] | None = None) -> Pixels:
     >>> load_image(np.zeros((40, 60), dtype=np.uint8), size=(16, 16)).shape
     (16, 16, 3)
     """
-    if isinstance(image, np.ndarray):
-        return _load_array(image, size)
-    if isinstance(image, Image.Image):
-        with _ignore_pillow_warnings():
-            return _load_pixels(image, size, "the PIL image")
-    if not isinstance(image, (str, os.PathLike)):
-        raise ImageError(
-            "An image must be a path, a uint8 array or a PIL image. "
-            f"Received: {type(image).__name__}."
-        )
-    path = as_path(image)
-    with _open_image(path) as opened:
-        if "progressive" in opened.info:
-            _check_scans(opened, path)
-        if size is not None and opened.format == "JPEG":
-            # The orientation may swap the sides, so both must stay large enough.
-            opened.draft(None, (2 * max(size), 2 * max(size)))
-        return _load_pixels(opened, size, path)
+    if isinstance(image, np.ndarray) and _is_ready(image, size):
+        return image
+    return np.asarray(_resize(_decode(image, None if size is None else 2 * max(size)), size))
+
+
+def load_parts(
+    image: ImageLike, size: tuple[int, int] | None, windows: Sequence[FloatArray | None]
+) -> list[Pixels]:
+    """Parts of an image, which is decoded once for all its windows.
+
+    Parameters
+    ----------
+    image : str, Path, ndarray or PIL image
+        As for :func:`load_image`.
+    size : (int, int) or None
+        Height and width in pixels to stretch each part to.
+    windows : sequence of ndarray of shape (4,), or None
+        ``x_min, x_max, y_min, y_max`` of each part, normalised, within 0..1. None is the whole
+        image, as :func:`load_image` returns it.
+
+    Returns
+    -------
+    list of ndarray of shape (height, width, 3), uint8
+    """
+    shown = [window for window in windows if window is not None]
+    decoded: Image.Image | None = None
+    if shown:
+        assert size is not None
+        smallest = min(float((window[1::2] - window[::2]).min()) for window in shown)
+        decoded = _decode(image, math.ceil(2 * max(size) / max(smallest, 1e-3)))
+    parts = []
+    for window in windows:
+        if window is None or decoded is None or size is None:
+            parts.append(load_image(image, size))
+            continue
+        x_min, x_max, y_min, y_max = window * np.repeat(decoded.size, 2)
+        edges = (float(x_min), float(y_min), float(x_max), float(y_max))
+        part = decoded.resize((size[1], size[0]), Image.Resampling.BILINEAR, edges)
+        parts.append(np.asarray(part))
+    return parts
 
 
 def upright_size(path: PathLikeStr) -> tuple[int, int]:
@@ -137,37 +160,45 @@ def upright_size(path: PathLikeStr) -> tuple[int, int]:
         return (height, width) if is_swapped else (width, height)
 
 
-def load_row(items: Sequence[ImageLike], row: int, size: tuple[int, int] | None) -> Pixels:
-    """Call :func:`load_image` for one of several images; errors name its row."""
+def load_row(
+    items: Sequence[ImageLike],
+    row: int,
+    size: tuple[int, int] | None,
+    windows: Sequence[FloatArray | None] = (None,),
+) -> list[Pixels]:
+    """Call :func:`load_parts` for one of several images; errors name its row."""
     try:
-        return load_image(items[row], size)
+        return load_parts(items[row], size, windows)
     except ImageError as error:
         raise ImageError(f"Row {row}: {error}") from error
 
 
 def try_load_row(
-    items: Sequence[ImageLike], row: int, size: tuple[int, int] | None
-) -> tuple[Pixels, str | None]:
-    """Call :func:`load_image` for one of several images, and return an error as text.
+    items: Sequence[ImageLike],
+    row: int,
+    size: tuple[int, int] | None,
+    windows: Sequence[FloatArray | None] = (None,),
+) -> tuple[list[Pixels], str | None]:
+    """Call :func:`load_parts` for one of several images, and return an error as text.
 
     Parameters
     ----------
     items : sequence of images
     row : int
-    size : (int, int) or None
-        As for :func:`load_image`.
+    size, windows
+        As for :func:`load_parts`.
 
     Returns
     -------
-    pixels : ndarray of shape (height, width, 3), uint8
+    parts : list of ndarray of shape (height, width, 3), uint8
         Black if the image cannot be read; with ``size=None``, a single black pixel.
     error : str or None
         Why the image cannot be read.
     """
     try:
-        return load_image(items[row], size), None
+        return load_parts(items[row], size, windows), None
     except ImageError as error:
-        return np.zeros((*(size or (1, 1)), 3), np.uint8), str(error)
+        return [np.zeros((*(size or (1, 1)), 3), np.uint8)] * len(windows), str(error)
 
 
 @contextmanager
@@ -266,11 +297,33 @@ def _raise_too_large(path: Path, found: str) -> NoReturn:
     ) from None
 
 
-def _load_pixels(image: Image.Image, size: tuple[int, int] | None, name: Path | str) -> Pixels:
+def _decode(image: ImageLike, n_pixels: int | None) -> Image.Image:
+    """An upright RGB image; of a large JPEG, each side keeps at least `n_pixels`."""
+    if isinstance(image, np.ndarray):
+        return _convert_to_rgb(_read_array(image), "the array")
+    if isinstance(image, Image.Image):
+        with _ignore_pillow_warnings():
+            return _decode_pixels(image, "the PIL image")
+    if not isinstance(image, (str, os.PathLike)):
+        raise ImageError(
+            "An image must be a path, a uint8 array or a PIL image. "
+            f"Received: {type(image).__name__}."
+        )
+    path = as_path(image)
+    with _open_image(path) as opened:
+        if "progressive" in opened.info:
+            _check_scans(opened, path)
+        if n_pixels is not None and opened.format == "JPEG":
+            # The orientation may swap the sides, so both must stay large enough.
+            opened.draft(None, (n_pixels, n_pixels))
+        return _decode_pixels(opened, path)
+
+
+def _decode_pixels(image: Image.Image, name: Path | str) -> Image.Image:
     try:
         image.load()
         turn = TURNS.get(_read_orientation(image, name))
-        image = _convert_to_rgb(image if turn is None else image.transpose(turn), name)
+        return _convert_to_rgb(image if turn is None else image.transpose(turn), name)
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise many types on a damaged file.
@@ -278,7 +331,6 @@ def _load_pixels(image: Image.Image, size: tuple[int, int] | None, name: Path | 
             f"{name} cannot be decoded: {_get_reason(error)}. The file is damaged or truncated; "
             "restore it or leave out its row."
         ) from error
-    return np.asarray(_resize(image, size))
 
 
 def _read_orientation(image: Image.Image, name: Path | str) -> int:
@@ -323,7 +375,13 @@ def _convert_sixteen_bit(values: Pixels, name: Path | str) -> Image.Image:
     return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
 
 
-def _load_array(image: Pixels, size: tuple[int, int] | None) -> Pixels:
+def _is_ready(image: Pixels, size: tuple[int, int] | None) -> bool:
+    """Whether an array already has the pixels that :func:`load_image` returns."""
+    is_rgb = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    return is_rgb and image.size > 0 and size in (None, image.shape[:2])
+
+
+def _read_array(image: Pixels) -> Image.Image:
     if image.dtype != np.uint8:
         hint = (
             "multiply by 255 and convert with .astype(np.uint8)"
@@ -341,6 +399,4 @@ def _load_array(image: Pixels, size: tuple[int, int] | None) -> Pixels:
             "An image array must have the shape (height, width), (height, width, 1), "
             f"(height, width, 3) or (height, width, 4). Received: {image.shape}."
         )
-    if image.ndim == 3 and image.shape[2] == 3 and size in (None, image.shape[:2]):
-        return image
-    return np.asarray(_resize(_convert_to_rgb(Image.fromarray(image), "the array"), size))
+    return Image.fromarray(image)

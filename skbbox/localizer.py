@@ -91,6 +91,10 @@ class SingleBoxLocalizer(BaseEstimator):
         ``keras.applications.imagenet_utils.preprocess_input``.
     image_size : int or (int, int), default=224
         Height and width in pixels to which images are stretched.
+    neck : int or "auto", default="auto"
+        Channels of a trained layer on the last feature map, which both heads share, so that
+        each loss also shapes the features of the other head. ``"auto"`` is 256, or 0 with
+        `classifier`; 0 leaves the neck out.
     box_head : {"spatial", "dense", "pooled"}, default="spatial"
         ``"spatial"`` fuses the last feature map with two finer ones, predicts each
         edge as the mean of a distribution over columns or rows, and estimates the IoU
@@ -98,8 +102,15 @@ class SingleBoxLocalizer(BaseEstimator):
         edges [5]_, a small part of the box loss; ``"dense"`` has weights for every position
         of the last map; ``"pooled"`` is the chapter's, which averages over positions,
         discarding location.
+    n_looks : {1, 2}, default=2
+        With 2, half of the training views are windows around the box, decoded from the original
+        image; ``predict`` looks again at a window around its first box, takes the second
+        box, and averages the class probabilities of both looks. That takes twice as long;
+        ``set_params(n_looks=1)`` after ``fit`` returns the first look.
     class_loss_weight, box_loss_weight : float, default=1.0
-        Weights of the two losses in the total.
+        Weights of the two losses in the total. Their ratio matters where both losses train the
+        same weights: the neck, or a backbone that is trained. With a frozen backbone and
+        ``neck=0`` it changes nothing, because Adam scales each gradient by its own size.
     box_loss : {"giou_l1", "mse", "l1", "huber", "giou", "diou", "ciou"} or callable, \
 default="giou_l1"
         Loss of the box: the mean squared, absolute or Huber error of its edges; 1 minus
@@ -249,7 +260,9 @@ default="giou_l1"
         weights: PathLikeStr | None = "imagenet",
         preprocessing: str | Callable[[Any], Any] | None = "auto",
         image_size: int | tuple[int, int] = 224,
+        neck: int | Literal["auto"] = "auto",
         box_head: Literal["spatial", "dense", "pooled"] = "spatial",
+        n_looks: Literal[1, 2] = 2,
         class_loss_weight: float = 1.0,
         box_loss_weight: float = 1.0,
         box_loss: str | BoxLoss = "giou_l1",
@@ -283,7 +296,9 @@ default="giou_l1"
         self.weights = weights
         self.preprocessing = preprocessing
         self.image_size = image_size
+        self.neck = neck
         self.box_head = box_head
+        self.n_looks = n_looks
         self.class_loss_weight = class_loss_weight
         self.box_loss_weight = box_loss_weight
         self.box_loss = box_loss
@@ -445,13 +460,9 @@ default="giou_l1"
         from .network.box_heads import IOU_ESTIMATE
 
         check_is_fitted(self)
-        images = check_images(X)
-        outputs, bad = self._run_network(images)
-        boxes = np.clip(outputs["bbox_prediction"].astype(np.float64), 0.0, 1.0)
+        outputs, bad, images = self._run_network(X, n_looks=self._count_looks())
         predicted = pd.DataFrame(
-            np.sort(boxes.reshape(-1, 2, 2), axis=2).reshape(-1, 4),
-            columns=COORDINATES,
-            index=images.index,
+            outputs["bbox_prediction"], columns=COORDINATES, index=images.index
         )
         if self.classes_ is not None:
             probabilities = outputs["class_prediction"]
@@ -492,7 +503,7 @@ default="giou_l1"
                 "predict_proba needs classes, but y had no class_name in fit; only boxes were "
                 "learned."
             )
-        outputs, _ = self._run_network(check_images(X))
+        outputs, _, _ = self._run_network(X, n_looks=self._count_looks())
         probabilities: FloatArray = outputs["class_prediction"].astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
@@ -545,7 +556,7 @@ default="giou_l1"
         check_is_fitted(self)
         features = self.model_.get_layer("features").output
         pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
-        outputs, _ = self._run_network(check_images(X), pooled)
+        outputs, _, _ = self._run_network(X, pooled)
         return next(iter(outputs.values()))
 
     def save(self, path: PathLikeStr, *, overwrite: bool = False) -> None:
@@ -611,8 +622,9 @@ default="giou_l1"
 
         def build(parameters: dict[str, Any], fitted: dict[str, Any]) -> SingleBoxLocalizer:
             # Folders of the computer that wrote the file may not exist here.
-            localizer = cls(**(parameters | {"memory": None, "checkpoint": None}))
             # The first files of 0.1.0 lack these.
+            parameters = {"neck": 0, "n_looks": 1} | parameters
+            localizer = cls(**(parameters | {"memory": None, "checkpoint": None}))
             fitted.setdefault("stages_", [("training", fitted["n_iter_"])])
             fitted.setdefault("_n_images", 0)
             for name in SAVED:
@@ -685,7 +697,7 @@ default="giou_l1"
         from .export import export_model
 
         check_is_fitted(self)
-        export_model(self.model_, self.classes_, path, format, overwrite)
+        export_model(self.model_, self.classes_, self._count_looks(), path, format, overwrite)
 
     def report(
         self,
@@ -833,27 +845,31 @@ default="giou_l1"
         self._network = add_outputs(model, (IOU_ESTIMATE,))
         self._heads = get_heads(self._network) if is_frozen else None
 
-    def _run_network(
-        self, images: Images, model: keras.Model | None = None
-    ) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:
-        """Outputs by name of the network, or of another model of pixels; bad images by row."""
-        from .features.predict import predict_features, predict_images
+    def _count_looks(self) -> int:
+        # The box of an untrained network says nothing about where to look.
+        return self.n_looks if self.n_iter_ else 1
 
-        skip_bad = self.on_bad_image != "raise"
-        backbone = self._freeze_backbone(self.model_) if model is None and self._is_frozen else None
-        if backbone and self._heads and backbone.is_faster(len(images), self._n_images):
-            blocks = backbone.compute_blocks(images.items, self.verbose, skip_bad)
-            model = self._heads
-            outputs, bad = predict_features(model, blocks, len(images), self.batch_size)
-        else:
-            model = model or self._network
-            outputs, bad = predict_images(
-                model, images.items, self.batch_size, self.verbose, self.engine, skip_bad
-            )
-        for output in outputs:
-            output[list(bad)] = np.nan
+    def _run_network(
+        self, X: ImagesLike, network: keras.Model | None = None, n_looks: int = 1
+    ) -> tuple[dict[str, NDArray[Any]], dict[int, str], Images]:
+        """Outputs by name of the network, or of another model of pixels; bad images; images."""
+        from .features.predict import Predictor
+
+        images = check_images(X)
+        is_frozen = network is None and self._is_frozen
+        predictor = Predictor(
+            network or self._network,
+            self._heads if is_frozen else None,
+            self._freeze_backbone(self.model_) if is_frozen else None,
+            n_trained=self._n_images,
+            batch_size=self.batch_size,
+            engine=self.engine,
+            verbose=self.verbose,
+            skip_bad=self.on_bad_image != "raise",
+        )
+        outputs, bad = predictor.look(images.items, n_looks)
         self._warn_of_bad_images(bad, len(images))
-        return dict(zip(model.output_names, outputs, strict=True)), bad
+        return outputs, bad, images
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

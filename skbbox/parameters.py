@@ -11,7 +11,10 @@ import numpy as np
 
 from .augmentation import get_augmentation
 
-__all__ = ["TUTORIAL_PARAMS", "check_parameters", "get_height_and_width"]
+__all__ = ["TUTORIAL_PARAMS", "check_parameters", "get_height_and_width", "get_neck"]
+
+#: Channels of the neck with ``neck="auto"``.
+AUTO_NECK = 256
 
 #: The chapter's model and training, as parameters of SingleBoxLocalizer.
 TUTORIAL_PARAMS = {
@@ -19,7 +22,9 @@ TUTORIAL_PARAMS = {
     "alpha": 0.75,
     "weights": "imagenet",
     "image_size": 224,
+    "neck": 0,
     "box_head": "pooled",
+    "n_looks": 1,
     "class_loss_weight": 1.0,
     "box_loss_weight": 10.0,
     "box_loss": "mse",
@@ -90,6 +95,8 @@ CONSTRAINTS: dict[str, tuple[Number | Choice | ImageSize, ...]] = {
     "image_size": (ImageSize(),),
     "class_loss_weight": (Number(Real, 0),),
     "box_loss_weight": (Number(Real, 0),),
+    "neck": (Number(Integral, 0), Choice(("auto",))),
+    "n_looks": (Choice((1, 2)),),
     "dropout": (Number(Real, 0, 1),),
     "l2": (Number(Real, 0),),
     "learning_rate": (Number(Real, 0), Choice((None,))),
@@ -132,9 +139,21 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
             "A classifier brings its own weights, so weights must keep its default 'imagenet'. "
             f"Received: {parameters['weights']!r}."
         )
+    if has_classifier and parameters["neck"] not in ("auto", 0):
+        raise ValueError(
+            "The last layer of a classifier reads the features of its backbone, so neck must be "
+            f"'auto' or 0. Received: {parameters['neck']!r}."
+        )
     get_engine(parameters["engine"])
     get_augmentation(parameters["augment"])
     get_box_loss(parameters["box_loss"])
+
+
+def get_neck(parameters: Mapping[str, Any]) -> int:
+    """Number of channels of the neck; 0 is no neck."""
+    if parameters["neck"] == "auto":
+        return 0 if parameters["classifier"] is not None else AUTO_NECK
+    return int(parameters["neck"])
 
 
 def get_height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:

@@ -28,6 +28,7 @@ def build(**changes):
         "alpha": 0.75,
         "preprocessing": "auto",
         "image_size": (32, 32),
+        "neck": 0,
         "box_head": "pooled",
         "n_classes": 3,
         "dropout": 0.7,

@@ -41,7 +41,7 @@ def digest_image(
     """
     item, load = items[row], get_loader(items, None, skip_bad)
     if not isinstance(item, (str, os.PathLike)):
-        pixels, error = load(row)
+        (pixels,), error = load(row, [None])
         pixels = np.ascontiguousarray(pixels)
         return _digest(pixels.tobytes() + str(pixels.shape).encode()), error
     try:
@@ -54,7 +54,7 @@ def digest_image(
         return _digest_settled_file(path, found.st_ino, found.st_size, found.st_ctime_ns), None
     except (OSError, ValueError):  # ValueError: a name that no file can have.
         # Loading it gives the reason.
-        _, error = load(row)
+        _, error = load(row, [None])
         if error is None:
             raise
         return b"", error

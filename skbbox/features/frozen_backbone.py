@@ -8,14 +8,14 @@ import itertools
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..augmentation import make_views
+from ..augmentation import View
 from ..engines.buffers import BufferPool
 from ..engines.registry import get_engine, has_accelerator
 from ..engines.runners import get_graph_size, get_runner
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..typing import FloatArray, ImageLike, IntArray, Pixels
-
-    View = Callable[[Pixels, FloatArray], tuple[Pixels, FloatArray]]
 
 __all__ = ["Features", "FrozenBackbone", "forget_features"]
 
@@ -137,7 +135,7 @@ class FrozenBackbone:
             Anything :func:`load_image` takes.
         boxes : ndarray of shape (n_images, 4)
             ``x_min, x_max, y_min, y_max``, normalised.
-        views : list of callable
+        views : list of View
             As returned by :func:`augmentation.make_views`.
         verbose : bool or int, default=0
             Whether to show a progress bar.
@@ -163,16 +161,25 @@ class FrozenBackbone:
         return Features(records, boxes, self.shapes, folder=folder)
 
     def compute_blocks(
-        self, items: Sequence[ImageLike], verbose: bool | int = 0, skip_bad: bool = False
+        self,
+        items: Sequence[ImageLike],
+        verbose: bool | int = 0,
+        skip_bad: bool = False,
+        windows: FloatArray | None = None,
     ) -> Iterator[Features]:
         """Features of each image without augmentation, a block of images at a time.
 
         They are stored if all of them take no more than ``PREDICTED_BYTES``. With `skip_bad`,
-        ``Features.bad`` lists the unreadable images; otherwise they raise an ImageError.
+        ``Features.bad`` lists the unreadable images; otherwise they raise an ImageError. With
+        `windows`, of shape (n_images, 4), they are those of a part of each image, and not stored,
+        as each fit has other windows.
         """
-        keeps = self._count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
-        boxes = np.full((len(items), 4), np.nan)
-        job = _Job(items, boxes, make_views(None, 1), self._get_store(), keeps, skip_bad)
+        fits = self._count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
+        if windows is None:
+            view, boxes = View("image"), np.full((len(items), 4), np.nan)
+        else:
+            view, boxes = View("part"), windows
+        job = _Job(items, boxes, [view], self._get_store(), fits and windows is None, skip_bad)
         # Not a loop: its variable would hold a block while the next one is computed.
         return map(
             lambda block: Features(block[0], boxes[: len(block[0])], self.shapes, bad=block[1]),
@@ -216,7 +223,7 @@ class FrozenBackbone:
         bad = {row: error for row, error in zip(rows, errors, strict=True) if error is not None}
         numbers = range(len(job.views))
         keys = {
-            (row, number): self._make_key(digest, number, job.boxes[row])
+            (row, number): self._make_key(digest, job.views[number], job.boxes[row])
             for row, digest in zip(rows, digests, strict=True)
             for number in numbers
         }
@@ -239,11 +246,11 @@ class FrozenBackbone:
         block = [[records[keys[row, number]] for number in numbers] for row in rows]
         return block, {row - rows.start: bad[row] for row in sorted(bad)}
 
-    def _make_key(self, digest: bytes, number: int, box: FloatArray) -> bytes:
-        # The first view does not depend on a box, so predict finds it.
-        shown = box.tobytes() if number else b""
-        view = repr((self.engine_name, self.image_size, number)).encode()
-        parts = (self.identity, digest, view, shown)
+    def _make_key(self, digest: bytes, view: View, box: FloatArray) -> bytes:
+        # The image itself does not depend on a box, so predict finds it.
+        shown = b"" if view.kind == "image" else box.tobytes()
+        settings = repr((self.engine_name, self.image_size, view)).encode()
+        parts = (self.identity, digest, settings, shown)
         return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
 
     def _compute(
@@ -260,9 +267,13 @@ class FrozenBackbone:
         load_row = get_loader(job.items, self.image_size, job.skip_bad)
 
         def load(row: int) -> list[tuple[Pixels, FloatArray, str | None]]:
-            image, error = load_row(row)
-            box = job.boxes[row]
-            return [(*job.views[number](image, box), error) for number in numbers[row]]
+            views, box = [job.views[number] for number in numbers[row]], job.boxes[row]
+            windows = [view.draw_window(box) for view in views]
+            parts, error = load_row(row, windows)
+            return [
+                (*view(part, box, window), error)
+                for view, part, window in zip(views, parts, windows, strict=True)
+            ]
 
         make_runner = functools.partial(get_runner, self.extractor, self.identity, self.engine)
         run = make_runner("float16")

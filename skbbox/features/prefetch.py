@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,7 @@ from ..progress import progress_bar
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..typing import ImageLike, Pixels
+    from ..typing import FloatArray, ImageLike, Pixels
 
 __all__ = [
     "AHEAD",
@@ -72,6 +71,7 @@ def load_images(
     image_size: tuple[int, int],
     n_ahead: int,
     skip_bad: bool = False,
+    windows: FloatArray | None = None,
 ) -> Iterator[tuple[Pixels, str | None]]:
     """Pixels of each image, and why it cannot be read or None.
 
@@ -85,19 +85,28 @@ def load_images(
         Number of images to decode ahead of their use.
     skip_bad : bool, default=False
         Whether an unreadable image is black; otherwise it raises an ImageError.
+    windows : ndarray of shape (n_images, 4), default=None
+        The part of each image to load; None loads all of it.
     """
     load = get_loader(items, image_size, skip_bad)
     with ThreadPoolExecutor(N_THREADS) as pool:
-        yield from map_ahead(pool, load, range(len(items)), n_ahead)
+        loaded = map_ahead(
+            pool,
+            lambda row: load(row, [None if windows is None else windows[row]]),
+            range(len(items)),
+            n_ahead,
+        )
+        for (pixels,), error in loaded:
+            yield pixels, error
 
 
 def get_loader(
     items: Sequence[ImageLike], image_size: tuple[int, int] | None, skip_bad: bool
-) -> Callable[[int], tuple[Pixels, str | None]]:
-    """A function from a row to pixels, and why the image cannot be read or None."""
+) -> Callable[[int, Sequence[FloatArray | None]], tuple[list[Pixels], str | None]]:
+    """A function from a row and windows to their pixels, and why it cannot be read or None."""
     if skip_bad:
-        return functools.partial(try_load_row, items, size=image_size)
-    return lambda row: (load_row(items, row, image_size), None)
+        return lambda row, windows: try_load_row(items, row, image_size, windows)
+    return lambda row, windows: (load_row(items, row, image_size, windows), None)
 
 
 def map_batches(

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOX_HEADS",
+    "DROPOUT",
     "EDGES",
     "IOU_ESTIMATE",
     "PROFILES",
     "ChannelDropout",
     "OrderedBox",
     "ProfileConvolution",
+    "normalize",
 ]
 
 #: Names of the layers that output the profiles of the finest map, along columns and rows.
@@ -271,7 +273,7 @@ def _reduce_channels(maps: list[Tensor], rng: np.random.Generator) -> list[Tenso
             kernel_initializer=make_initializer(rng),
             name=f"bbox_map{number}",
         )(x)
-        reduced.append(_normalize(x, f"bbox_map{number}"))
+        reduced.append(normalize(x, f"bbox_map{number}"))
     return reduced
 
 
@@ -366,10 +368,11 @@ def _convolve_profiles(
         kernel_initializer=make_initializer(rng),
         name=name,
     )(profiles)
-    return _normalize(x, name)
+    return normalize(x, name)
 
 
-def _normalize(x: Tensor, name: str) -> Tensor:
+def normalize(x: Tensor, name: str) -> Tensor:
+    """Batch normalisation and ReLU, in layers whose names begin with `name`."""
     x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 

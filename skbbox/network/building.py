@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from .backbones import add_finer_maps, build_backbone
-from .box_heads import BOX_HEADS
+from .box_heads import BOX_HEADS, DROPOUT, ChannelDropout, normalize
 from .preprocessing import get_preprocessing, make_preprocessing_layer
 from .seeds import draw_seed, get_full_precision_dtype, make_initializer, preserve_random_state
 
@@ -30,6 +30,7 @@ def build_network(
     alpha: float,
     preprocessing: str | Preprocess | None,
     image_size: tuple[int, int],
+    neck: int,
     box_head: str,
     n_classes: int | None,
     dropout: float,
@@ -42,6 +43,8 @@ def build_network(
     ----------
     backbone, weights, alpha, preprocessing, image_size, box_head, dropout, l2
         As for :class:`SingleBoxLocalizer`; `image_size` as (height, width).
+    neck : int
+        Channels of the neck; 0 leaves it out.
     n_classes : int or None
         None leaves out the class head.
     rng : numpy Generator
@@ -74,6 +77,8 @@ def build_network(
         # A frozen backbone must not update its BatchNorm statistics (keras#9965).
         maps = extractor(prepared) if weights is None else extractor(prepared, training=False)
         maps = _name_features(maps if isinstance(maps, list) else [maps])
+        if neck:
+            maps[-1] = _build_neck(maps[-1], neck, rng)
         outputs = []
         if n_classes is not None:
             outputs.append(_build_class_head(maps[-1], n_classes, dropout, l2, rng))
@@ -100,6 +105,16 @@ def _name_features(maps: list[Tensor]) -> list[Tensor]:
     names = ("features_fine", "features")[-len(maps) :]
     named = zip(names, maps[-2:], strict=True)
     return maps[:-2] + [layers.Identity(name=name)(x) for name, x in named]
+
+
+def _build_neck(features: Tensor, channels: int, rng: np.random.Generator) -> Tensor:
+    """A trained map that both heads share, so that each loss also trains the other's features."""
+    x = ChannelDropout(DROPOUT, seed=draw_seed(rng), name="neck_dropout")(features)
+    # The same as a 1x1 convolution, whose gradient takes longer.
+    x = layers.Dense(
+        channels, use_bias=False, kernel_initializer=make_initializer(rng), name="neck"
+    )(x)
+    return normalize(x, "neck")
 
 
 def _build_class_head(

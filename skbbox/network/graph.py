@@ -42,6 +42,9 @@ __all__ = [
 #: before them are the backbone, those after them the heads.
 FEATURES = (*PROFILES, "features_fine", "features")
 
+#: How the names of the layers after them begin that have BatchNorm.
+HEADS = ("neck", "bbox_")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -94,7 +97,7 @@ def unfreeze(model: keras.Model) -> None:
         if isinstance(layer, keras.Model):
             layer.trainable = True
             unfreeze(layer)
-        elif isinstance(layer, layers.BatchNormalization) and not layer.name.startswith("bbox_"):
+        elif isinstance(layer, layers.BatchNormalization) and not layer.name.startswith(HEADS):
             layer.trainable = False
 
 

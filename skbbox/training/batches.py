@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
-from ..augmentation import AUGMENTATIONS, get_augmentation
+from ..augmentation import AUGMENTATIONS, augment_window, get_augmentation
 from ..exceptions import BoxError
 from ..images import load_row
 from ..inputs import check_images, check_targets, encode_classes
+from ..windows import draw_window, to_window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 LAST_BATCH = ("keep", "drop", "pad")
+
+#: Share of windows among the images of a training with two looks.
+WINDOWS = 0.5
 
 #: Batches that a thread prepares while the one before them trains.
 AHEAD = 2
@@ -283,6 +287,9 @@ class BoundingBoxGenerator(Batches):
     last_batch : {"keep", "drop", "pad"}, default="keep"
         How to treat an incomplete last batch: keep it, leave it out, or fill it with
         the first rows of the epoch, which then count twice.
+    n_looks : int, default=1
+        With 2, half of the rows of a batch are random windows around the box, decoded from the
+        original image, to train a second look.
     classes : sequence, default=None
         Class names in the order of their indices; None takes the sorted names in `boxes`.
     sample_weight : tuple of arrays, default=None
@@ -330,6 +337,7 @@ class BoundingBoxGenerator(Batches):
         augment: str | Augment | None = None,
         last_batch: Literal["keep", "drop", "pad"] = "keep",
         *,
+        n_looks: int = 1,
         classes: Sequence[Any] | NDArray[Any] | None = None,
         sample_weight: Any = None,
         rows: IntArray | None = None,
@@ -338,7 +346,7 @@ class BoundingBoxGenerator(Batches):
     ) -> None:
         self.images = check_images(boxes)
         targets = check_targets(boxes, len(self.images))
-        self.image_size = (image_height, image_width)
+        self.image_size, self.n_looks = (image_height, image_width), n_looks
         self.augment = get_augmentation(augment)
         is_uint8 = self.augment is None or self.augment in AUGMENTATIONS.values()
         self.dtype = np.uint8 if is_uint8 else np.float32
@@ -363,12 +371,20 @@ class BoundingBoxGenerator(Batches):
         return _add_weights(images, targets, self.sample_weight, rows)
 
     def _load_row(self, row: int, epoch: int) -> tuple[Pixels, FloatArray]:
-        image, box = load_row(self.images.items, row, self.image_size), self.y_bbox[row]
+        box, window = self.y_bbox[row], None
+        rng = np.random.default_rng([self.seed, epoch, row])
+        if self.n_looks > 1 and rng.random() < WINDOWS:
+            window = draw_window(box, rng)
+            box = to_window(box, window)
+        (image,) = load_row(self.images.items, row, self.image_size, [window])
         if self.augment is None:
             return image, box
-        rng = np.random.default_rng([self.seed, epoch, row])
         # Copies, so that an in-place change does not reach the next epoch.
-        changed, changed_box = self.augment(image.copy(), box.copy(), rng)
+        image, box = image.copy(), box.copy()
+        if window is None:
+            changed, changed_box = self.augment(image, box, rng)
+        else:
+            changed, changed_box = augment_window(image, box, self.augment, rng)
         if np.shape(changed) != image.shape or np.shape(changed_box) != (4,):
             raise ValueError(
                 f"augment must return an image of shape {image.shape} and a box of shape (4,). "

@@ -10,7 +10,7 @@ import numpy as np
 from ..network.building import build_network
 from ..network.classifier import split_classifier
 from ..network.graph import set_weights
-from ..parameters import get_height_and_width
+from ..parameters import get_height_and_width, get_neck
 
 if TYPE_CHECKING:
     import keras
@@ -52,6 +52,7 @@ def build_model(
     model = build_network(
         backbone=backbone,
         image_size=get_height_and_width(parameters["image_size"]),
+        neck=get_neck(parameters),
         n_classes=None if classes is None else len(classes),
         rng=rng,
         **{name: parameters[name] for name in names},
@@ -88,6 +89,6 @@ def _check_continues(
         )
     if [w.shape for w in model.weights] != [w.shape for w in previous.model.weights]:
         raise ValueError(
-            "warm_start needs the network of the previous fit; backbone, alpha, box_head and "
+            "warm_start needs the network of the previous fit; backbone, alpha, neck, box_head and "
             "image_size must not change."
         )

@@ -54,6 +54,8 @@ class FeatureSource:
     ----------
     backbone : FrozenBackbone
     augment : {"flip", "standard"} or None
+    n_looks : int
+        With 2, half of the views are windows around the box.
     batch_size : int
     verbose : bool or int
     """
@@ -61,15 +63,24 @@ class FeatureSource:
     gives_features = True
 
     def __init__(
-        self, backbone: FrozenBackbone, augment: str | None, batch_size: int, verbose: bool | int
+        self,
+        backbone: FrozenBackbone,
+        augment: str | None,
+        n_looks: int,
+        batch_size: int,
+        verbose: bool | int,
     ) -> None:
-        self.backbone, self.augment = backbone, augment
+        self.backbone, self.augment, self.n_looks = backbone, augment, n_looks
         self.batch_size, self.verbose = batch_size, verbose
 
     def make_batches(self, plan: FitPlan, seed: int) -> tuple[Batches, Batches | None]:
         """Batches of the training rows and, where there are any, of the validation rows."""
         n_views = int(np.clip(TOTAL_VIEWS // len(plan.images), *VIEWS_PER_IMAGE))
-        views = make_views(self.augment, n_views)
+        n_windows = 0
+        if self.n_looks > 1:
+            n_windows = max(VIEWS_PER_IMAGE[0], n_views // 2)
+            n_views = max(VIEWS_PER_IMAGE[0], n_views - n_windows)
+        views = make_views(self.augment, n_views, n_windows)
         features = self.backbone.compute_features(
             plan.images.items, plan.targets.boxes, views, self.verbose
         )
@@ -97,6 +108,8 @@ class ImageSource:
     image_size : (int, int)
     augment : {"flip", "standard"}, callable or None
         For the training rows.
+    n_looks : int
+        With 2, half of the training images are windows around the box.
     batch_size : int
     verbose : bool or int
     """
@@ -107,10 +120,11 @@ class ImageSource:
         self,
         image_size: tuple[int, int],
         augment: str | Augment | None,
+        n_looks: int,
         batch_size: int,
         verbose: bool | int,
     ) -> None:
-        self.image_size, self.augment = image_size, augment
+        self.image_size, self.augment, self.n_looks = image_size, augment, n_looks
         self.batch_size, self.verbose = batch_size, verbose
         self._table: pd.DataFrame | None = None
 
@@ -126,6 +140,7 @@ class ImageSource:
                 self.batch_size,
                 shuffle,
                 augment=self.augment if shuffle else None,
+                n_looks=self.n_looks if shuffle else 1,
                 classes=plan.classes,
                 sample_weight=plan.output_weights,
                 rows=rows,
@@ -137,7 +152,8 @@ class ImageSource:
 
     def _decode(self, plan: FitPlan) -> pd.DataFrame:
         items, (height, width) = plan.images.items, self.image_size
-        if len(items) * height * width * 3 <= DECODED_BYTES:
+        # Windows show pixels of the original image that the decoded one lacks.
+        if self.n_looks == 1 and len(items) * height * width * 3 <= DECODED_BYTES:
             items = list(decode_images(items, self.image_size, self.verbose))
         return make_table(items, plan.targets)
 

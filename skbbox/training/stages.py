@@ -107,10 +107,11 @@ def list_stages(
     if stops_early(parameters, len(plan.images)):
         spec = replace(spec, patience=parameters["patience"])
     size = get_height_and_width(parameters["image_size"])
-    images = ImageSource(size, augment, batch_size, spec.verbose)
+    n_looks = parameters["n_looks"]
+    images = ImageSource(size, augment, n_looks, batch_size, spec.verbose)
     first: BatchSource = images
     if backbone and not callable(augment):
-        first = FeatureSource(backbone, augment, batch_size, spec.verbose)
+        first = FeatureSource(backbone, augment, n_looks, batch_size, spec.verbose)
     name = "frozen backbone" if backbone else "whole network"
     fine_tuning = replace(spec, learning_rate=parameters["fine_tune_learning_rate"])
     stages = [
