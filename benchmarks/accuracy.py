@@ -60,20 +60,22 @@ COLUMNS += ["seconds", "machine"]
 MEASURES = ["mean_iou", "iou_50", "iou_75", "class_accuracy", "localization_accuracy"]
 
 
-#: Models, and the rows of the table that each gives. A model with several stages continues from
-#: its own weights, with the parameters of the next row changed.
+ONE_LOOK = {"neck": 0, "n_looks": 1}
+
+#: Models, and the rows of the table that each gives: the parameters of the first, and then those
+#: that change. A model with several rows continues from its own weights.
 MODELS = {
     "median box": {"median box": {}},
     "tutorial": {
-        "tutorial": {},
+        "tutorial": TUTORIAL_PARAMS,
         # As in the chapter's notebook: 5 epochs, 5 at a tenth of the rate, and 5 at a hundredth.
         "tutorial, 10 epochs": {"warm_start": True, "learning_rate": 1e-4},
         "tutorial, 15 epochs": {"learning_rate": 1e-5},
     },
-    "dense": {"dense": {}},
-    "spatial": {
-        "spatial": {},
-        "spatial, fine-tuned": {
+    "dense": {"dense": ONE_LOOK | {"box_head": "dense"}},
+    "one look, no neck": {
+        "one look, no neck": ONE_LOOK,
+        "one look, no neck, fine-tuned": {
             "warm_start": True,
             "epochs": 0,
             "fine_tune_epochs": 5,
@@ -81,6 +83,10 @@ MODELS = {
             "augment": "flip",
         },
     },
+    "one look": {"one look": {"n_looks": 1}},
+    "two looks, no neck": {"two looks, no neck": {"neck": 0}},
+    "default": {"default": {}},
+    "early": {"early": {"frozen": "early"}},
 }
 
 #: All rows, in the order of the table.
@@ -123,28 +129,23 @@ def run(name, seed, arguments):
             stages = dict(list(MODELS[model].items())[: 1 if few else None])
             if is_done(key | {"model": list(stages)[-1]}, arguments.results):
                 continue
-            localizer, seconds, rows = new_estimator(model, size, seed), 0.0, []
+            seconds, rows = 0.0, []
+            localizer = DummyLocalizer() if model == "median box" else SingleBoxLocalizer()
             for stage, changes in stages.items():
-                seconds += time_fit(localizer.set_params(**changes), X.iloc[train], y.iloc[train])
+                localizer.set_params(**changes)
+                if model != "median box":
+                    # The chapter's parameters include a size.
+                    localizer.set_params(image_size=size, random_state=seed)
+                seconds += time_fit(localizer, X.iloc[train], y.iloc[train])
                 predicted = localizer.predict(X.iloc[test])
                 scores = {"n": len(test), "seconds": seconds} | compute_measures(
                     y.iloc[test], predicted
                 )
                 rows.append(key | {"model": stage} | scores | {"machine": describe_machine()})
                 print(pd.Series(rows[-1]).to_frame().T.to_string(header=False, index=False))
-                if arguments.pictures and stage == "spatial" and seed == fold == 0 and not few:
+                if arguments.pictures and stage == "default" and seed == fold == 0 and not few:
                     write_pictures(localizer, X.iloc[test], y.iloc[test], name, arguments.pictures)
             append_results(rows, arguments.results)
-
-
-def new_estimator(model, size, seed):
-    """An unfitted model of the table."""
-    if model == "median box":
-        return DummyLocalizer()
-    params = {"image_size": size, "random_state": seed}
-    if model == "tutorial":
-        return SingleBoxLocalizer(**TUTORIAL_PARAMS | params)
-    return SingleBoxLocalizer(box_head=model, **params)
 
 
 def time_fit(localizer, X, y):

@@ -131,8 +131,8 @@ default="giou_l1"
         Callbacks that set the learning rate need ``"constant"``.
     epochs : int or "auto", default="auto"
         Passes over the training images with a frozen backbone (or a new one, with
-        ``weights=None``). ``"auto"`` is 8, or more to reach 600 steps of `batch_size`
-        images: 300 for 100 images, 8 from 4,800 images on.
+        ``weights=None``). ``"auto"`` is 12 (8 with ``n_looks=1``), or more to reach 600 steps
+        of `batch_size` images: 300 for 100 images, 12 from 3,200 images on.
     batch_size : int, default=64
         Images per step of training and of prediction. On JAX, which compiles for each
         number, the last step of an epoch is filled up with images of its first.
