@@ -25,6 +25,7 @@ def build(**changes):
     parameters = {
         "backbone": small_convnet,
         "weights": None,
+        "frozen": "all",
         "alpha": 0.75,
         "preprocessing": "auto",
         "image_size": (32, 32),
