@@ -1,4 +1,4 @@
-"""The stages of a fit: frozen backbone or whole network, then fine-tuning."""
+"""The stages of a fit: with frozen layers or of the whole network, then fine-tuning."""
 
 from __future__ import annotations
 
