@@ -120,6 +120,7 @@ def build_heads():
     model = build_network(
         backbone="mobilenet",
         weights=None,
+        frozen="none",
         alpha=0.75,
         preprocessing="auto",
         image_size=(224, 224),

@@ -17,7 +17,7 @@ from .exceptions import BoxError, ImageError, SkbboxWarning
 from .files import as_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from sklearn.utils import Tags
@@ -30,9 +30,11 @@ __all__ = [
     "check_images",
     "check_sample_weight",
     "check_targets",
+    "describe_first",
     "encode_classes",
     "make_table",
     "set_image_tags",
+    "warn_of_bad_images",
     "warn_of_unseen_classes",
 ]
 
@@ -336,3 +338,27 @@ def warn_of_unseen_classes(targets: Targets, classes: NDArray[Any] | None) -> No
             SkbboxWarning,
             stacklevel=3,
         )
+
+
+def warn_of_bad_images(bad: Mapping[int, str], n_images: int) -> None:
+    """Warn that images cannot be read.
+
+    Parameters
+    ----------
+    bad : dict of int to str
+        Their rows, and why; without any, there is no warning.
+    n_images : int
+    """
+    if bad:
+        warnings.warn(
+            f"{len(bad)} of {n_images} images cannot be read and are left out. "
+            f"{describe_first(bad)}",
+            SkbboxWarning,
+            stacklevel=4,
+        )
+
+
+def describe_first(bad: Mapping[int, str]) -> str:
+    """The row of the first unreadable image, and why it cannot be read."""
+    row, reason = next(iter(bad.items()))
+    return f"Row {row}: {reason}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -12,7 +11,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .boxes import COORDINATES
-from .exceptions import ImageError, SkbboxWarning
 from .files import as_path, check_overwrite
 from .history import combine_histories
 from .inputs import (
@@ -20,10 +18,11 @@ from .inputs import (
     check_sample_weight,
     check_targets,
     set_image_tags,
+    warn_of_bad_images,
     warn_of_unseen_classes,
 )
 from .metrics import IoUScore, drop_unreadable_rows
-from .parameters import check_parameters, get_height_and_width
+from .parameters import check_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from .features.frozen_backbone import FrozenBackbone
-    from .inputs import Images, Targets
+    from .inputs import Images
     from .training.plan import PreviousFit, TrainingSpec
     from .training.stages import StagesResult
     from .typing import (
@@ -62,8 +61,8 @@ class SingleBoxLocalizer(BaseEstimator):
     """Find the main object in each image: its class and bounding box.
 
     A convolutional network with two heads: a softmax over the classes, and four
-    numbers for the box. While the backbone is frozen, its features are computed
-    once and the heads are trained on them.
+    numbers for the box. The features of frozen layers of the backbone are computed
+    once, and what follows is trained on them.
 
     Parameters
     ----------
@@ -80,9 +79,14 @@ class SingleBoxLocalizer(BaseEstimator):
     alpha : float, default=0.75
         Width of the MobileNets; other backbones ignore it.
     weights : "imagenet", str, Path or None, default="imagenet"
-        Weights of the backbone, which is then frozen. A backbone given as a model or
-        callable keeps its own weights with ``"imagenet"``. A path loads weights from a
-        file. None initialises the backbone and trains it together with the heads.
+        Weights of the backbone. A backbone given as a model or callable keeps its own
+        weights with ``"imagenet"``. A path loads weights from a file. None initialises the
+        backbone and trains all of it together with the heads.
+    frozen : {"all", "early", "none"}, default="all"
+        The layers of the backbone whose weights are kept: ``"all"``; ``"early"``, those
+        before its last stage, which begins at the second coarsest feature map (in the MobileNet,
+        its last two blocks); or ``"none"``. Other layers are trained together with the heads, at
+        `backbone_learning_rate` and with frozen BatchNorm. Ignored with ``weights=None``.
     preprocessing : {"auto", "tf", "torch", "caffe"}, callable or None, default="auto"
         Transformation of pixels in 0..255 before the backbone. ``"auto"`` takes the
         backbone's own for those of ``keras.applications``, does nothing for
@@ -129,25 +133,28 @@ default="giou_l1"
         ``"cosine"`` is a linear warm-up to `learning_rate` over the first tenth of the steps
         of a stage, then cosine decay to 0; an optimizer with its own schedule keeps that.
         Callbacks that set the learning rate need ``"constant"``.
+    backbone_learning_rate : float, default=1e-4
+        Learning rate of the backbone with ``frozen="early"`` or ``"none"``; it follows the same
+        schedule. Without weight decay, if the optimizer has any.
     epochs : int or "auto", default="auto"
-        Passes over the training images with a frozen backbone (or a new one, with
-        ``weights=None``). ``"auto"`` is 12 (8 with ``n_looks=1``), or more to reach 600 steps
-        of `batch_size` images: 300 for 100 images, 12 from 3,200 images on.
+        Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 12
+        (8 with ``n_looks=1``), or more to reach 600 steps of `batch_size` images: 300 for 100
+        images, 12 from 3,200 images on.
     batch_size : int, default=64
         Images per step of training and of prediction. On JAX, which compiles for each
         number, the last step of an epoch is filled up with images of its first.
     fine_tune_epochs : int, default=0
-        Further epochs in which the backbone is trained too, with its BatchNorm frozen.
+        Further epochs in which all of the backbone is trained too, with its BatchNorm frozen.
     fine_tune_learning_rate : float, default=1e-5
         Learning rate of these epochs.
     augment : {"standard", "flip"}, callable or None, default="standard"
         Change of image and box: ``"flip"`` mirrors it left to right; ``"standard"`` also
         rotates, crops, shrinks, shifts and stretches it, and changes brightness and
         contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
-        With a frozen backbone, each image has a fixed set of views whose features are
-        kept: the image, its mirror image and, with ``"standard"``, up to 18 more, as long as
-        there are no more than 4,000 views in total. Otherwise, and with a callable, each epoch
-        has new changes.
+        With frozen layers, each image has a fixed set of views whose features are kept: the
+        image, its mirror image and, with ``"standard"``, up to 18 more, as long as there are no
+        more than 4,000 views in total. Otherwise, and with a callable, each epoch has new
+        changes.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
         ``history_``. None is 0, or 0.1 with ``early_stopping``.
@@ -161,13 +168,13 @@ default="giou_l1"
         Weight of each class in the class loss, by class name.
     callbacks : list or None, default=None
         Keras callbacks, or functions that build one. Each fit trains with copies; see
-        ``callbacks_``. They see the model that is being trained, which is only the heads
-        while the backbone's features are kept.
+        ``callbacks_``. They see the model that is being trained, which is only the part
+        behind the features while these are kept.
     memory : str, Path, joblib.Memory or None, default=None
-        A folder in which the features of a frozen backbone are stored, which any number of
+        A folder in which the features of frozen layers are stored, which any number of
         processes can share. None keeps them in memory.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="auto"
-        What runs the frozen backbone, and the complete network in ``predict``. ``"auto"`` takes
+        What runs the frozen layers, and the complete network in ``predict``. ``"auto"`` takes
         the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``); on a graphics card
         that is Keras. All give the same boxes except for rounding.
     checkpoint : str, Path or None, default=None
@@ -198,8 +205,9 @@ default="giou_l1"
         class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each; with the
         spatial head also ``bbox_iou_loss, bbox_x_edges_loss, bbox_y_edges_loss``.
     stages_ : list of (str, int)
-        Name and number of epochs of each stage of training: ``"frozen backbone"`` or
-        ``"whole network"``, then ``"fine-tuning"``. With `warm_start`, earlier fits included.
+        Name and number of epochs of each stage of training: ``"frozen backbone"``,
+        ``"frozen early layers"`` or ``"whole network"``, then ``"fine-tuning"``. With
+        `warm_start`, earlier fits included.
     n_iter_ : int
         Number of epochs in ``history_``.
     callbacks_ : list of keras.callbacks.Callback
@@ -258,6 +266,7 @@ default="giou_l1"
         classifier_classes: Sequence[Any] | None = None,
         alpha: float = 0.75,
         weights: PathLikeStr | None = "imagenet",
+        frozen: Literal["all", "early", "none"] = "all",
         preprocessing: str | Callable[[Any], Any] | None = "auto",
         image_size: int | tuple[int, int] = 224,
         neck: int | Literal["auto"] = "auto",
@@ -271,6 +280,7 @@ default="giou_l1"
         optimizer: str | keras.optimizers.Optimizer = "adam",
         learning_rate: float | None = None,
         learning_rate_schedule: Literal["cosine", "constant"] = "cosine",
+        backbone_learning_rate: float = 1e-4,
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 64,
         fine_tune_epochs: int = 0,
@@ -294,6 +304,7 @@ default="giou_l1"
         self.classifier_classes = classifier_classes
         self.alpha = alpha
         self.weights = weights
+        self.frozen = frozen
         self.preprocessing = preprocessing
         self.image_size = image_size
         self.neck = neck
@@ -307,6 +318,7 @@ default="giou_l1"
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.backbone_learning_rate = backbone_learning_rate
         self.epochs = epochs
         self.batch_size = batch_size
         self.fine_tune_epochs = fine_tune_epochs
@@ -391,10 +403,12 @@ default="giou_l1"
             If Ctrl-C ended training after an epoch or more; the weights are kept.
         """
         from .network.box_heads import EDGES, IOU_ESTIMATE
+        from .network.building import get_frozen
         from .network.graph import add_outputs
         from .training.callbacks import copy_callbacks
         from .training.checkpoints import open_checkpoint
         from .training.compilation import compile_model
+        from .training.data import check_data
         from .training.initial_model import build_model
         from .training.plan import plan_fit
         from .training.stages import list_stages, report_interruption, train_stages
@@ -402,7 +416,7 @@ default="giou_l1"
         parameters = self.get_params(deep=False)
         check_parameters(parameters)
         previous = self._get_previous_fit()
-        images, targets, weights, bad_images = self._check_data(X, y, sample_weight)
+        images, targets, weights, bad_images = check_data(X, y, sample_weight, parameters)
         checkpoint = open_checkpoint(parameters, images, targets, weights, previous, self._seed)
         rng = np.random.default_rng(checkpoint.seed if checkpoint else self._seed())
         plan = plan_fit(parameters, images, targets, weights, rng)
@@ -411,7 +425,8 @@ default="giou_l1"
             rng = np.random.default_rng([int(rng.integers(2**31)), previous.n_iter])
         model = build_model(parameters, plan.classes, rng, previous)
         callbacks = copy_callbacks(self.callbacks)
-        backbone = self._freeze_backbone(model) if self.weights is not None else None
+        has_features = get_frozen(self.weights, self.frozen) != "none"
+        backbone = self._freeze_backbone(model) if has_features else None
         seed = int(rng.integers(2**31))
         result = train_stages(
             add_outputs(model, (IOU_ESTIMATE, *EDGES)),
@@ -427,7 +442,7 @@ default="giou_l1"
         self.classes_, self.callbacks_, self.bad_images_ = plan.classes, callbacks, bad_images
         self.n_features_in_, self._n_images = 1, len(images)
         self._set_history(result, previous)
-        self._set_model(model, is_frozen=self.weights is not None and not self.fine_tune_epochs)
+        self._set_model(model, is_frozen=has_features and not self.fine_tune_epochs)
         if checkpoint and not result.interrupted:
             checkpoint.delete()
         return self
@@ -774,36 +789,6 @@ default="giou_l1"
             return None
         return PreviousFit(self.model_, self.classes_, self.history_, self.stages_, self.n_iter_)
 
-    def _check_data(
-        self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None
-    ) -> tuple[Images, Targets, FloatArray | None, dict[int, str]]:
-        """Checked data without the unreadable images, and why these were left out, by row."""
-        from .features.prefetch import find_unreadable_images
-
-        images = check_images(X)
-        targets = check_targets(y, len(images))
-        weights = check_sample_weight(sample_weight, len(images))
-        if self.on_bad_image == "raise":
-            return images, targets, weights, {}
-        size = get_height_and_width(self.image_size)
-        bad = find_unreadable_images(images.items, size, self.verbose)
-        if len(bad) == len(images):
-            raise ImageError(f"None of the {len(images)} images can be read. {_format_first(bad)}")
-        self._warn_of_bad_images(bad, len(images))
-        rows = np.setdiff1d(np.arange(len(images)), list(bad))
-        if weights is not None:
-            weights = check_sample_weight(weights[rows], len(rows))
-        return images.take(rows), targets.take(rows), weights, bad
-
-    def _warn_of_bad_images(self, bad: Mapping[int, str], n_images: int) -> None:
-        if bad and self.on_bad_image == "warn":
-            warnings.warn(
-                f"{len(bad)} of {n_images} images cannot be read and are left out. "
-                f"{_format_first(bad)}",
-                SkbboxWarning,
-                stacklevel=4,
-            )
-
     def _seed(self) -> int:
         if self.random_state is None:
             entropy: Any = np.random.SeedSequence().entropy
@@ -813,6 +798,7 @@ default="giou_l1"
     def _make_spec(self) -> TrainingSpec:
         from .training.plan import TrainingSpec
 
+        is_slower = self.weights is not None and self.frozen != "all"
         return TrainingSpec(
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -821,6 +807,7 @@ default="giou_l1"
             box_loss_weight=self.box_loss_weight,
             learning_rate_schedule=self.learning_rate_schedule,
             verbose=self.verbose,
+            backbone_learning_rate=self.backbone_learning_rate if is_slower else None,
         )
 
     def _freeze_backbone(self, model: keras.Model) -> FrozenBackbone:
@@ -868,7 +855,8 @@ default="giou_l1"
             skip_bad=self.on_bad_image != "raise",
         )
         outputs, bad = predictor.look(images.items, n_looks)
-        self._warn_of_bad_images(bad, len(images))
+        if self.on_bad_image == "warn":
+            warn_of_bad_images(bad, len(images))
         return outputs, bad, images
 
     def __getstate__(self) -> dict[str, Any]:
@@ -906,8 +894,3 @@ default="giou_l1"
 
     def __sklearn_tags__(self) -> Tags:
         return set_image_tags(super().__sklearn_tags__())
-
-
-def _format_first(bad: Mapping[int, str]) -> str:
-    row, reason = next(iter(bad.items()))
-    return f"Row {row}: {reason}"

@@ -92,6 +92,7 @@ class ImageSize:
 #: The constraints of each parameter; a value must satisfy one of them. Functions that look up a
 #: name check the others: engines, losses, augmentations, backbones and heads.
 CONSTRAINTS: dict[str, tuple[Number | Choice | ImageSize, ...]] = {
+    "frozen": (Choice(("all", "early", "none")),),
     "image_size": (ImageSize(),),
     "class_loss_weight": (Number(Real, 0),),
     "box_loss_weight": (Number(Real, 0),),
@@ -101,6 +102,7 @@ CONSTRAINTS: dict[str, tuple[Number | Choice | ImageSize, ...]] = {
     "l2": (Number(Real, 0),),
     "learning_rate": (Number(Real, 0), Choice((None,))),
     "learning_rate_schedule": (Choice(("cosine", "constant")),),
+    "backbone_learning_rate": (Number(Real, 0),),
     "epochs": (Number(Integral, 0), Choice(("auto",))),
     "batch_size": (Number(Integral, 1),),
     "fine_tune_epochs": (Number(Integral, 0),),

@@ -49,6 +49,7 @@ def extractor(backbone, size):
         build_network(
             backbone=backbone,
             weights=None,
+            frozen="none",
             alpha=0.25,
             preprocessing="auto",
             image_size=(size, size),

@@ -182,10 +182,12 @@ def test_ctrl_c_in_a_terminal_ends_the_training_and_not_the_program(tmp_path):
         pytest.param({"epochs": 4}, 2, id="from the start", marks=pytest.mark.backend),
         pytest.param({"epochs": 4, "optimizer": "sgd", "augment": "flip"}, 1, id="sgd"),
         pytest.param({"epochs": 6, "early_stopping": True, "patience": 2}, 3, id="early stopping"),
-        pytest.param({"frozen": True, "epochs": 3, "fine_tune_epochs": 2}, 1, id="heads"),
-        pytest.param({"frozen": True, "epochs": 2, "fine_tune_epochs": 3}, 2, id="between stages"),
+        pytest.param({"frozen": "all", "epochs": 3, "fine_tune_epochs": 2}, 1, id="heads"),
+        pytest.param({"frozen": "all", "epochs": 2, "fine_tune_epochs": 3}, 2, id="between stages"),
+        pytest.param({"frozen": "early", "epochs": 3}, 1, id="last stage"),
+        pytest.param({"frozen": "none", "epochs": 3}, 1, id="whole network"),
         pytest.param(
-            {"frozen": True, "epochs": 2, "fine_tune_epochs": 3},
+            {"frozen": "all", "epochs": 2, "fine_tune_epochs": 3},
             4,
             id="fine-tuning",
             marks=pytest.mark.backend,
@@ -195,7 +197,7 @@ def test_ctrl_c_in_a_terminal_ends_the_training_and_not_the_program(tmp_path):
 def test_fit_that_was_cut_off_goes_on_to_the_same_result(
     shapes, frozen_backbone, tmp_path, changes, epoch
 ):
-    if changes.pop("frozen", False):
+    if "frozen" in changes:
         changes = changes | {"backbone": frozen_backbone, "weights": "imagenet"}
     callbacks = [InEpoch(epoch, power_cut)]
     localizer = small_localizer(**changes, callbacks=callbacks, checkpoint=tmp_path)

@@ -467,6 +467,203 @@ def test_fine_tuning_trains_the_backbone_but_not_its_batchnorm(frozen_backbone, 
     assert localizer.n_iter_ == 3
 
 
+@pytest.fixture(scope="module")
+def two_rates(shapes):
+    """The same fit of one step with a constant rate, by `frozen`; do not change them."""
+    backbone = small_convnet((32, 32, 3))
+    return backbone, {
+        frozen: small_localizer(
+            backbone=backbone,
+            weights="imagenet",
+            frozen=frozen,
+            learning_rate=0.01,
+            backbone_learning_rate=1e-4,
+            learning_rate_schedule="constant",
+            augment=None,
+            batch_size=48,
+            epochs=1,
+        ).fit(*shapes)
+        for frozen in ("early", "none")
+    }
+
+
+def find_layer(localizer, name):
+    """A layer of the model or of the parts of its backbone."""
+    models = [localizer.model_, *localizer.model_.layers]
+    return next(
+        layer
+        for model in models
+        if isinstance(model, keras.Model)
+        for layer in model.layers
+        if layer.name == name
+    )
+
+
+def largest_move(localizer, before, name):
+    """The largest change of a kernel since `before`, the weights of its layer."""
+    return np.abs(find_layer(localizer, name).get_weights()[0] - before).max()
+
+
+@pytest.mark.parametrize(
+    ("frozen", "name", "expected"),
+    [
+        ("early", "conv1", 0),
+        ("early", "conv2", 0),
+        ("early", "conv3", 1e-4),
+        ("early", "conv5", 1e-4),
+        ("none", "conv1", 1e-4),
+        ("none", "conv5", 1e-4),
+    ],
+)
+def test_the_first_step_moves_the_trained_part_of_the_backbone_by_its_rate(
+    two_rates, frozen, name, expected
+):
+    # Adam's first step is the rate times the sign of the gradient.
+    backbone, localizers = two_rates
+    before = backbone.get_layer(name).get_weights()[0]
+    moved = largest_move(localizers[frozen], before, name)
+    assert moved == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("frozen", ["early", "none"])
+def test_the_first_step_moves_the_heads_by_their_rate(two_rates, frozen):
+    # Biases are 0 at first.
+    bias = find_layer(two_rates[1][frozen], "dense_class").get_weights()[1]
+    assert np.abs(bias) == pytest.approx(np.full(4, 0.01), rel=1e-2)
+
+
+@pytest.mark.parametrize("frozen", ["early", "none"])
+@pytest.mark.parametrize("name", ["bn1", "bn5"])
+def test_batchnorm_of_a_trained_backbone_is_fixed(two_rates, frozen, name):
+    backbone, localizers = two_rates
+    before = backbone.get_layer(name).get_weights()
+    after = find_layer(localizers[frozen], name).get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("frozen", ["early", "none"])
+def test_the_public_model_has_the_users_optimizer(two_rates, frozen):
+    assert type(two_rates[1][frozen].model_.optimizer) is type(keras.optimizers.get("adam"))
+
+
+def partly_frozen(**changes):
+    """An unfitted estimator whose early layers are frozen."""
+    options = {"backbone": small_convnet, "weights": "imagenet", "frozen": "early"}
+    return small_localizer(**(options | changes))
+
+
+def test_with_rate_0_only_the_heads_are_trained(frozen_backbone, shapes):
+    localizer = partly_frozen(backbone=frozen_backbone, backbone_learning_rate=0).fit(*shapes)
+    for layer in filter(keras.layers.Layer.count_params, frozen_backbone.layers):
+        after = find_layer(localizer, layer.name).get_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), after, strict=True))
+    assert np.abs(find_layer(localizer, "dense_class").get_weights()[1]).min() > 0
+
+
+def test_early_kept_features_predict_what_the_whole_network_does(two_rates, shapes):
+    localizer = two_rates[1]["early"]
+    boxes = localizer.predict(shapes[0])[list(COORDINATES)].to_numpy()
+    expected = localizer.model_.predict_on_batch(shapes[0].astype("float32"))[1]
+    # Features are kept as float16.
+    assert np.allclose(boxes, expected, atol=0.01)
+
+
+def test_embedding_is_of_the_coarsest_map_when_earlier_features_are_kept(two_rates, shapes):
+    # small_convnet has 96 channels at the end.
+    assert two_rates[1]["early"].embed(shapes[0][:2]).shape == (2, 96)
+
+
+@pytest.mark.parametrize("box_head", ["dense", "pooled"])
+def test_heads_of_one_map_train_the_last_stage(frozen_backbone, shapes, box_head):
+    localizer = partly_frozen(backbone=frozen_backbone, box_head=box_head).fit(*shapes)
+    before = frozen_backbone.get_layer("conv5").get_weights()[0]
+    assert largest_move(localizer, before, "conv5") > 0
+    assert len(localizer.predict(shapes[0])) == 48
+
+
+def test_new_changes_of_images_train_the_last_stage_too(frozen_backbone, shapes):
+    def unchanged(image, box, rng):
+        return image, box
+
+    localizer = partly_frozen(backbone=frozen_backbone, augment=unchanged, epochs=1).fit(*shapes)
+    moves = {
+        name: largest_move(localizer, frozen_backbone.get_layer(name).get_weights()[0], name)
+        for name in ("conv2", "conv3")
+    }
+    assert moves["conv2"] == 0
+    assert moves["conv3"] > 0
+
+
+@pytest.mark.slow
+def test_frozen_has_no_influence_without_weights(shapes, fitted):
+    for frozen in ("early", "none"):
+        again = small_localizer(frozen=frozen, backbone_learning_rate=1.0).fit(*shapes)
+        assert np.array_equal(weights_of(again), weights_of(fitted))
+
+
+@pytest.mark.parametrize("frozen", ["early", "none"])
+def test_copies_of_a_trained_backbone_predict_the_same(two_rates, shapes, tmp_path, frozen):
+    localizer = two_rates[1][frozen]
+    localizer.save(tmp_path / "m")
+    for again in (
+        SingleBoxLocalizer.load(tmp_path / "m"),
+        pickle.loads(pickle.dumps(localizer)),
+    ):
+        pd.testing.assert_frame_equal(
+            again.predict(shapes[0]), localizer.predict(shapes[0]), check_exact=True
+        )
+        assert again.model_.count_params() == localizer.model_.count_params()
+
+
+def test_a_loaded_estimator_goes_on_with_the_layers_that_were_trained(two_rates, shapes, tmp_path):
+    two_rates[1]["early"].save(tmp_path / "m")
+    again = SingleBoxLocalizer.load(tmp_path / "m").set_params(warm_start=True)
+    early, late = (find_layer(again, name).get_weights()[0] for name in ("conv2", "conv5"))
+    again.fit(*shapes)
+    assert largest_move(again, early, "conv2") == 0
+    assert largest_move(again, late, "conv5") > 0
+
+
+@pytest.mark.slow
+def test_frozen_may_change_between_warm_starts(frozen_backbone, shapes):
+    localizer = partly_frozen(backbone=frozen_backbone, epochs=1, warm_start=True)
+    for frozen in ("all", "early", "none", "early", "all"):
+        before = None if frozen == "all" else find_layer(localizer, "conv1").get_weights()[0]
+        localizer.set_params(frozen=frozen).fit(*shapes)
+        if before is not None:
+            assert (largest_move(localizer, before, "conv1") > 0) == (frozen == "none")
+    names = [name for name, _ in localizer.stages_]
+    first, early, whole = "frozen backbone", "frozen early layers", "whole network"
+    assert names == [first, early, whole, early, first]
+    assert localizer.n_iter_ == 5
+
+
+def test_fine_tuning_has_one_rate_for_all_weights(frozen_backbone, shapes):
+    localizer = partly_frozen(
+        backbone=frozen_backbone,
+        epochs=0,
+        fine_tune_epochs=1,
+        fine_tune_learning_rate=1e-3,
+        learning_rate_schedule="constant",
+        batch_size=48,
+    ).fit(*shapes)
+    for name in ("conv1", "conv5"):
+        before = frozen_backbone.get_layer(name).get_weights()[0]
+        assert largest_move(localizer, before, name) == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": 0},
+        {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))},
+    ],
+)
+def test_a_rate_of_the_backbone_needs_one_of_the_heads(frozen_backbone, shapes, changes):
+    with pytest.raises(ValueError, match="need a learning rate above 0 that is a number"):
+        partly_frozen(backbone=frozen_backbone, **changes).fit(*shapes)
+
+
 def test_warm_start_goes_on_from_the_last_weights(shapes):
     localizer = small_localizer(warm_start=True).fit(*shapes)
     first = localizer.history_["loss"]
@@ -692,6 +889,8 @@ def test_predict_before_fit_is_refused(shapes):
     [
         ({"epochs": 1.5}, "epochs must be an integer"),
         ({"learning_rate_schedule": "step"}, "learning_rate_schedule must be one of"),
+        ({"frozen": "late"}, r"frozen must be one of \['all', 'early', 'none'\]"),
+        ({"backbone_learning_rate": -1}, "backbone_learning_rate must be a number of at least 0"),
         ({"epochs": 0}, "both 0"),
         ({"batch_size": 0}, "batch_size"),
         ({"dropout": 1.0}, "dropout"),

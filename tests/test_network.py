@@ -16,7 +16,12 @@ from skbbox.network import small_convnet
 from skbbox.network.applications import KERAS_MODELS
 from skbbox.network.box_heads import ChannelDropout, ProfileConvolution
 from skbbox.network.building import build_network
-from skbbox.network.graph import describe_architecture, get_feature_extractor, get_heads
+from skbbox.network.graph import (
+    LAST_STAGE,
+    describe_architecture,
+    get_feature_extractor,
+    get_heads,
+)
 from skbbox.training.compilation import compile_model
 from skbbox.training.plan import TrainingSpec
 
@@ -25,6 +30,7 @@ def build(**changes):
     parameters = {
         "backbone": small_convnet,
         "weights": None,
+        "frozen": "all",
         "alpha": 0.75,
         "preprocessing": "auto",
         "image_size": (32, 32),
@@ -187,6 +193,156 @@ def test_backbone_with_weights_is_frozen_and_without_is_not(tmp_path):
     backbone.save_weights(tmp_path / "small.weights.h5")
     assert not build(weights=tmp_path / "small.weights.h5").get_layer("small_convnet").trainable
     assert build(weights=None).get_layer("small_convnet").trainable
+
+
+def of_application(name, size=64):
+    """A model of keras.applications with random weights; as a backbone, it keeps them."""
+    function = getattr(keras.applications, name)
+    return function(include_top=False, weights=None, input_shape=(size, size, 3))
+
+
+def early(backbone, **changes):
+    return build(backbone=backbone, weights="imagenet", frozen="early", **changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "first_trained"),
+    [
+        ("MobileNet", "conv_dw_12"),
+        ("MobileNetV2", "block_13_depthwise"),
+        ("MobileNetV3Small", "expanded_conv_8_depthwise"),
+        ("EfficientNetB0", "block6a_dwconv"),
+        ("ResNet50", "conv5_block1_1_conv"),
+    ],
+)
+@pytest.mark.parametrize("box_head", ["spatial", "pooled"])
+def test_the_last_stage_begins_at_the_second_coarsest_map(name, first_trained, box_head):
+    model = early(of_application(name), box_head=box_head, image_size=(64, 64))
+    last_stage = model.get_layer(LAST_STAGE)
+    assert first_trained in {layer.name for layer in last_stage.layers[:4]}
+    # Strides 16 and 32.
+    assert last_stage.input_shape[1:3] == (4, 4)
+    assert last_stage.output_shape[1:3] == (2, 2)
+
+
+def test_features_before_the_last_stage_are_those_of_the_finer_maps():
+    model = early(of_application("MobileNet"), box_head="spatial", image_size=(64, 64))
+    # Strides 8 and 16 of MobileNet; its coarsest map of stride 32 is not among them.
+    assert get_feature_extractor(model).output_shape == [
+        (None, 8, 2 * 256),
+        (None, 8, 2 * 256),
+        (None, 4, 4, 512),
+    ]
+
+
+@pytest.mark.parametrize("box_head", ["dense", "pooled"])
+def test_heads_of_one_map_keep_the_features_before_the_last_stage_alone(box_head):
+    # conv2 has stride 4, and 32 channels.
+    assert get_feature_extractor(early(small_convnet, box_head=box_head)).output_shape == (
+        (None, 8, 8, 32)
+    )
+
+
+def whole_and_split(backbone, **options):
+    """Equal models whose backbone is one part, and is split before its last stage."""
+    return [
+        build(
+            backbone=backbone,
+            weights="imagenet",
+            frozen=frozen,
+            rng=np.random.default_rng(0),
+            **options,
+        )
+        for frozen in ("all", "early")
+    ]
+
+
+@pytest.mark.parametrize("box_head", ["spatial", "pooled"])
+def test_a_trainable_last_stage_changes_no_output(box_head):
+    images = pixels(2, (32, 32))
+    whole, split = (
+        model.predict_on_batch(images)
+        for model in whole_and_split(small_convnet((32, 32, 3)), box_head=box_head)
+    )
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(whole, split, strict=True))
+
+
+def test_weights_have_the_same_order_with_a_trainable_last_stage():
+    backbone = of_application("MobileNetV2")
+    whole, split = whole_and_split(backbone, box_head="spatial", image_size=(64, 64))
+    pairs = zip(whole.get_weights(), split.get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "trained"),
+    [
+        ("all", set()),
+        ("early", {"conv3", "conv4", "conv5"}),
+        ("none", {"conv1", "conv2", "conv3", "conv4", "conv5"}),
+    ],
+)
+def test_the_layers_that_are_not_frozen_are_trained_except_for_batchnorm(frozen, trained):
+    model = build(weights="imagenet", frozen=frozen)
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    layers = [inner for layer in nested for inner in layer.layers if layer.trainable]
+    assert {layer.name for layer in layers if layer.trainable_weights} == trained
+
+
+def test_frozen_has_no_influence_on_a_new_backbone():
+    all_, early_, none = (
+        describe_architecture(build(weights=None, frozen=frozen))
+        for frozen in ("all", "early", "none")
+    )
+    assert all_ == early_ == none
+
+
+def test_a_pooled_last_map_has_a_last_stage_with_weights():
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, strides=4, name="first")(image)
+    x = keras.layers.Conv2D(4, 3, padding="same", name="second")(x)
+    backbone = keras.Model(image, keras.layers.MaxPooling2D()(x))
+    assert "second" in {layer.name for layer in early(backbone).get_layer(LAST_STAGE).layers}
+
+
+class Subclassed(keras.Model):
+    input_shape = (None, 32, 32, 3)
+
+    def __init__(self):
+        super().__init__(name="mine")
+        self.convolution = keras.layers.Conv2D(4, 8, 8)
+
+    def call(self, images):
+        return self.convolution(images)
+
+    def compute_output_shape(self, shape):
+        return self.convolution.compute_output_shape(shape)
+
+
+def two_branches(shape):
+    image = keras.Input(shape)
+    branches = [keras.layers.Conv2D(4, 4, 4, name=f"branch{i}")(image) for i in (1, 2)]
+    ends = [keras.layers.Conv2D(4, 2, 2)(x) for x in branches]
+    return keras.Model(image, keras.layers.Add()(ends), name="branches")
+
+
+def one_layer(shape):
+    image = keras.Input(shape)
+    return keras.Model(image, keras.layers.Conv2D(4, 8, 8, name="only")(image), name="single")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (Subclassed, "mine is a subclassed model"),
+        (two_branches, "of the backbone branches .* at the layers branch1 to branch2"),
+        (one_layer, "of the backbone single .* at the layers none"),
+    ],
+)
+def test_a_backbone_without_visible_stages_cannot_train_the_last(backbone, message):
+    with pytest.raises(ValueError, match=f"frozen='early' needs.*{message}.*Pass frozen='all'"):
+        early(backbone)
 
 
 def test_weights_of_a_path_are_loaded(tmp_path):

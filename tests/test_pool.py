@@ -14,6 +14,7 @@ from keras import layers
 
 from skbbox.boxes import COORDINATES
 from skbbox.network import pool
+from skbbox.network.graph import LAST_STAGE
 from skbbox.network.pool import borrow_model
 
 
@@ -196,6 +197,15 @@ def test_loss_weights_learning_rates_and_lengths_share_a_compiled_network(shapes
         )
     # With class weights there is a third input, for which Keras compiles a second graph.
     assert sum(map(len, pool._idle.values())) == 1
+
+
+def test_learning_rates_of_the_backbone_are_not_shared_between_fits(shapes, frozen_backbone):
+    options = {"backbone": frozen_backbone, "weights": "imagenet", "frozen": "early", "epochs": 1}
+    before = frozen_backbone.get_layer("conv5").get_weights()[0]
+    for rate in (0, 1e-4, 0):
+        localizer = small_localizer(**options, backbone_learning_rate=rate).fit(*shapes)
+        after = localizer.model_.get_layer(LAST_STAGE).get_layer("conv5").get_weights()[0]
+        assert np.array_equal(before, after) == (rate == 0)
 
 
 def test_a_custom_loss_is_not_shared_between_fits(shapes):

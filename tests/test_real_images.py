@@ -61,6 +61,7 @@ def test_one_weight_file_serves_128_and_160_pixels(imagenet_weights):
         model = build_network(
             backbone="mobilenet",
             weights="imagenet",
+            frozen="all",
             alpha=0.75,
             preprocessing="auto",
             image_size=(side, side),

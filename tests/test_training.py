@@ -10,6 +10,7 @@ import pytest
 from skbbox.features.frozen_backbone import Features
 from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
+from skbbox.training.compilation import make_optimizer
 from skbbox.training.plan import TrainingSpec
 from skbbox.training.trainer import train
 
@@ -68,3 +69,46 @@ def test_tensorflow_does_not_tune_the_dataset(endless, length):
     dataset = ModelBatches(two_batches(), 1, endless).for_backend({})
     assert dataset.options().autotune.enabled is False
     assert int(dataset.cardinality()) == length
+
+
+def backbone_and_head():
+    image = keras.Input((2,))
+    backbone = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="inner")])
+    return keras.Model(image, keras.layers.Dense(1, name="outer")(backbone(image)))
+
+
+def moves_of_one_step(optimizer_type):
+    """How far each kernel moves, of a backbone at a tenth of the rate of 0.5 and of a head."""
+    model = backbone_and_head()
+    optimizer = make_optimizer(model, optimizer_type, {"learning_rate": 0.5}, 0.1)
+    model.compile(optimizer, "mse")
+    before = model.get_weights()
+    model.fit(np.ones((1, 2)), np.full((1, 1), 100.0), verbose=0)
+    return [abs(new - old) for old, new in zip(before, model.get_weights(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    "optimizer_type", [keras.optimizers.Adam, type(keras.optimizers.get("adam"))]
+)
+def test_the_first_step_of_adam_moves_each_weight_by_its_rate(optimizer_type):
+    # Adam's first step is the rate times the sign of the gradient.
+    inner, _, outer, _ = moves_of_one_step(optimizer_type)
+    assert np.allclose(inner, 0.05, rtol=1e-4)
+    assert np.allclose(outer, 0.5, rtol=1e-4)
+
+
+def test_a_backbone_with_rate_0_has_no_weight_decay():
+    model = backbone_and_head()
+    config = {"learning_rate": 0.5, "weight_decay": 0.1}
+    model.compile(make_optimizer(model, keras.optimizers.AdamW, config, 0.0), "mse")
+    before = model.layers[1].get_weights()
+    model.fit(np.ones((1, 2)), np.full((1, 1), 100.0), verbose=0)
+    assert all(map(np.array_equal, before, model.layers[1].get_weights()))
+
+
+def test_an_optimizer_of_two_rates_is_saved_as_one_of_its_own_class(tmp_path):
+    model = backbone_and_head()
+    model.compile(make_optimizer(model, keras.optimizers.Adam, {"learning_rate": 0.5}, 0.1), "mse")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras").optimizer
+    assert type(loaded) is type(keras.optimizers.Adam())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 from keras import layers
@@ -16,7 +16,7 @@ from .applications import (
     is_application,
     load_weights,
 )
-from .graph import copy_model, flatten_model, reinitialise
+from .graph import LAST_STAGE, copy_model, flatten_model, reinitialise, unfreeze
 from .preprocessing import infer_preprocessing
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..typing import PathLikeStr
+    from ..typing import PathLikeStr, Tensor
     from .preprocessing import Preprocess
 
-__all__ = ["add_finer_maps", "build_backbone", "small_convnet"]
+__all__ = ["add_finer_maps", "build_backbone", "small_convnet", "split_last_stage"]
 
 #: No feature map with a smaller stride is added: one position per 8 x 8 pixels is fine enough.
 FINEST_STRIDE = 8
@@ -107,28 +107,90 @@ def add_finer_maps(backbone: keras.Model, image_size: tuple[int, int]) -> keras.
     if getattr(backbone, "outputs", None) is None:
         return backbone
     flat = flatten_model(backbone)
-    inner = [layer for layer in flat.layers if not isinstance(layer, layers.InputLayer)]
-    probe = keras.Model(flat.input, [layer.output for layer in inner])
-    shapes = probe.compute_output_shape((None, *image_size, 3))
+    candidates = _list_maps(flat, image_size)
     height = flat.compute_output_shape((None, *image_size, 3))[1]
     maps = [flat.output]
     while len(maps) <= 2 and image_size[0] / height > FINEST_STRIDE:
         # The first added map may be only slightly larger than the last one: sizes may be odd.
         minimum = height + 1 if len(maps) == 1 else 1.5 * height
-        finer: list[tuple[Any, int]] = [
-            (layer.output, shape[1])
-            for layer, shape in zip(inner, shapes, strict=True)
-            # Zero padding makes a map a pixel larger than the image area that it covers.
-            if not isinstance(layer, layers.ZeroPadding2D) and len(shape) == 4
-            if shape[1] >= minimum
+        finer = [
+            (output, size)
+            for output, size in candidates
             # Sizes are rounded: 100 pixels make 13 of stride 8.
-            if image_size[0] / shape[1] > 0.75 * FINEST_STRIDE
+            if size >= minimum and image_size[0] / size > 0.75 * FINEST_STRIDE
         ]
         if not finer:
             break
         output, height = finer[-1]
         maps.insert(0, output)
     return keras.Model(flat.input, maps, name=backbone.name) if len(maps) > 1 else backbone
+
+
+def split_last_stage(
+    backbone: keras.Model, image_size: tuple[int, int]
+) -> tuple[keras.Model, keras.Model]:
+    """Split a backbone before its last stage, at a map of the next finer stride.
+
+    Parameters
+    ----------
+    backbone : keras.Model
+        Its last output is the coarsest map; others, as of :func:`add_finer_maps`, are finer.
+    image_size : (int, int)
+
+    Returns
+    -------
+    early : keras.Model
+        The frozen layers up to that map, which is the last output and replaces the second last
+        one of `backbone`.
+    last_stage : keras.Model
+        The layers from that map to the coarsest one, with weights to train.
+
+    Raises
+    ------
+    ValueError
+        If there is no such map from which all of the coarsest one is computed.
+    """
+    advice = "Pass frozen='all'."
+    if getattr(backbone, "outputs", None) is None:
+        raise ValueError(
+            f"frozen='early' needs the layers of the backbone, but {backbone.name} is a subclassed "
+            f"model of unknown layers. {advice}"
+        )
+    flat = flatten_model(backbone)
+    *finer, output = flat.outputs
+    coarsest = keras.Model(flat.input, output).compute_output_shape((None, *image_size, 3))
+    larger = [pair for pair in _list_maps(flat, image_size) if pair[1] > coarsest[1]]
+    cuts = [cut for cut, size in larger if size == larger[-1][1]]
+    for cut in reversed(cuts):
+        try:
+            last_stage = keras.Model(cut, output, name=LAST_STAGE)
+        except ValueError:  # It is also computed from other maps.
+            continue
+        maps = [*finer[:-1], cut]
+        early = keras.Model(flat.input, maps if len(maps) > 1 else cut, name=backbone.name)
+        early.trainable = False
+        unfreeze(last_stage)
+        # A layer that is called before and after the map cannot be frozen and trained.
+        is_shared = not {*map(id, early.weights)}.isdisjoint(map(id, last_stage.weights))
+        if last_stage.trainable_weights and not is_shared:
+            return early, last_stage
+    names = [cut._keras_history.operation.name for cut in cuts] or ["none"]
+    raise ValueError(
+        f"frozen='early' needs a feature map of the backbone {backbone.name} from which alone its "
+        "last one is computed, by layers with weights. There is none of the next larger size, at "
+        f"the layers {names[0]} to {names[-1]}. {advice}"
+    )
+
+
+def _list_maps(model: keras.Model, image_size: tuple[int, int]) -> list[tuple[Tensor, int]]:
+    """The outputs of layers that are feature maps, and their heights."""
+    # Zero padding makes a map a pixel larger than the image area that it covers.
+    excluded = (layers.InputLayer, layers.ZeroPadding2D)
+    outputs = [layer.output for layer in model.layers if not isinstance(layer, excluded)]
+    shapes = keras.Model(model.input, outputs).compute_output_shape((None, *image_size, 3))
+    return [
+        (output, shape[1]) for output, shape in zip(outputs, shapes, strict=True) if len(shape) == 4
+    ]
 
 
 def _call_builder(function: Callable[..., keras.Model], image_size: tuple[int, int]) -> keras.Model:

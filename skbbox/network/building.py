@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import keras
 from keras import layers
 
-from .backbones import add_finer_maps, build_backbone
+from .backbones import add_finer_maps, build_backbone, split_last_stage
 from .box_heads import BOX_HEADS, DROPOUT, ChannelDropout, normalize
+from .graph import unfreeze
 from .preprocessing import get_preprocessing, make_preprocessing_layer
 from .seeds import draw_seed, get_full_precision_dtype, make_initializer, preserve_random_state
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from ..typing import PathLikeStr, Tensor
     from .preprocessing import Preprocess
 
-__all__ = ["build_network"]
+__all__ = ["build_network", "get_frozen"]
 
 
 def build_network(
     *,
     backbone: str | keras.Model | Callable[..., keras.Model],
     weights: PathLikeStr | None,
+    frozen: str,
     alpha: float,
     preprocessing: str | Preprocess | None,
     image_size: tuple[int, int],
@@ -41,7 +43,7 @@ def build_network(
 
     Parameters
     ----------
-    backbone, weights, alpha, preprocessing, image_size, box_head, dropout, l2
+    backbone, weights, frozen, alpha, preprocessing, image_size, box_head, dropout, l2
         As for :class:`SingleBoxLocalizer`; `image_size` as (height, width).
     neck : int
         Channels of the neck; 0 leaves it out.
@@ -53,8 +55,7 @@ def build_network(
     Returns
     -------
     keras.Model
-        From pixels in 0..255 to ``[class_prediction, bbox_prediction]``. Its
-        backbone is frozen unless `weights` is None.
+        From pixels in 0..255 to ``[class_prediction, bbox_prediction]``.
     """
     if box_head not in BOX_HEADS:
         raise ValueError(f"box_head must be one of {list(BOX_HEADS)}. Received: {box_head!r}.")
@@ -73,10 +74,19 @@ def build_network(
         if preprocessing != "auto":
             preprocess = get_preprocessing(preprocessing)
         prepared = make_preprocessing_layer(preprocess, image_size)(pixels)
-        extractor.trainable = weights is None
-        # A frozen backbone must not update its BatchNorm statistics (keras#9965).
-        maps = extractor(prepared) if weights is None else extractor(prepared, training=False)
-        maps = _name_features(maps if isinstance(maps, list) else [maps])
+        frozen = get_frozen(weights, frozen)
+        if frozen == "early":
+            maps = _compute_maps_in_stages(extractor, prepared, image_size)
+        else:
+            extractor.trainable = frozen == "none"
+            if weights is None:
+                maps = extractor(prepared)
+            else:
+                if frozen == "none":
+                    unfreeze(extractor)
+                # BatchNorm must not update the statistics of given weights (keras#9965).
+                maps = extractor(prepared, training=False)
+            maps = _name_features(maps if isinstance(maps, list) else [maps])
         if neck:
             maps[-1] = _build_neck(maps[-1], neck, rng)
         outputs = []
@@ -84,6 +94,11 @@ def build_network(
             outputs.append(_build_class_head(maps[-1], n_classes, dropout, l2, rng))
         outputs.append(BOX_HEADS[box_head](maps, rng))
         return keras.Model(pixels, outputs, name="single_box_localizer")
+
+
+def get_frozen(weights: PathLikeStr | None, frozen: str) -> str:
+    """The part of the backbone that is frozen: "all", "early" or "none"; new weights never are."""
+    return "none" if weights is None else frozen
 
 
 def _check_feature_map(backbone: keras.Model, image_size: tuple[int, int]) -> None:
@@ -105,6 +120,18 @@ def _name_features(maps: list[Tensor]) -> list[Tensor]:
     names = ("features_fine", "features")[-len(maps) :]
     named = zip(names, maps[-2:], strict=True)
     return maps[:-2] + [layers.Identity(name=name)(x) for name, x in named]
+
+
+def _compute_maps_in_stages(
+    extractor: keras.Model, prepared: Tensor, image_size: tuple[int, int]
+) -> list[Tensor]:
+    """The maps of a backbone whose last stage is trained, and is not part of the features."""
+    early, last_stage = split_last_stage(extractor, image_size)
+    *finest, fine = keras.tree.flatten(early(prepared, training=False))
+    fine = layers.Identity(name="features_fine")(fine)
+    coarsest = layers.Identity(name="features")(last_stage(fine, training=False))
+    # The heads get as many maps as those of a frozen backbone.
+    return [*finest, fine, coarsest][-len(extractor.outputs) :]
 
 
 def _build_neck(features: Tensor, channels: int, rng: np.random.Generator) -> Tensor:

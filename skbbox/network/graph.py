@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..typing import Tensor
 
 __all__ = [
+    "LAST_STAGE",
     "add_outputs",
     "concatenate_outputs",
     "copy_model",
@@ -42,7 +43,11 @@ __all__ = [
 #: before them are the backbone, those after them the heads.
 FEATURES = (*PROFILES, "features_fine", "features")
 
-#: How the names of the layers after them begin that have BatchNorm.
+#: Name of the backbone's last stage where it is trained with the heads, and so is no part of what
+#: computes the features.
+LAST_STAGE = "last_stage"
+
+#: How the names of layers of the heads begin.
 HEADS = ("neck", "bbox_")
 
 P = ParamSpec("P")
@@ -64,7 +69,10 @@ def synchronized(function: Callable[P, R]) -> Callable[P, R]:
 
 @synchronized
 def get_feature_extractor(model: keras.Model) -> keras.Model:
-    """The part of a model from pixels to its features, the coarsest map last."""
+    """The part of a model from pixels to its features, the coarsest map last.
+
+    A last stage that is trained with the heads belongs to them.
+    """
     return keras.Model(model.input, _get_features(model), name="feature_extractor")
 
 
@@ -92,13 +100,14 @@ def concatenate_outputs(model: keras.Model, dtype: str) -> keras.Model:
 
 
 def unfreeze(model: keras.Model) -> None:
-    """Make the backbone of a model trainable, except for its BatchNorm layers."""
+    """Make a model trainable, except for the BatchNorm layers of its backbone."""
+    model.trainable = True
     for layer in model.layers:
+        is_batch_norm = isinstance(layer, layers.BatchNormalization)
+        # On TensorFlow, a trainable model does not pass True on to its layers.
+        layer.trainable = not is_batch_norm or layer.name.startswith(HEADS)
         if isinstance(layer, keras.Model):
-            layer.trainable = True
             unfreeze(layer)
-        elif isinstance(layer, layers.BatchNormalization) and not layer.name.startswith(HEADS):
-            layer.trainable = False
 
 
 def flatten_model(model: keras.Model) -> keras.Model:
@@ -189,6 +198,8 @@ def reinitialise(model: keras.Model, rng: np.random.Generator) -> keras.Model:
 
 def _get_features(model: keras.Model) -> Tensor | tuple[Tensor, ...]:
     names = {layer.name for layer in model.layers}
+    if LAST_STAGE in names:
+        names.remove("features")
     features = tuple(model.get_layer(name).output for name in FEATURES if name in names)
     return features if len(features) > 1 else features[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from ..typing import BoxLoss
     from .plan import TrainingSpec
 
-__all__ = ["compile_model", "compile_outputs", "get_loss_weights", "parse_optimizer"]
+__all__ = [
+    "compile_model",
+    "compile_outputs",
+    "get_backbone_factor",
+    "get_loss_weights",
+    "make_optimizer",
+    "parse_optimizer",
+]
 
 #: Default learning rates of optimizers given by name; others keep Keras's default.
 DEFAULT_RATES = {"adam": 3e-3}
@@ -87,3 +94,87 @@ def parse_optimizer(
     if learning_rate is not None:
         config["learning_rate"] = float(learning_rate)
     return type(optimizer), config
+
+
+def get_backbone_factor(spec: TrainingSpec, learning_rate: float | None) -> float | None:
+    """The backbone's share of the learning rate; None if all weights have the same rate.
+
+    Parameters
+    ----------
+    spec : TrainingSpec
+    learning_rate : float or None
+        Of the heads; None if the optimizer has a schedule of its own.
+
+    Raises
+    ------
+    ValueError
+        If there is no rate to take a share of.
+    """
+    if spec.backbone_learning_rate is None:
+        return None
+    if not learning_rate:
+        raise ValueError(
+            "frozen='early' and frozen='none' need a learning rate above 0 that is a number, not a "
+            "schedule of the optimizer. Pass learning_rate, or frozen='all'. "
+            f"Received: learning_rate={learning_rate!r}."
+        )
+    return float(spec.backbone_learning_rate) / learning_rate
+
+
+def make_optimizer(
+    model: keras.Model,
+    optimizer_type: type[keras.optimizers.Optimizer],
+    config: dict[str, Any],
+    backbone_factor: float | None,
+) -> keras.optimizers.Optimizer:
+    """An optimizer of a model, with the learning rate times a factor for its backbone.
+
+    Keras has one learning rate for all variables. Smaller gradients would not replace a smaller
+    rate, because Adam normalises them.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its nested models are the backbone.
+    optimizer_type : type
+    config : dict of str to object
+        Of the optimizer.
+    backbone_factor : float or None
+        None is an optimizer of `optimizer_type` itself.
+    """
+    if backbone_factor is None:
+        return optimizer_type.from_config(config)
+    backbone = [
+        variable
+        for layer in model.layers
+        if isinstance(layer, keras.Model)
+        for variable in layer.trainable_variables
+    ]
+    known = set(map(id, backbone))
+    factors = [backbone_factor if id(v) in known else 1.0 for v in model.trainable_variables]
+    optimizer = _scale_rates(optimizer_type, factors).from_config(config)
+    # Decay would be at the rate of the heads.
+    optimizer.exclude_from_weight_decay(var_list=backbone)
+    return optimizer
+
+
+def _scale_rates(
+    optimizer_type: type[keras.optimizers.Optimizer], factors: Sequence[float]
+) -> type[keras.optimizers.Optimizer]:
+    """A subclass that multiplies the learning rate of each trainable variable by its factor."""
+    # Keras's classes for PyTorch update all variables together; their bases update them one by one.
+    base: Any = next(
+        base
+        for base in optimizer_type.__mro__
+        if not base.__module__.startswith("keras.src.backend.torch")
+    )
+
+    class ScaledRates(base):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            factor = factors[self._get_variable_index(variable)]
+            super().update_step(gradient, variable, learning_rate * factor)
+
+    # What a callback saves names a class that exists.
+    for name in ("__module__", "__name__", "__qualname__"):
+        setattr(ScaledRates, name, getattr(base, name))
+    return ScaledRates

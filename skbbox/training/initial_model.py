@@ -48,7 +48,7 @@ def build_model(
     backbone, last_layer = parameters["backbone"], None
     if parameters["classifier"] is not None:
         backbone, *last_layer = split_classifier(parameters["classifier"])
-    names = ("weights", "alpha", "preprocessing", "box_head", "dropout", "l2")
+    names = ("weights", "frozen", "alpha", "preprocessing", "box_head", "dropout", "l2")
     model = build_network(
         backbone=backbone,
         image_size=get_height_and_width(parameters["image_size"]),
@@ -90,5 +90,5 @@ def _check_continues(
     if [w.shape for w in model.weights] != [w.shape for w in previous.model.weights]:
         raise ValueError(
             "warm_start needs the network of the previous fit; backbone, alpha, neck, box_head and "
-            "image_size must not change."
+            "image_size must not change, and with some backbones nor must frozen."
         )

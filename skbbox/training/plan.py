@@ -105,6 +105,8 @@ class TrainingSpec:
         Epochs without a better validation loss before training stops and restores the best
         weights; None never stops early.
     verbose : bool or int
+    backbone_learning_rate : float or None
+        None trains the backbone, if at all, at `learning_rate`.
     """
 
     optimizer: str | keras.optimizers.Optimizer
@@ -115,6 +117,7 @@ class TrainingSpec:
     learning_rate_schedule: Literal["cosine", "constant"] = "constant"
     patience: int | None = None
     verbose: bool | int = 0
+    backbone_learning_rate: float | None = None
 
 
 def plan_fit(

@@ -1,4 +1,4 @@
-"""The stages of a fit: frozen backbone or whole network, then fine-tuning."""
+"""The stages of a fit: with frozen layers or of the whole network, then fine-tuning."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import InterruptionWarning
+from ..network.building import get_frozen
 from ..network.graph import get_heads, unfreeze
 from ..parameters import get_height_and_width
 from .plan import auto_epochs, count_epochs, stops_early
@@ -26,6 +27,13 @@ __all__ = ["Stage", "StagesResult", "list_stages", "report_interruption", "train
 
 History = dict[str, list[float]]
 
+#: Name of the first stage, by the part of the backbone that is frozen.
+FIRST_STAGE = {
+    "all": "frozen backbone",
+    "early": "frozen early layers",
+    "none": "whole network",
+}
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -33,10 +41,10 @@ class Stage:
 
     Attributes
     ----------
-    name : {"frozen backbone", "whole network", "fine-tuning"}
+    name : {"frozen backbone", "frozen early layers", "whole network", "fine-tuning"}
         "fine-tuning" unfreezes the backbone.
     source : BatchSource
-        Of features for the heads alone, or of images for the whole network.
+        Of features for what is trained on them, or of images for the whole network.
     epochs : int
     seed : int
         Seed of the order of rows and of augmentation.
@@ -112,8 +120,10 @@ def list_stages(
     first: BatchSource = images
     if backbone and not callable(augment):
         first = FeatureSource(backbone, augment, n_looks, batch_size, spec.verbose)
-    name = "frozen backbone" if backbone else "whole network"
-    fine_tuning = replace(spec, learning_rate=parameters["fine_tune_learning_rate"])
+    name = FIRST_STAGE[get_frozen(parameters["weights"], parameters["frozen"])]
+    fine_tuning = replace(
+        spec, learning_rate=parameters["fine_tune_learning_rate"], backbone_learning_rate=None
+    )
     stages = [
         Stage(name, first, epochs, seed, spec),
         Stage("fine-tuning", images, parameters["fine_tune_epochs"], seed + 1, fine_tuning),

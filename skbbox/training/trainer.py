@@ -12,7 +12,13 @@ from ..network.pool import borrow_model, copy_state
 from ..network.seeds import preserve_random_state
 from .batches import ModelBatches
 from .callbacks import CheckpointSaver, CosineSchedule, EpochTable, LastGoodWeights
-from .compilation import compile_outputs, get_loss_weights, parse_optimizer
+from .compilation import (
+    compile_outputs,
+    get_backbone_factor,
+    get_loss_weights,
+    make_optimizer,
+    parse_optimizer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +73,8 @@ def train(
     ------
     TrainingDivergedError
         If the loss is not finite in the first epoch of an untrained network.
+    ValueError
+        If the backbone has a learning rate of its own, and the optimizer a schedule.
 
     Warns
     -----
@@ -75,6 +83,7 @@ def train(
     """
     optimizer_type, config = parse_optimizer(spec)
     rate = config["learning_rate"] if isinstance(config["learning_rate"], float) else None
+    factor = get_backbone_factor(spec, rate)
     settings = config | {"name": None} | ({} if rate is None else {"learning_rate": None})
     schedule: list[keras.callbacks.Callback] = []
     if rate is not None and spec.learning_rate_schedule == "cosine":
@@ -95,8 +104,10 @@ def train(
     try:
         with borrow_model(
             network,
-            ("training", optimizer_type, repr(settings), spec.box_loss),
-            lambda model: _Trainable(model, optimizer_type.from_config(config), spec.box_loss),
+            ("training", optimizer_type, repr(settings), spec.box_loss, factor),
+            lambda model: _Trainable(
+                model, make_optimizer(model, optimizer_type, config, factor), spec.box_loss
+            ),
             shared=is_known and not callbacks,
         ) as (model, trainable):
             trainable.reset(get_loss_weights(spec), rate)
