@@ -97,8 +97,9 @@ class SingleBoxLocalizer(BaseEstimator):
         Height and width in pixels to which images are stretched.
     neck : int or "auto", default="auto"
         Channels of a trained layer on the last feature map, which both heads share, so that
-        each loss also shapes the features of the other head. ``"auto"`` is 256, or 0 with
-        `classifier`; 0 leaves the neck out.
+        each loss also shapes the features of the other head. The class is then also read from
+        the inside of the spatial head's box. ``"auto"`` is 256, or 0 with `classifier`; 0
+        leaves the neck out, and the class is read from the mean over the whole image.
     box_head : {"spatial", "dense", "pooled"}, default="spatial"
         ``"spatial"`` fuses the last feature map with two finer ones, predicts each
         edge as the mean of a distribution over columns or rows, and estimates the IoU

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_window", "from_window", "place_windows", "to_window"]
 
 #: Sides of a window, in sides of the box that it is placed around.
-SCALE = 1.75
+SCALE = 1.6
 
 #: The same for windows to train with, and the largest distance of their centre from that of the
 #: box, in sides of the box.

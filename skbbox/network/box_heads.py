@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -49,7 +49,23 @@ QUERY_DROPOUT = 0.3
 MOMENTUM = 0.9
 
 
-def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
+class BoxOutput(NamedTuple):
+    """What a box head returns.
+
+    Attributes
+    ----------
+    box : KerasTensor of shape (n, 4)
+        The output of the layer ``bbox_prediction``.
+    edges : (KerasTensor, KerasTensor) or None
+        Distributions of both edges along x and along y, of shape (n, length, 2), at positions from
+        0 to 1; None for heads that predict only the box.
+    """
+
+    box: Tensor
+    edges: tuple[Tensor, Tensor] | None = None
+
+
+def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
     """The chapter's head: one convolution, pooled over the image, four linear numbers.
 
     Parameters
@@ -61,8 +77,7 @@ def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
 
     Returns
     -------
-    KerasTensor of shape (n, 4)
-        The output of the layer ``bbox_prediction``.
+    BoxOutput
     """
     x = layers.Conv2D(
         512, 3, padding="same", kernel_initializer=make_initializer(rng), name="bbox_conv"
@@ -70,18 +85,19 @@ def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
     x = layers.BatchNormalization(name="bbox_bn")(x)
     x = layers.ReLU(name="bbox_relu")(x)
     x = layers.GlobalAveragePooling2D(name="bbox_pool")(x)
-    return layers.Dense(
+    box = layers.Dense(
         4,
         kernel_initializer=make_initializer(rng),
         dtype=get_full_precision_dtype(),
         name="bbox_prediction",
     )(x)
+    return BoxOutput(box)
 
 
-def build_dense_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
+def build_dense_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
     """Dense layers on the flattened map: each position has its own weights, which keeps location.
 
-    Parameters and returned tensor as for :func:`build_pooled_head`.
+    Parameters and result as for :func:`build_pooled_head`.
     """
     x = layers.Conv2D(
         64, 1, activation="relu", kernel_initializer=make_initializer(rng), name="bbox_conv"
@@ -92,21 +108,22 @@ def build_dense_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
     # It normalises each image alone, because a batch may contain only one.
     x = layers.LayerNormalization(name="bbox_norm")(x)
     x = layers.ReLU(name="bbox_relu")(x)
-    return layers.Dense(
+    box = layers.Dense(
         4,
         activation="sigmoid",
         kernel_initializer=make_initializer(rng),
         dtype=get_full_precision_dtype(),
         name="bbox_prediction",
     )(x)
+    return BoxOutput(box)
 
 
-def build_spatial_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
+def build_spatial_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
     """Each edge is the mean of a distribution over the columns or rows of the maps.
 
     The last two maps are used at every position. Of a third, finer one only the profiles are
-    used, which are small enough to be stored for every image. Parameters and returned tensor as
-    for :func:`build_pooled_head`.
+    used, which are small enough to be stored for every image. Parameters and result as for
+    :func:`build_pooled_head`.
 
     Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018,
     arXiv:1711.08229. The distributions are trained as well as the box, and their sharpness
@@ -121,19 +138,20 @@ def build_spatial_head(maps: list[Tensor], rng: np.random.Generator) -> Tensor:
         )
     attended = _attend(_reduce_channels(maps[-2:], rng), maps[-1], rng)
     finer_columns, finer_rows = _name_profiles(maps[0]) if len(maps) > 2 else (None, None)
-    columns, column_sharpness = _predict_edges(
+    columns, column_sharpness, x_edges = _predict_edges(
         [_reduce_axis(x, 1) for x in attended], finer_columns, "x", rng
     )
-    rows, row_sharpness = _predict_edges(
+    rows, row_sharpness, y_edges = _predict_edges(
         [_reduce_axis(x, 2) for x in attended], finer_rows, "y", rng
     )
     box = layers.Concatenate(dtype=get_full_precision_dtype(), name="bbox_edges")([columns, rows])
     estimate = _estimate_iou(box, [column_sharpness, row_sharpness], rng)
     # As an input, the estimate is part of the model, and `add_outputs` can make it an output.
-    return OrderedBox(dtype=get_full_precision_dtype(), name="bbox_prediction")([box, estimate])
+    box = OrderedBox(dtype=get_full_precision_dtype(), name="bbox_prediction")([box, estimate])
+    return BoxOutput(box, (x_edges, y_edges))
 
 
-BOX_HEADS: dict[str, Callable[[list[Tensor], np.random.Generator], Tensor]] = {
+BOX_HEADS: dict[str, Callable[[list[Tensor], np.random.Generator], BoxOutput]] = {
     "dense": build_dense_head,
     "pooled": build_pooled_head,
     "spatial": build_spatial_head,
@@ -329,8 +347,8 @@ def _reduce_axis(features: Tensor, axis: int) -> Tensor:
 
 def _predict_edges(
     profiles: list[Tensor], finer: Tensor | None, name: str, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """The two edges along one axis, and the sharpness of their distributions."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The two edges along one axis, the sharpness of their distributions, and these."""
     if finer is not None:
         finer = ChannelDropout(DROPOUT, seed=draw_seed(rng), name=f"bbox_{name}_finer_dropout")(
             finer
@@ -352,10 +370,11 @@ def _predict_edges(
     positions = np.linspace(0.0, 1.0, length, dtype=np.float32).reshape(1, length, 1)
     edges = ops.sum(distribution * positions, axis=1)
     # Training the IoU estimate must not change the box.
-    distribution = ops.stop_gradient(distribution)
+    fixed = ops.stop_gradient(distribution)
     offsets = ops.expand_dims(ops.stop_gradient(edges), axis=1) - positions
-    spread = ops.sqrt(ops.sum(distribution * ops.square(offsets), axis=1) + 1e-6)
-    return edges, ops.concatenate([ops.max(distribution, axis=1), spread], axis=-1)
+    spread = ops.sqrt(ops.sum(fixed * ops.square(offsets), axis=1) + 1e-6)
+    sharpness = ops.concatenate([ops.max(fixed, axis=1), spread], axis=-1)
+    return edges, sharpness, distribution
 
 
 def _convolve_profiles(

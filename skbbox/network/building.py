@@ -9,9 +9,10 @@ from keras import layers
 
 from .backbones import add_finer_maps, build_backbone, split_last_stage
 from .box_heads import BOX_HEADS, DROPOUT, ChannelDropout, normalize
+from .class_head import ClassHead
 from .graph import unfreeze
 from .preprocessing import get_preprocessing, make_preprocessing_layer
-from .seeds import draw_seed, get_full_precision_dtype, make_initializer, preserve_random_state
+from .seeds import draw_seed, make_initializer, preserve_random_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ def build_network(
     backbone, weights, frozen, alpha, preprocessing, image_size, box_head, dropout, l2
         As for :class:`SingleBoxLocalizer`; `image_size` as (height, width).
     neck : int
-        Channels of the neck; 0 leaves it out.
+        Channels of the neck; 0 leaves it out, and the class is read from the whole image.
     n_classes : int or None
         None leaves out the class head.
     rng : numpy Generator
@@ -89,10 +90,11 @@ def build_network(
             maps = _name_features(maps if isinstance(maps, list) else [maps])
         if neck:
             maps[-1] = _build_neck(maps[-1], neck, rng)
-        outputs = []
-        if n_classes is not None:
-            outputs.append(_build_class_head(maps[-1], n_classes, dropout, l2, rng))
-        outputs.append(BOX_HEADS[box_head](maps, rng))
+        class_head = None if n_classes is None else ClassHead(n_classes, dropout, l2, rng)
+        box, edges = BOX_HEADS[box_head](maps, rng)
+        outputs = [box]
+        if class_head:
+            outputs.insert(0, class_head(maps, edges if neck else None))
         return keras.Model(pixels, outputs, name="single_box_localizer")
 
 
@@ -142,20 +144,3 @@ def _build_neck(features: Tensor, channels: int, rng: np.random.Generator) -> Te
         channels, use_bias=False, kernel_initializer=make_initializer(rng), name="neck"
     )(x)
     return normalize(x, "neck")
-
-
-def _build_class_head(
-    features: Tensor, n_classes: int, dropout: float, l2: float, rng: np.random.Generator
-) -> Tensor:
-    x = layers.GlobalAveragePooling2D(name="class_pool")(features)
-    x = layers.Dropout(dropout, seed=draw_seed(rng), name="class_dropout")(x)
-    x = layers.Dense(
-        n_classes,
-        kernel_initializer=make_initializer(rng),
-        kernel_regularizer=keras.regularizers.L2(l2),
-        dtype=get_full_precision_dtype(),
-        name="dense_class",
-    )(x)
-    return layers.Activation("softmax", dtype=get_full_precision_dtype(), name="class_prediction")(
-        x
-    )
