@@ -124,6 +124,7 @@ def build_heads():
         alpha=0.75,
         preprocessing="auto",
         image_size=(224, 224),
+        neck=0,
         box_head="spatial",
         n_classes=N_CLASSES,
         dropout=0.5,

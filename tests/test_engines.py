@@ -53,6 +53,7 @@ def extractor(backbone, size):
             alpha=0.25,
             preprocessing="auto",
             image_size=(size, size),
+            neck=0,
             box_head="spatial",
             n_classes=2,
             dropout=0.2,

@@ -438,7 +438,8 @@ def test_name_that_begins_with_a_tilde_but_names_no_user_is_read(tmp_path, monke
 
 
 def test_load_row_gives_the_pixels_of_its_row():
-    np.testing.assert_array_equal(load_row([UPRIGHT * 0, UPRIGHT], 1, None), UPRIGHT)
+    (pixels,) = load_row([UPRIGHT * 0, UPRIGHT], 1, None)
+    np.testing.assert_array_equal(pixels, UPRIGHT)
 
 
 def test_load_row_raises_with_the_row():
@@ -447,14 +448,14 @@ def test_load_row_raises_with_the_row():
 
 
 def test_try_load_row_gives_pixels_and_no_error():
-    pixels, error = try_load_row([UPRIGHT * 0, UPRIGHT], 1, (4, 6))
+    (pixels,), error = try_load_row([UPRIGHT * 0, UPRIGHT], 1, (4, 6))
     np.testing.assert_array_equal(pixels, UPRIGHT)
     assert error is None
 
 
 @pytest.mark.parametrize(("size", "shape"), [((2, 3), (2, 3, 3)), (None, (1, 1, 3))])
 def test_try_load_row_gives_black_pixels_and_the_error(size, shape):
-    pixels, error = try_load_row([UPRIGHT, "nowhere.jpg"], 1, size)
+    (pixels,), error = try_load_row([UPRIGHT, "nowhere.jpg"], 1, size)
     assert pixels.shape == shape
     assert pixels.dtype == np.uint8
     assert not pixels.any()

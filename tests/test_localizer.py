@@ -561,7 +561,7 @@ def test_with_rate_0_only_the_heads_are_trained(frozen_backbone, shapes):
 
 
 def test_early_kept_features_predict_what_the_whole_network_does(two_rates, shapes):
-    localizer = two_rates[1]["early"]
+    localizer = copy.copy(two_rates[1]["early"]).set_params(n_looks=1)
     boxes = localizer.predict(shapes[0])[list(COORDINATES)].to_numpy()
     expected = localizer.model_.predict_on_batch(shapes[0].astype("float32"))[1]
     # Features are kept as float16.
@@ -758,6 +758,33 @@ def test_auto_epochs_train_the_steps_that_they_promise(shapes):
     assert localizer.n_iter_ == MINIMUM_STEPS // 20
 
 
+def fit_with_class_weight(frozen_backbone, shapes, weight, **changes):
+    changes = {"backbone": frozen_backbone, "weights": "imagenet"} | changes
+    return small_localizer(**changes, class_loss_weight=weight).fit(*shapes)
+
+
+def test_the_class_loss_changes_the_boxes_through_the_neck(frozen_backbone, shapes):
+    small, large = (
+        fit_with_class_weight(frozen_backbone, shapes, w).predict(shapes[0])[list(COORDINATES)]
+        for w in (0.1, 10)
+    )
+    assert not np.allclose(small, large, atol=1e-4)
+
+
+def test_without_a_neck_the_class_loss_does_not_change_the_boxes(frozen_backbone, shapes):
+    small, large = (
+        fit_with_class_weight(frozen_backbone, shapes, w, neck=0).predict(shapes[0])
+        for w in (0.1, 10)
+    )
+    pd.testing.assert_frame_equal(small[list(COORDINATES)], large[list(COORDINATES)])
+
+
+def test_a_classifier_has_no_neck(shapes):
+    message = "neck must be 'auto' or 0. Received: 64"
+    with pytest.raises(ValueError, match=message):
+        SingleBoxLocalizer(classifier="classifier.keras", neck=64).fit(*shapes)
+
+
 def test_the_learning_rate_rises_and_falls_to_zero(shapes):
     rates = []
 
@@ -780,7 +807,8 @@ def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
         trained_boxes.add(tuple(box))
         return image, box
 
-    localizer = small_localizer(early_stopping=True, epochs=1, augment=record).fit(*shapes)
+    localizer = small_localizer(early_stopping=True, epochs=1, augment=record, n_looks=1)
+    localizer.fit(*shapes)
     assert "val_loss" in localizer.history_
     # A tenth of 48 images is 5.
     assert len(trained_boxes) == 43

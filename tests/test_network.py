@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from skbbox import TUTORIAL_PARAMS, SingleBoxLocalizer
 from skbbox.datasets import make_shapes
@@ -16,6 +17,7 @@ from skbbox.network import small_convnet
 from skbbox.network.applications import KERAS_MODELS
 from skbbox.network.box_heads import ChannelDropout, ProfileConvolution
 from skbbox.network.building import build_network
+from skbbox.network.class_head import _average_inside
 from skbbox.network.graph import (
     LAST_STAGE,
     describe_architecture,
@@ -59,6 +61,36 @@ def test_backbones_of_keras_applications_give_both_outputs(name):
     assert probabilities.shape == (2, 3)
     assert boxes.shape == (2, 4)
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def edges_at(low, high, length=8):
+    """Distributions that are certain of two edges, at multiples of 1/7."""
+    edges = np.zeros((1, length, 2), np.float32)
+    edges[0, low, 0] = edges[0, high, 1] = 1
+    return edges
+
+
+def test_the_class_head_reads_the_mean_inside_the_box():
+    features = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    # Columns of centres 0.375, 0.625 and 0.875 lie between 2/7 and 1; only row 0.375 between 1/7
+    # and 3/7.
+    mean = _average_inside(ops.convert_to_tensor(features), edges_at(2, 7), edges_at(1, 3))
+    assert float(mean[0, 0]) == pytest.approx((5 + 6 + 7) / 3, abs=0.01)
+
+
+def test_a_box_without_area_has_a_mean():
+    features = np.ones((1, 4, 4, 1), np.float32)
+    mean = _average_inside(ops.convert_to_tensor(features), edges_at(5, 2), edges_at(3, 3))
+    assert float(mean[0, 0]) == pytest.approx(1)
+
+
+def test_the_neck_is_the_map_of_both_heads():
+    model = build(backbone="mobilenet", image_size=(64, 64), box_head="spatial", neck=24)
+    assert model.get_layer("neck").output.shape[-1] == 24
+    # The whole image and the inside of the box, and the inside of the box on the finer map.
+    fine = model.get_layer("features_fine").output.shape[-1]
+    assert model.get_layer("dense_class").input.shape[-1] == 24 + 24 + fine
+    assert model.get_layer("bbox_map2").input.shape[-1] == 24
 
 
 @pytest.mark.parametrize("name", ["mobilenet", "resnet50"])

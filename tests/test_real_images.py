@@ -65,6 +65,7 @@ def test_one_weight_file_serves_128_and_160_pixels(imagenet_weights):
             alpha=0.75,
             preprocessing="auto",
             image_size=(side, side),
+            neck=0,
             box_head=TUTORIAL_PARAMS["box_head"],
             n_classes=2,
             dropout=0.7,
