@@ -190,7 +190,7 @@ def make_views(augment: str | None, n_views: int, n_windows: int = 0) -> list[Vi
         None gives the image only, ``"flip"`` also its mirror image, and
         ``"standard"`` also ``n_views - 2`` results of :func:`standard`.
     n_views : int
-        At least 2; only used by ``"standard"``.
+        The largest number of views that are no windows.
     n_windows : int, default=0
         Number of windows around the box, which are changed by the same augmentation.
 
@@ -199,7 +199,7 @@ def make_views(augment: str | None, n_views: int, n_windows: int = 0) -> list[Vi
     list of View
     """
     views = [View("image")]
-    if augment is not None:
+    if augment is not None and n_views > 1:
         views.append(View("mirror"))
     if augment == "standard":
         views += [View("standard", number) for number in range(2, n_views)]

@@ -12,6 +12,7 @@ from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
 from skbbox.training.compilation import make_optimizer
 from skbbox.training.plan import TrainingSpec
+from skbbox.training.sources import _count_views
 from skbbox.training.trainer import train
 
 
@@ -112,3 +113,20 @@ def test_an_optimizer_of_two_rates_is_saved_as_one_of_its_own_class(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras").optimizer
     assert type(loaded) is type(keras.optimizers.Adam())
+
+
+@pytest.mark.parametrize(
+    ("n_images", "n_looks", "epochs", "expected"),
+    [
+        (100, 1, 300, (20, 0)),
+        (100, 2, 300, (10, 10)),
+        (5000, 1, 8, (2, 0)),
+        (5000, 2, 12, (2, 2)),
+        # An epoch takes one view of each image.
+        (5000, 2, 2, (1, 1)),
+        (100, 2, 5, (3, 2)),
+        (100, 2, 1, (1, 1)),
+    ],
+)
+def test_half_of_the_views_are_windows(n_images, n_looks, epochs, expected):
+    assert _count_views(n_images, n_looks, epochs) == expected

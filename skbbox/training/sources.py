@@ -56,6 +56,8 @@ class FeatureSource:
     augment : {"flip", "standard"} or None
     n_looks : int
         With 2, half of the views are windows around the box.
+    epochs : int
+        An epoch takes one view of each image, so no more windows than that are computed.
     batch_size : int
     verbose : bool or int
     """
@@ -67,19 +69,17 @@ class FeatureSource:
         backbone: FrozenBackbone,
         augment: str | None,
         n_looks: int,
+        epochs: int,
         batch_size: int,
         verbose: bool | int,
     ) -> None:
-        self.backbone, self.augment, self.n_looks = backbone, augment, n_looks
+        self.backbone, self.augment = backbone, augment
+        self.n_looks, self.epochs = n_looks, epochs
         self.batch_size, self.verbose = batch_size, verbose
 
     def make_batches(self, plan: FitPlan, seed: int) -> tuple[Batches, Batches | None]:
         """Batches of the training rows and, where there are any, of the validation rows."""
-        n_views = int(np.clip(TOTAL_VIEWS // len(plan.images), *VIEWS_PER_IMAGE))
-        n_windows = 0
-        if self.n_looks > 1:
-            n_windows = max(VIEWS_PER_IMAGE[0], n_views // 2)
-            n_views = max(VIEWS_PER_IMAGE[0], n_views - n_windows)
+        n_views, n_windows = _count_views(len(plan.images), self.n_looks, self.epochs)
         views = make_views(self.augment, n_views, n_windows)
         features = self.backbone.compute_features(
             plan.images.items, plan.targets.boxes, views, self.verbose
@@ -156,6 +156,16 @@ class ImageSource:
         if self.n_looks == 1 and len(items) * height * width * 3 <= DECODED_BYTES:
             items = list(decode_images(items, self.image_size, self.verbose))
         return make_table(items, plan.targets)
+
+
+def _count_views(n_images: int, n_looks: int, epochs: int) -> tuple[int, int]:
+    """Numbers of views of each image as a whole, and of its windows."""
+    least, most = VIEWS_PER_IMAGE
+    n_views = int(np.clip(TOTAL_VIEWS // n_images, least * n_looks, most))
+    if n_looks == 1:
+        return n_views, 0
+    n_windows = max(1, min(n_views, epochs) // 2)
+    return max(1, min(n_views, epochs) - n_windows), n_windows
 
 
 def _make_split(

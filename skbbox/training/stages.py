@@ -119,7 +119,7 @@ def list_stages(
     images = ImageSource(size, augment, n_looks, batch_size, spec.verbose)
     first: BatchSource = images
     if backbone and not callable(augment):
-        first = FeatureSource(backbone, augment, n_looks, batch_size, spec.verbose)
+        first = FeatureSource(backbone, augment, n_looks, epochs, batch_size, spec.verbose)
     name = FIRST_STAGE[get_frozen(parameters["weights"], parameters["frozen"])]
     fine_tuning = replace(
         spec, learning_rate=parameters["fine_tune_learning_rate"], backbone_learning_rate=None
