@@ -275,9 +275,9 @@ def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone
     alone, shared = search(), search(n_jobs=2, memory=tmp_path)
     for key in ("split0_test_score", "split1_test_score"):
         assert np.array_equal(alone.cv_results_[key], shared.cv_results_[key])
-    # 48 images of 20 views, each written once.
+    # 48 images and a window of each, each written once.
     records = sum(len(np.load(path, mmap_mode="r")) for path in tmp_path.glob("*.npy"))
-    assert records == 960
+    assert records == 96
 
 
 @pytest.mark.parametrize("memory", [5, ["folder"]])
