@@ -73,6 +73,7 @@ sphinx_gallery_conf = {
             "plot_iou_threshold.py",
             "plot_search.py",
             "plot_label_issues.py",
+            "plot_two_looks.py",
         ]
     ),
     "doc_module": ("skbbox",),
