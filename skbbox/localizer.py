@@ -152,10 +152,10 @@ default="giou_l1"
         Change of image and box: ``"flip"`` mirrors it left to right; ``"standard"`` also
         rotates, crops, shrinks, shifts and stretches it, and changes brightness and
         contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
-        With frozen layers, each image has a fixed set of views whose features are kept: the
-        image, its mirror image and, with ``"standard"``, up to 18 more, as long as there are no
-        more than 4,000 views in total. Otherwise, and with a callable, each epoch has new
-        changes.
+        With frozen layers, each image has a fixed set of views whose features are kept: with
+        ``"standard"`` up to 20, half of them windows with ``n_looks=2``. There are fewer if
+        their total would exceed 4,000, but at least two of each kind; and with ``n_looks=2``
+        no more than epochs. Otherwise, and with a callable, each epoch has new changes.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
         ``history_``. None is 0, or 0.1 with ``early_stopping``.
@@ -697,7 +697,9 @@ default="giou_l1"
         within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
         ``classes_``; ``class_confidence`` and ``box_confidence`` of shape (n,), as in
         :meth:`predict`. Outputs that ``predict`` and ``predict_proba`` do not have are absent.
-        All equal theirs except for rounding.
+        With ``n_looks=2`` the network contains both looks, and the second sees the pixels of
+        ``image``, while ``predict`` decodes the original image. All outputs equal those of
+        ``predict`` except for rounding, with ``n_looks=2`` if the original has `image_size`.
 
         The file contains the class names, one per line: in ONNX as the entry ``labels`` of the
         metadata, in OpenVINO as ``labels`` of ``rt_info``, in TFLite as ``labels.txt`` of a zip

@@ -1,4 +1,4 @@
-"""The two-head network: a backbone with a class head and a box head."""
+"""The two-head network: a backbone, a neck, a class head and a box head."""
 
 from __future__ import annotations
 
