@@ -33,10 +33,10 @@ search.fit(X, y)
 SearchDisplay.from_estimator(search)
 
 # %%
-# The learning rate matters here: the lowest value scores clearly less, and the two higher ones are
-# within the spread over the folds. The weight of the box loss does not matter, so each row of the
-# heat map has nearly equal scores: with a frozen backbone, the two heads share no trainable
-# weights.
+# Both parameters matter here. The lowest learning rate scores clearly less than the two higher
+# ones. So does the lowest weight of the box loss, at each learning rate: both losses train the
+# neck, so one of them can dominate it, even though the backbone is frozen. The two higher weights
+# differ by about the spread over the folds.
 #
 # For a single parameter, the curve shows the best score over the values of the other one, with the
 # spread over the folds. If candidates differ by less than the spread, the search cannot distinguish
