@@ -203,6 +203,9 @@ def make_views(augment: str | None, n_views: int, n_windows: int = 0) -> list[Vi
         views.append(View("mirror"))
     if augment == "standard":
         views += [View("standard", number) for number in range(2, n_views)]
+    if n_windows:
+        # Repeated views are computed once, and keep the share of windows.
+        views = [views[number % len(views)] for number in range(n_views)]
     return [*views, *(View("window", number, augment) for number in range(n_windows))]
 
 

@@ -105,6 +105,18 @@ def test_number_of_views(augment, expected):
     assert len(make_views(augment, 6)) == expected
 
 
+@pytest.mark.parametrize(
+    ("augment", "whole"),
+    [
+        (None, ["image"] * 4),
+        ("flip", ["image", "mirror", "image", "mirror"]),
+        ("standard", ["image", "mirror", "standard", "standard"]),
+    ],
+)
+def test_half_of_the_views_of_two_looks_are_windows(augment, whole):
+    assert [view.kind for view in make_views(augment, 4, 4)] == [*whole, *["window"] * 4]
+
+
 def test_views_depend_only_on_the_image():
     image, box = draw_rectangle([10, 50, 20, 60])
     view = make_views("standard", 4)[3]
