@@ -110,7 +110,11 @@ TWO_DEVICES = """
     X, y = make_shapes(48, image_size=32, random_state=0)
     # Nothing that is drawn or normalised for each part of a batch by itself.
     localizer = small_localizer(
-        backbone=small_convnet((32, 32, 3)), weights="imagenet", neck=0, box_head="dense", dropout=0.0
+        backbone=small_convnet((32, 32, 3)),
+        weights="imagenet",
+        neck=0,
+        box_head="dense",
+        dropout=0.0,
     )
     alone = localizer.fit(X, y).history_
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
