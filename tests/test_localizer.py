@@ -365,6 +365,7 @@ def test_kept_features_train_the_same_heads_as_the_whole_network(
     assert np.allclose(weights_of(on_features), weights_of(on_images), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_features_kept_in_half_the_bytes_train_heads_that_give_the_same_boxes(
     frozen_backbone, shapes
 ):
@@ -555,6 +556,7 @@ def partly_frozen(**changes):
     return small_localizer(**(options | changes))
 
 
+@pytest.mark.slow
 def test_with_rate_0_only_the_heads_are_trained(frozen_backbone, shapes):
     localizer = partly_frozen(backbone=frozen_backbone, backbone_learning_rate=0).fit(*shapes)
     for layer in filter(keras.layers.Layer.count_params, frozen_backbone.layers):
@@ -577,6 +579,7 @@ def test_embedding_is_of_the_coarsest_map_when_earlier_features_are_kept(two_rat
 
 
 @pytest.mark.parametrize("box_head", ["dense", "pooled"])
+@pytest.mark.slow
 def test_heads_of_one_map_train_the_last_stage(frozen_backbone, shapes, box_head):
     localizer = partly_frozen(backbone=frozen_backbone, box_head=box_head).fit(*shapes)
     before = frozen_backbone.get_layer("conv5").get_weights()[0]
@@ -584,6 +587,7 @@ def test_heads_of_one_map_train_the_last_stage(frozen_backbone, shapes, box_head
     assert len(localizer.predict(shapes[0])) == 48
 
 
+@pytest.mark.slow
 def test_new_changes_of_images_train_the_last_stage_too(frozen_backbone, shapes):
     def unchanged(image, box, rng):
         return image, box
@@ -618,6 +622,7 @@ def test_copies_of_a_trained_backbone_predict_the_same(two_rates, shapes, tmp_pa
         assert again.model_.count_params() == localizer.model_.count_params()
 
 
+@pytest.mark.slow
 def test_a_loaded_estimator_goes_on_with_the_layers_that_were_trained(two_rates, shapes, tmp_path):
     two_rates[1]["early"].save(tmp_path / "m")
     again = SingleBoxLocalizer.load(tmp_path / "m").set_params(warm_start=True)
@@ -641,6 +646,7 @@ def test_frozen_may_change_between_warm_starts(frozen_backbone, shapes):
     assert localizer.n_iter_ == 5
 
 
+@pytest.mark.slow
 def test_fine_tuning_has_one_rate_for_all_weights(frozen_backbone, shapes):
     localizer = partly_frozen(
         backbone=frozen_backbone,
@@ -676,6 +682,7 @@ def test_warm_start_goes_on_from_the_last_weights(shapes):
     assert localizer.history_["loss"][2] < first[0]
 
 
+@pytest.mark.slow
 def test_warm_start_draws_other_changes_than_the_last_fit(shapes):
     draws = []
 
@@ -774,6 +781,7 @@ def test_the_class_loss_changes_the_boxes_through_the_neck(frozen_backbone, shap
     assert not np.allclose(small, large, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_without_a_neck_the_class_loss_does_not_change_the_boxes(frozen_backbone, shapes):
     small, large = (
         fit_with_class_weight(frozen_backbone, shapes, w, neck=0).predict(shapes[0])
@@ -976,6 +984,7 @@ def test_an_unreadable_image_that_is_decoded_in_validation_is_named(shapes, tmp_
         localizer.fit(X, y)
 
 
+@pytest.mark.slow
 def test_data_too_large_for_memory_train_the_same_weights(shapes, fitted, monkeypatch):
     monkeypatch.setattr("skbbox.training.sources.DECODED_BYTES", 0)
     assert np.array_equal(weights_of(small_localizer().fit(*shapes)), weights_of(fitted))

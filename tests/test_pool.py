@@ -199,6 +199,7 @@ def test_loss_weights_learning_rates_and_lengths_share_a_compiled_network(shapes
     assert sum(map(len, pool._idle.values())) == 1
 
 
+@pytest.mark.slow
 def test_learning_rates_of_the_backbone_are_not_shared_between_fits(shapes, frozen_backbone):
     options = {"backbone": frozen_backbone, "weights": "imagenet", "frozen": "early", "epochs": 1}
     before = frozen_backbone.get_layer("conv5").get_weights()[0]
