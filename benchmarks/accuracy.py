@@ -1,4 +1,6 @@
-"""Measure the accuracy of the box heads, the chapter's model and the median box on four data sets.
+"""Measure what each part of the model contributes, on four data sets.
+
+The rows are the median box, the chapter's model, and the default with and without its parts.
 
 Each data set is a folder that ``skbbox.datasets.load_annotated_folder`` reads. The data set's
 own split is used if there is one, otherwise folds that keep groups together. Results are
@@ -221,7 +223,12 @@ def write_page(results, docs):
         "* median box: `DummyLocalizer`, which ignores the image",
         "* tutorial: the chapter's model, `TUTORIAL_PARAMS`, after its 5 epochs; 10 and 15 epochs: "
         "after 5 more with a learning rate of 1e-4, and after another 5 with 1e-5",
-        '* dense, spatial: the box heads of skbbox; `box_head="spatial"` is the default',
+        "* dense: the box head of dense layers, without a neck, looking once",
+        "* one look, no neck: the default as it was before the neck and the second look",
+        "* one look: with the neck, and the class read inside the box, too",
+        "* two looks, no neck: the second look alone",
+        "* default: `SingleBoxLocalizer()`, with both",
+        '* early: the default with `frozen="early"`',
         "* lowest: the mean IoU of the worst seed and fold",
         "* class: share of images with the right class",
         "* both: share of images with the right class and IoU ≥ 0.5",
