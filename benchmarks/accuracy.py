@@ -282,7 +282,7 @@ def write_plot(results, path):
         error_kw={"lw": 1},
     )
     ax.set(xlabel="", ylabel="mean IoU on unseen images", ylim=(0, 1))
-    figure.legend(loc="outside upper center", ncols=len(order), fontsize="small")
+    figure.legend(loc="outside upper center", ncols=4, fontsize="small")
     ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
