@@ -96,7 +96,7 @@ def load_image(image: ImageLike, size: tuple[int, int] | None = None) -> Pixels:
 def load_parts(
     image: ImageLike, size: tuple[int, int] | None, windows: Sequence[FloatArray | None]
 ) -> list[Pixels]:
-    """Parts of an image, which is decoded once for all its windows.
+    """Parts of an image, which is decoded once for all windows and once as a whole.
 
     Parameters
     ----------
@@ -113,21 +113,15 @@ def load_parts(
     list of ndarray of shape (height, width, 3), uint8
     """
     shown = [window for window in windows if window is not None]
-    decoded: Image.Image | None = None
+    whole = [load_image(image, size)] if len(shown) < len(windows) else []
+    parts: list[Pixels] = []
     if shown:
         assert size is not None
         smallest = min(float((window[1::2] - window[::2]).min()) for window in shown)
         decoded = _decode(image, math.ceil(2 * max(size) / max(smallest, 1e-3)))
-    parts = []
-    for window in windows:
-        if window is None or decoded is None or size is None:
-            parts.append(load_image(image, size))
-            continue
-        x_min, x_max, y_min, y_max = window * np.repeat(decoded.size, 2)
-        edges = (float(x_min), float(y_min), float(x_max), float(y_max))
-        part = decoded.resize((size[1], size[0]), Image.Resampling.BILINEAR, edges)
-        parts.append(np.asarray(part))
-    return parts
+        parts = [_crop(decoded, size, window) for window in shown]
+    remaining = iter(parts)
+    return [whole[0] if window is None else next(remaining) for window in windows]
 
 
 def upright_size(path: PathLikeStr) -> tuple[int, int]:
@@ -346,6 +340,12 @@ def _resize(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     if size is None or image.size == (size[1], size[0]):
         return image
     return image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+
+
+def _crop(image: Image.Image, size: tuple[int, int], window: FloatArray) -> Pixels:
+    x_min, x_max, y_min, y_max = map(float, window * np.repeat(image.size, 2))
+    part = (x_min, y_min, x_max, y_max)
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR, part))
 
 
 def _convert_to_rgb(image: Image.Image, name: Path | str) -> Image.Image:

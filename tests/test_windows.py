@@ -143,3 +143,17 @@ def test_half_of_the_images_of_a_training_with_two_looks_are_windows(shapes):
 def test_other_numbers_of_looks_are_refused(shapes, n_looks):
     with pytest.raises(ValueError, match=r"n_looks must be one of \[1, 2\]. Received: "):
         SingleBoxLocalizer(n_looks=n_looks).fit(*shapes)
+
+
+def test_an_image_is_decoded_once_as_a_whole_and_once_for_all_windows(tmp_path, monkeypatch):
+    from skbbox import images
+
+    Image.new("RGB", (40, 40)).save(tmp_path / "image.png")
+    decoded = []
+    decode = images._decode_pixels
+    monkeypatch.setattr(
+        images, "_decode_pixels", lambda *args: decoded.append(args) or decode(*args)
+    )
+    window = np.array([0.0, 0.5, 0.0, 0.5])
+    assert len(load_parts(tmp_path / "image.png", (8, 8), [None, window, None, window])) == 4
+    assert len(decoded) == 2

@@ -175,11 +175,13 @@ class FrozenBackbone:
         as each fit has other windows.
         """
         fits = self._count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
+        store: MemoryStore | FileStore
         if windows is None:
-            view, boxes = View("image"), np.full((len(items), 4), np.nan)
+            view, boxes, store = View("image"), np.full((len(items), 4), np.nan), self._get_store()
         else:
-            view, boxes = View("part"), windows
-        job = _Job(items, boxes, [view], self._get_store(), fits and windows is None, skip_bad)
+            # An empty store of its own: processes that share a folder need not wait for each other.
+            view, boxes, store = View("part"), windows, MemoryStore(0)
+        job = _Job(items, boxes, [view], store, fits, skip_bad)
         # Not a loop: its variable would hold a block while the next one is computed.
         return map(
             lambda block: Features(block[0], boxes[: len(block[0])], self.shapes, bad=block[1]),

@@ -164,8 +164,8 @@ def _count_views(n_images: int, n_looks: int, epochs: int) -> tuple[int, int]:
     n_views = int(np.clip(TOTAL_VIEWS // n_images, least * n_looks, most))
     if n_looks == 1:
         return n_views, 0
-    n_windows = max(1, min(n_views, epochs) // 2)
-    return max(1, min(n_views, epochs) - n_windows), n_windows
+    n_views = max(2, min(n_views, epochs))
+    return n_views - n_views // 2, n_views // 2
 
 
 def _make_split(
