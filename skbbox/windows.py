@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,21 +23,23 @@ SHIFT = 0.25
 MINIMUM_SIDE = 0.05
 
 
-def place_windows(boxes: FloatArray) -> FloatArray:
+def place_windows(boxes: Any, xp: Any = np) -> Any:
     """Windows around predicted boxes, inside the image.
 
     Parameters
     ----------
-    boxes : ndarray of shape (n, 4)
+    boxes : ndarray or tensor of shape (n, 4)
         ``x_min, x_max, y_min, y_max``, normalised.
+    xp : module, default=numpy
+        What computes: NumPy, or ``keras.ops`` for tensors.
 
     Returns
     -------
-    ndarray of shape (n, 4)
+    ndarray or tensor of shape (n, 4)
         Their edges, in the same order.
     """
     low, high = boxes[:, ::2], boxes[:, 1::2]
-    return _join((low + high) / 2, SCALE * np.maximum(high - low, MINIMUM_SIDE))
+    return _join((low + high) / 2, SCALE * xp.maximum(high - low, MINIMUM_SIDE), xp)
 
 
 def draw_window(box: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -46,27 +48,28 @@ def draw_window(box: FloatArray, rng: np.random.Generator) -> FloatArray:
     side = np.maximum(high - low, MINIMUM_SIDE)
     scale = np.exp(rng.uniform(*np.log(TRAINING_SCALE)) + rng.uniform(-0.1, 0.1, 2))
     shift = rng.uniform(-SHIFT, SHIFT, 2)
-    return _join((low + high) / 2 + shift * side, scale * side)
+    window: FloatArray = _join(((low + high) / 2 + shift * side)[None], (scale * side)[None], np)[0]
+    return window
 
 
 def to_window(boxes: FloatArray, windows: FloatArray) -> FloatArray:
     """Boxes in image coordinates as boxes in window coordinates, cut off at the window."""
-    start, side = _split(windows)
+    start, side = _split(windows, np)
     return np.clip((boxes - start) / side, 0.0, 1.0)
 
 
-def from_window(boxes: FloatArray, windows: FloatArray) -> FloatArray:
-    """Boxes in window coordinates as boxes in image coordinates."""
-    start, side = _split(windows)
+def from_window(boxes: Any, windows: Any, xp: Any = np) -> Any:
+    """Boxes in window coordinates as boxes in image coordinates; `xp` as in place_windows."""
+    start, side = _split(windows, xp)
     return boxes * side + start
 
 
-def _join(centre: FloatArray, side: FloatArray) -> FloatArray:
-    edges = np.stack([centre - side / 2, centre + side / 2], axis=-1)
-    return np.clip(edges.reshape(*edges.shape[:-2], 4), 0.0, 1.0)
+def _join(centre: Any, side: Any, xp: Any) -> Any:
+    edges = xp.stack([centre - side / 2, centre + side / 2], axis=-1)
+    return xp.clip(xp.reshape(edges, (-1, 4)), 0.0, 1.0)
 
 
-def _split(windows: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _split(windows: Any, xp: Any) -> tuple[Any, Any]:
     """Start and side of each window, repeated for both edges of an axis."""
-    start = np.repeat(windows[..., ::2], 2, axis=-1)
-    return start, np.repeat(windows[..., 1::2], 2, axis=-1) - start
+    start = xp.repeat(windows[..., ::2], 2, axis=-1)
+    return start, xp.repeat(windows[..., 1::2], 2, axis=-1) - start

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import layers, ops
 
-from ..windows import MINIMUM_SIDE, SCALE
+from ..windows import from_window, place_windows
 from .box_heads import OrderedBox
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def look(network: keras.Model, pixels: Tensor, n_looks: int) -> dict[str, Tensor
         return first
     windows = Windows(name="windows")(first["bbox_prediction"])
     second = _call(network, Crop(name="crop")([pixels, windows]))
-    start = ops.repeat(windows[:, ::2], 2, axis=-1)
-    side = ops.repeat(windows[:, 1::2], 2, axis=-1) - start
-    second["bbox_prediction"] = second["bbox_prediction"] * side + start
+    second["bbox_prediction"] = from_window(second["bbox_prediction"], windows, ops)
     if "class_prediction" in second:
         second["class_prediction"] = (first["class_prediction"] + second["class_prediction"]) / 2
     return second
@@ -47,14 +45,10 @@ def look(network: keras.Model, pixels: Tensor, n_looks: int) -> dict[str, Tensor
 
 @keras.saving.register_keras_serializable("skbbox")
 class Windows(layers.Layer):
-    """The same as :func:`skbbox.windows.place_windows`, as a layer."""
+    """Places the windows of the second look; a layer, because the number of images is not known."""
 
     def call(self, boxes: Tensor) -> Tensor:
-        low, high = boxes[:, ::2], boxes[:, 1::2]
-        centre = (low + high) / 2
-        half = SCALE / 2 * ops.maximum(high - low, MINIMUM_SIDE)
-        edges = ops.stack([centre - half, centre + half], axis=-1)
-        return ops.clip(ops.reshape(edges, (-1, 4)), 0.0, 1.0)
+        return place_windows(boxes, ops)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
