@@ -39,18 +39,10 @@ slow: $(INSTALLED)
 
 # JAX and PyTorch share an environment without TensorFlow, which finds the package in the checkout.
 BACKENDS := build/backends
-BACKEND_TESTS := $(addprefix tests/test_,$(addsuffix .py,backends features losses network training))
-# Of the localizer's tests those of training and random states: JAX compiles for each fit.
-BACKEND_TESTS += $(addprefix tests/test_interruption.py::test_,interrupted_fit_is_what_the_finished_epochs_made_of_it \
-	fit_that_was_cut_off_goes_on_to_the_same_result)
-BACKEND_TESTS += $(addprefix tests/test_localizer.py::test_,it_learns_to_find_objects \
-	same_random_state_gives_the_same_weights zero_weight_rows_do_not_change_the_class_and_box_layers \
-	kept_features_train_the_same_heads_as_the_whole_network fine_tuning_trains_the_backbone_but_not_its_batchnorm \
-	warm_start_goes_on_from_the_last_weights early_stopping_restores_the_best_weights \
-	the_learning_rate_rises_and_falls_to_zero a_loss_that_becomes_nan_stops_and_keeps_the_last_good_weights)
+BACKEND_TESTS := $(shell grep -l mark.backend tests/test_*.py)
 
 jax torch: $(BACKENDS)/.installed
-	PYTHONPATH=$(CURDIR) KERAS_BACKEND=$@ $(BACKENDS)/bin/python -m pytest -m "not slow or backend" -q -rfE $(TEST_OPTIONS) $(BACKEND_TESTS)
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=$@ $(BACKENDS)/bin/python -m pytest -m backend -q -rfE $(TEST_OPTIONS) $(BACKEND_TESTS)
 
 lint: $(DEVELOPER)
 	$(RUN) -m ruff check .

@@ -62,6 +62,7 @@ def as_files(images, folder):
     return paths
 
 
+@pytest.mark.backend
 def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
     features = compute(extractor, images)
     maps = features.get_maps(range(12), [0] * 12)
@@ -174,6 +175,7 @@ def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
     assert equal_but_for_rounding(together, values(compute(extractor, images, n_views=2))[:, :1])
 
 
+@pytest.mark.backend
 def test_values_beyond_half_precision_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
@@ -263,7 +265,6 @@ def test_an_image_that_cannot_be_read_is_named_with_its_row(extractor, images, t
 
 
 @pytest.mark.slow
-@pytest.mark.backend
 def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone, shapes, tmp_path):
     def search(**options):
         localizer = small_localizer(
@@ -301,6 +302,7 @@ def test_a_folder_that_is_deleted_is_filled_again(extractor, images, tmp_path):
     assert list((tmp_path / "kept").glob("*.npy"))
 
 
+@pytest.mark.backend
 def test_predict_follows_a_change_of_the_backbones_weights(frozen_backbone, shapes):
     localizer = small_localizer(backbone=frozen_backbone, weights="imagenet", n_looks=1)
     before = localizer.fit(*shapes).predict_proba(shapes[0])

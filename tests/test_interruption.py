@@ -70,6 +70,7 @@ def assert_equal_fits(first, second):
 # ---------------------------------------------------------------- Ctrl-C
 
 
+@pytest.mark.backend
 def test_interrupted_fit_is_what_the_finished_epochs_made_of_it(shapes):
     steady = {"learning_rate_schedule": "constant"}
     with pytest.warns(InterruptionWarning, match="after 2 epochs were kept"):

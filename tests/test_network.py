@@ -70,6 +70,7 @@ def edges_at(low, high, length=8):
     return edges
 
 
+@pytest.mark.backend
 def test_the_class_head_reads_the_mean_inside_the_box():
     features = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     # Columns of centres 0.375, 0.625 and 0.875 lie between 2/7 and 1; only row 0.375 between 1/7
@@ -78,6 +79,7 @@ def test_the_class_head_reads_the_mean_inside_the_box():
     assert float(mean[0, 0]) == pytest.approx((5 + 6 + 7) / 3, abs=0.01)
 
 
+@pytest.mark.backend
 def test_a_box_without_area_has_a_mean():
     features = np.ones((1, 4, 4, 1), np.float32)
     mean = _average_inside(ops.convert_to_tensor(features), edges_at(5, 2), edges_at(3, 3))
@@ -121,6 +123,7 @@ def test_chapters_model_has_its_layers_in_its_order():
     assert model.get_layer("bbox_prediction").activation is keras.activations.linear
 
 
+@pytest.mark.backend
 def test_chapters_model_has_its_parameter_counts():
     model = build(backbone="mobilenet", n_classes=20)
     # MobileNet with alpha 0.75 gives 768 channels and has 1,832,976 parameters
@@ -132,6 +135,7 @@ def test_chapters_model_has_its_parameter_counts():
     assert model.get_layer("bbox_prediction").count_params() == 512 * 4 + 4
 
 
+@pytest.mark.backend
 def test_chapters_loss_is_cross_entropy_plus_ten_mse_plus_l2():
     model = build(n_classes=3, dropout=0.0)
     names = ("optimizer", "learning_rate", "box_loss", "class_loss_weight", "box_loss_weight")
@@ -151,6 +155,7 @@ def test_chapters_loss_is_cross_entropy_plus_ten_mse_plus_l2():
     assert reported["bbox_prediction_loss"] == pytest.approx(mse, rel=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("box_head", ["dense", "spatial"])
 def test_box_heads_give_edges_within_the_image(box_head):
     _, boxes = build(box_head=box_head).predict_on_batch(pixels(4, (32, 32)))
@@ -158,6 +163,7 @@ def test_box_heads_give_edges_within_the_image(box_head):
     assert (boxes <= 1).all()
 
 
+@pytest.mark.backend
 def test_spatial_head_with_equal_probabilities_everywhere_reads_the_middle():
     model = get_heads(build(box_head="spatial", image_size=(32, 32)))
     model.get_layer("bbox_x_edges").set_weights([np.zeros((5, 64, 2)), np.zeros(2)])
@@ -202,12 +208,14 @@ def test_no_map_is_finer_than_stride_8():
     assert features.output_shape == (None, 4, 4, 8)
 
 
+@pytest.mark.backend
 def test_spatial_head_reads_edges_at_the_pixels_of_the_finest_map():
     model = build(backbone="mobilenet", image_size=(64, 96), box_head="spatial")
     assert model.get_layer("bbox_x_distribution").output.shape == (None, 12, 2)
     assert model.get_layer("bbox_y_distribution").output.shape == (None, 8, 2)
 
 
+@pytest.mark.backend
 def test_spatial_head_takes_maps_whose_sizes_do_not_divide_one_another():
     # 72 pixels: 9, 4 and 2 columns.
     model = build(backbone="mobilenet", image_size=(72, 72), box_head="spatial")
@@ -290,6 +298,7 @@ def whole_and_split(backbone, **options):
     ]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("box_head", ["spatial", "pooled"])
 def test_a_trainable_last_stage_changes_no_output(box_head):
     images = pixels(2, (32, 32))
@@ -307,6 +316,7 @@ def test_weights_have_the_same_order_with_a_trainable_last_stage():
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("frozen", "trained"),
     [
@@ -392,6 +402,7 @@ def test_weights_may_have_a_path_with_a_tilde(tmp_path, monkeypatch):
     assert all(map(np.array_equal, backbone.get_weights(), loaded.get_weights()))
 
 
+@pytest.mark.backend
 def test_a_model_given_as_backbone_is_copied_with_its_weights():
     backbone = small_convnet((32, 32, 3))
     copy = build(backbone=backbone, weights="imagenet").get_layer("small_convnet")
@@ -424,12 +435,14 @@ def test_an_unknown_preprocessing_is_refused_with_the_known_ones():
         build(preprocessing="keras")
 
 
+@pytest.mark.backend
 def test_a_backbone_with_rescaling_receives_unchanged_pixels():
     images = pixels(1, (32, 32))
     prepared = build().get_layer("preprocessing").predict_on_batch(images)
     assert np.array_equal(prepared, images)
 
 
+@pytest.mark.backend
 def test_a_backbone_without_rescaling_receives_minus_one_to_one():
     backbone = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 8, 8)])
     prepared = build(backbone=backbone).get_layer("preprocessing")
@@ -438,6 +451,7 @@ def test_a_backbone_without_rescaling_receives_minus_one_to_one():
         assert np.allclose(received, expected)
 
 
+@pytest.mark.backend
 def test_same_generator_state_gives_the_same_initial_weights():
     first, second = (
         build(backbone="mobilenet", rng=np.random.default_rng(3)).get_weights() for _ in range(2)
@@ -453,12 +467,14 @@ def test_layers_do_not_share_a_seed():
     assert not any(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.backend
 def test_building_does_not_change_pythons_random_state():
     before = random.getstate()
     build(backbone="mobilenet")
     assert random.getstate() == before
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("backbone", [small_convnet, "mobilenet"])
 def test_feature_extractor_and_heads_compose_to_the_model(backbone):
     model = build(backbone=backbone, box_head="spatial")
@@ -517,6 +533,7 @@ def test_a_file_without_weights_is_refused_by_name(tmp_path):
         build(backbone="mobilenet", weights=tmp_path / "text.weights.h5")
 
 
+@pytest.mark.backend
 def test_profile_convolution_equals_conv1d_of_the_concatenated_stretched_profiles():
     rng = np.random.default_rng(0)
     coarse, fine = (rng.normal(size=(2, *shape)).astype("float32") for shape in [(3, 4), (6, 5)])
@@ -531,6 +548,7 @@ def test_profile_convolution_equals_conv1d_of_the_concatenated_stretched_profile
     assert np.allclose(*map(keras.ops.convert_to_numpy, (received, expected)), atol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("shape", "plain"),
     [
@@ -568,6 +586,7 @@ def test_the_dense_head_does_not_collapse_to_one_box_for_all_images(tmp_path):
     assert localizer.predict(X)[["x_min", "y_min"]].std().min() > 0.05
 
 
+@pytest.mark.backend
 def test_a_stretched_profile_repeats_the_nearest_position():
     # Centres of 9 positions in 4: 1/18 * 4 = 0.2, 0.7, 1.1, 1.6, 2, 2.4, 2.9, 3.3, 3.8.
     layer = ProfileConvolution(1, 1, use_bias=False, kernel_initializer="ones")
@@ -576,6 +595,7 @@ def test_a_stretched_profile_repeats_the_nearest_position():
     assert keras.ops.convert_to_numpy(received).ravel().tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 3]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("weights", ["imagenet", None])
 def test_a_backbone_keeps_its_adapted_normalization(weights):
     normalization = keras.layers.Normalization()

@@ -15,6 +15,8 @@ from skbbox.training.plan import TrainingSpec
 from skbbox.training.sources import _count_views
 from skbbox.training.trainer import train
 
+pytestmark = pytest.mark.backend
+
 
 def two_batches():
     box = np.full(4, 0.5)
