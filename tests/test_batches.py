@@ -8,7 +8,7 @@ from PIL import Image
 from skbbox import BoundingBoxGenerator
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import BoxError, ImageError
-from skbbox.features.frozen_backbone import Features
+from skbbox.features.maps import Features
 from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skbbox.engines.buffers import ALIGNMENT, BufferPool
-from skbbox.features.frozen_backbone import Features
+from skbbox.features.maps import Features
 from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
 

@@ -48,6 +48,11 @@ def values(features):
     return np.array([[record.values for record in row] for row in features.records])
 
 
+def load(features, view):
+    """Maps and boxes of one view of all images."""
+    return features.load(range(len(features)), [view] * len(features))
+
+
 def equal_but_for_rounding(first, second):
     """Whether halves are equal or neighbours: batches of other sizes may be added up otherwise."""
     first, second = first.astype(np.float32), second.astype(np.float32)
@@ -65,7 +70,7 @@ def as_files(images, folder):
 @pytest.mark.backend
 def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
     features = compute(extractor, images)
-    maps = features.get_maps(range(12), [0] * 12)
+    maps, _ = load(features, view=0)
     expected = extractor.predict_on_batch(np.stack(images))
     assert maps.dtype == np.float16
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
@@ -73,10 +78,10 @@ def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
 
 def test_the_second_view_is_the_mirror_image(extractor, images):
     features = compute(extractor, images)
-    maps = features.get_maps(range(12), [1] * 12)
+    maps, boxes = load(features, view=1)
     expected = extractor.predict_on_batch(np.stack(images)[:, :, ::-1])
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
-    assert np.allclose(features.boxes[:, 1, 0], 1 - BOXES[:, 1])
+    assert np.allclose(boxes[:, 0], 1 - BOXES[:, 1])
 
 
 def test_features_are_computed_once_in_a_process(extractor, images):
@@ -129,7 +134,8 @@ def test_features_do_not_depend_on_order_and_batch(images):
 
 def test_the_box_of_the_first_view_is_the_one_that_was_given(extractor, images):
     list(FrozenBackbone(extractor, 4).compute_blocks(images))
-    assert np.array_equal(compute(extractor, images).boxes[:, 0], BOXES)
+    _, boxes = load(compute(extractor, images), view=0)
+    assert np.array_equal(boxes, BOXES)
 
 
 def test_predict_and_fit_share_features(extractor, images):
@@ -179,7 +185,7 @@ def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
 def test_values_beyond_half_precision_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
-    maps = compute(extractor, images).get_maps(range(12), [0] * 12)
+    maps, _ = load(compute(extractor, images), view=0)
     assert maps.dtype == np.float32
     assert np.array_equal(maps, np.stack(images) * np.float32(1000))
 
@@ -197,7 +203,7 @@ def test_an_image_is_kept_as_precisely_as_it_needs(images):
 def test_tiny_values_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1e-9)(pixels))
-    maps = compute(extractor, images).get_maps(range(12), [0] * 12)
+    maps, _ = load(compute(extractor, images), view=0)
     assert np.allclose(maps, np.stack(images) * 1e-9, rtol=1e-3, atol=0)
 
 
@@ -215,6 +221,42 @@ def test_a_fit_beyond_the_bound_keeps_its_features_in_files_until_it_ends(
     del features
     assert not list(tmp_path.iterdir())
     assert module._kept.used_bytes == 0
+
+
+def test_features_that_are_computed_again_are_those_that_are_kept(extractor, images):
+    kept = compute(extractor, images)
+    again = FrozenBackbone(extractor, 4).recompute_features(
+        images, BOXES, make_views("standard", 2)
+    )
+    for view in range(2):
+        maps, boxes = load(kept, view)
+        maps_again, boxes_again = load(again, view)
+        assert equal_but_for_rounding(maps, maps_again)
+        assert np.array_equal(boxes, boxes_again)
+
+
+def test_an_image_that_cannot_be_read_again_is_named_with_its_row(extractor, images, tmp_path):
+    paths = as_files(images, tmp_path)
+    again = FrozenBackbone(extractor, 4).recompute_features(paths, BOXES, make_views(None, 1))
+    paths[7].unlink()
+    with pytest.raises(ImageError, match="Row 7"):
+        load(again, view=0)
+
+
+@pytest.mark.parametrize("in_folder", [True, False])
+def test_features_beyond_memory_and_free_disk_cannot_be_kept(extractor, tmp_path, in_folder):
+    backbone = FrozenBackbone(extractor, 4, memory=tmp_path / "new" if in_folder else None)
+    # No machine has half an exabyte.
+    n_views = 10**18 // backbone.count_bytes(1)
+    assert backbone.can_keep(10)
+    assert not backbone.can_keep(n_views)
+
+
+def test_features_in_the_folder_need_no_more_of_the_disk(extractor, images, monkeypatch, tmp_path):
+    compute(extractor, images, memory=tmp_path)
+    monkeypatch.setattr(module, "DISK_SHARE", 0)
+    assert FrozenBackbone(extractor, 4, tmp_path).can_keep(2 * len(images))
+    assert not FrozenBackbone(extractor, 4, tmp_path / "new").can_keep(2 * len(images))
 
 
 def test_predict_keeps_nothing_of_many_images_but_finds_what_is_kept(

@@ -379,6 +379,19 @@ def test_features_kept_in_half_the_bytes_train_heads_that_give_the_same_boxes(
     assert np.abs(boxes[0] - boxes[1]).max() < 0.01
 
 
+def test_a_fit_whose_features_are_too_large_to_keep_computes_them_again(
+    frozen_backbone, shapes, monkeypatch, capsys
+):
+    localizer = small_localizer(backbone=frozen_backbone, weights="imagenet")
+    kept = localizer.fit(*shapes).predict(shapes[0])
+    monkeypatch.setattr("skbbox.features.frozen_backbone.KEPT_BYTES", 0)
+    monkeypatch.setattr("skbbox.features.frozen_backbone.DISK_BYTES", 0)
+    again = clone(localizer).set_params(verbose=1).fit(*shapes).predict(shapes[0])
+    assert "0.0 GB of the disk may be used, so they are computed again" in capsys.readouterr().out
+    columns = list(COORDINATES)
+    assert np.allclose(kept[columns], again[columns], atol=0.01)
+
+
 @pytest.fixture
 def of_many(frozen_backbone, shapes, tmp_path, monkeypatch):
     """What a localizer predicts for few images, and itself, for which they are many."""

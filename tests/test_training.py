@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from skbbox.features.frozen_backbone import Features
+from skbbox.features.maps import Features
 from skbbox.features.store import Record
 from skbbox.training.batches import FeatureBatches, ModelBatches
 from skbbox.training.compilation import make_optimizer

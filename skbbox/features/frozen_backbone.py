@@ -5,33 +5,39 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..augmentation import View
-from ..engines.buffers import BufferPool
 from ..engines.registry import get_engine, has_accelerator
 from ..engines.runners import get_graph_size, get_runner
 from ..network.graph import digest_model
 from ..progress import progress_bar
 from .digests import digest_image
+from .maps import Features, RecomputedFeatures
 from .prefetch import AHEAD, N_THREADS, get_loader, map_ahead, map_batches
-from .store import KEY_SIZE, FileStore, MemoryStore, Record
+from .store import (
+    KEY_SIZE,
+    FileStore,
+    MemoryStore,
+    Record,
+    get_folder_bytes,
+    get_free_bytes,
+)
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from ..typing import FloatArray, ImageLike, IntArray, Pixels
+    from ..typing import FloatArray, ImageLike, Pixels
 
-__all__ = ["Features", "FrozenBackbone", "forget_features"]
+__all__ = ["FrozenBackbone", "forget_features"]
 
 #: Views of images that are looked up, computed and stored at a time.
 BLOCK = 512
@@ -53,10 +59,17 @@ def _get_quarter_of_memory() -> int:
 #: Bytes of the features kept in a process, for all its fits together.
 KEPT_BYTES = _get_quarter_of_memory()
 
+#: Features of one fit take at most this share of the free disk and, in temporary files, this many
+#: bytes; if they need more, none are kept.
+DISK_SHARE = 0.5
+DISK_BYTES = 20 * 10**9
+
 #: Bytes of the features kept for one ``predict``; if they need more, none are kept.
 PREDICTED_BYTES = 2**29
 
 _kept = MemoryStore(KEPT_BYTES)
+
+Key = TypeVar("Key")
 
 
 def forget_features() -> None:
@@ -152,13 +165,39 @@ class FrozenBackbone:
             If the folder cannot be written to.
         """
         folder = None
-        if self.folder is None and self._count_bytes(len(items) * len(views)) > KEPT_BYTES:
+        if self.folder is None and self.count_bytes(len(items) * len(views)) > KEPT_BYTES:
             folder = tempfile.TemporaryDirectory(prefix="skbbox-", ignore_cleanup_errors=True)
         store = FileStore(folder.name) if folder else self._get_store()
         job = _Job(items, boxes, views, store)
         blocks = list(self._iter_blocks(job, verbose))
         records = [row for block, _ in blocks for row in block]
         return Features(records, boxes, self.shapes, folder=folder)
+
+    def recompute_features(
+        self, items: Sequence[ImageLike], boxes: FloatArray, views: Sequence[View]
+    ) -> RecomputedFeatures:
+        """The same features, of which none are kept: each batch computes its own.
+
+        Parameters and errors are those of :meth:`compute_features`; errors are raised by the batch.
+        """
+        job = _Job(items, boxes, views, MemoryStore(0), keeps=False)
+        return RecomputedFeatures(
+            functools.partial(self._compute, job), boxes, len(views), self.shapes
+        )
+
+    def can_keep(self, n_views: int) -> bool:
+        """Whether the features of this many views fit into memory or on the disk."""
+        n_bytes = self.count_bytes(n_views)
+        if self.folder is None:
+            return n_bytes <= max(KEPT_BYTES, self.get_disk_bytes())
+        # What is there already may be what this fit needs.
+        return n_bytes <= self.get_disk_bytes() + get_folder_bytes(self.folder)
+
+    def get_disk_bytes(self) -> float:
+        """The most bytes that the features of one fit may take on the disk."""
+        if self.folder is None:
+            return min(DISK_BYTES, DISK_SHARE * get_free_bytes(tempfile.gettempdir()))
+        return DISK_SHARE * get_free_bytes(self.folder)
 
     def compute_blocks(
         self,
@@ -174,7 +213,7 @@ class FrozenBackbone:
         `windows`, of shape (n_images, 4), they are those of a part of each image, and not stored,
         as each fit has other windows.
         """
-        fits = self._count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
+        fits = self.count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         store: MemoryStore | FileStore
         if windows is None:
             view, boxes, store = View("image"), np.full((len(items), 4), np.nan), self._get_store()
@@ -188,7 +227,8 @@ class FrozenBackbone:
             self._iter_blocks(job, verbose),
         )
 
-    def _count_bytes(self, n_views: int) -> int:
+    def count_bytes(self, n_views: int) -> int:
+        """Bytes of the features of this many views, in half precision."""
         return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
 
     def _get_store(self) -> MemoryStore | FileStore:
@@ -258,10 +298,10 @@ class FrozenBackbone:
     def _compute(
         self,
         job: _Job,
-        missing: Mapping[bytes, tuple[int, int]],
+        missing: Mapping[Key, tuple[int, int]],
         decoding: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
-    ) -> tuple[dict[bytes, Record], dict[bytes, str]]:
+    ) -> tuple[dict[Key, Record], dict[Key, str]]:
         """Records of the keys of `missing`, a dict to row and view; and the errors of some."""
         numbers: dict[int, list[int]] = {}
         for row, number in missing.values():
@@ -323,72 +363,6 @@ class _Job:
     store: MemoryStore | FileStore
     keeps: bool = True
     skip_bad: bool = False
-
-
-class Features:
-    """Feature maps of several views of each image; they stay where they are stored.
-
-    Parameters
-    ----------
-    records : list of list of Record
-        One for each view of each row.
-    boxes : ndarray of shape (n_rows, 4)
-        The box in the first view, the unchanged image.
-    shapes : list of tuple of int
-        The shape of each map.
-    bad : dict of int to str, default=None
-        Rows of unreadable images, whose features mean nothing, and why.
-    folder : tempfile.TemporaryDirectory, default=None
-        Holds the records, and is deleted with this object.
-
-    Attributes
-    ----------
-    boxes : ndarray of shape (n_rows, n_views, 4), float64
-        The box in each view: ``x_min, x_max, y_min, y_max``, normalised.
-    """
-
-    def __init__(
-        self,
-        records: list[list[Record]],
-        boxes: FloatArray,
-        shapes: list[tuple[int, ...]],
-        bad: dict[int, str] | None = None,
-        folder: tempfile.TemporaryDirectory[str] | None = None,
-    ) -> None:
-        self.records, self.shapes, self._folder = records, shapes, folder
-        self.bad = bad or {}
-        self.boxes = np.array([[record.box for record in row] for row in records])
-        self.boxes[:, 0] = boxes
-        self.dtype = np.result_type(*{record.values.dtype for row in records for record in row})
-        ends = [0, *itertools.accumulate(map(math.prod, shapes))]
-        self._parts = [slice(*pair) for pair in itertools.pairwise(ends)]
-        self._buffers = BufferPool()
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def get_maps(
-        self, rows: Sequence[int] | IntArray, views: Sequence[int] | IntArray
-    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
-        """The maps of one view of each of some rows, as the heads take them.
-
-        Parameters
-        ----------
-        rows, views : sequence of int, of length n
-
-        Returns
-        -------
-        ndarray or tuple of ndarray of shape (n, ...)
-            One for each map; no tuple if there is only one.
-        """
-        pairs = zip(rows, views, strict=True)
-        records = [self.records[row][view].values for row, view in pairs]
-        maps = []
-        for part, shape in zip(self._parts, self.shapes, strict=True):
-            values = self._buffers.empty((len(records), part.stop - part.start), self.dtype)
-            np.stack([record[part] for record in records], out=values)
-            maps.append(values.reshape(len(records), *shape))
-        return tuple(maps) if len(maps) > 1 else maps[0]
 
 
 def _fits_float16(values: NDArray[np.float16]) -> bool:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..typing import FloatArray, ImageLike, Pixels
-    from .frozen_backbone import Features, FrozenBackbone
+    from .frozen_backbone import FrozenBackbone
+    from .maps import Features
 
 __all__ = ["Predictor", "predict_features", "predict_images"]
 
@@ -205,7 +206,8 @@ def predict_features(
     bad: dict[int, str] = {}
 
     def compute(features: Features, rows: list[int]) -> list[Any]:
-        return predict_padded(network, features.get_maps(rows, [0] * len(rows)), size)
+        maps, _ = features.load(rows, [0] * len(rows))
+        return predict_padded(network, maps, size)
 
     first = 0
     with (

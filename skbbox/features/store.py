@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import uuid
 import zlib
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..typing import FloatArray, PathLikeStr
 
-__all__ = ["KEY_SIZE", "FileStore", "MemoryStore", "Record"]
+__all__ = ["KEY_SIZE", "FileStore", "MemoryStore", "Record", "get_folder_bytes", "get_free_bytes"]
 
 #: Bytes of a key.
 KEY_SIZE = 16
@@ -179,6 +180,17 @@ class FileStore:
             if rows["check"][i] == _compute_checksum(rows[i]):
                 self._checked[key] = Record(rows["values"][i], np.array(rows["box"][i]))
         return self._checked.get(key)
+
+
+def get_folder_bytes(folder: PathLikeStr) -> int:
+    """Bytes of the features in a folder, which need not exist."""
+    return sum(path.stat().st_size for path in Path(folder).glob(f"*{FileStore.SUFFIX}"))
+
+
+def get_free_bytes(folder: PathLikeStr) -> int:
+    """Bytes that are free on the disk of a folder, which need not exist."""
+    path = Path(folder).absolute()
+    return shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
 
 
 def _make_row_type(dtype: np.dtype[Any], n_values: int) -> np.dtype[np.void]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ..features.frozen_backbone import Features
+    from ..features.maps import Features, RecomputedFeatures
     from ..typing import Augment, FloatArray, IntArray, Pixels
 
 __all__ = [
@@ -65,6 +65,11 @@ class Batches(keras.utils.PyDataset):
     seed : int
     **workers
         ``workers, use_multiprocessing, max_queue_size`` of ``keras.utils.PyDataset``.
+
+    Attributes
+    ----------
+    error : Exception or None
+        The error that stopped the last batch; Keras hides its type.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Batches(keras.utils.PyDataset):
         self.rows, self.batch_size = rows, int(batch_size)
         self.shuffle, self.last_batch, self.seed = shuffle, last_batch, seed
         self.epoch = 0
+        self.error: Exception | None = None
         self._order: tuple[int | None, IntArray] = None, rows
 
     def __len__(self) -> int:
@@ -112,7 +118,11 @@ class Batches(keras.utils.PyDataset):
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
         if self.last_batch == "pad":
             rows = np.concatenate([rows, np.resize(order, self.batch_size - len(rows))])
-        return self.load(rows, epoch)
+        try:
+            return self.load(rows, epoch)
+        except Exception as error:
+            self.error = error
+            raise
 
     def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
         """Inputs and targets of some rows in an epoch."""
@@ -133,7 +143,7 @@ class FeatureBatches(Batches):
 
     Parameters
     ----------
-    features : Features
+    features : Features or RecomputedFeatures
     class_indices : ndarray of shape (n_rows,), or None
         None leaves classes out.
     sample_weight : ndarray, tuple of ndarray, or None
@@ -144,7 +154,7 @@ class FeatureBatches(Batches):
 
     def __init__(
         self,
-        features: Features,
+        features: Features | RecomputedFeatures,
         class_indices: NDArray[np.integer[Any]] | None,
         sample_weight: Any,
         *,
@@ -154,20 +164,21 @@ class FeatureBatches(Batches):
         seed: int,
         last_batch: str = "keep",
     ) -> None:
-        self.features, self.boxes = features, features.boxes.astype(np.float32)
+        self.features = features
         self.class_indices, self.sample_weight = class_indices, sample_weight
-        n_rows, n_views = self.boxes.shape[:2]
-        self.first_view = np.random.default_rng(seed).integers(n_views, size=(n_rows,))
+        rng = np.random.default_rng(seed)
+        self.first_view = rng.integers(features.n_views, size=(len(features),))
         super().__init__(rows, batch_size, shuffle, last_batch, seed)
 
     def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
         views: Any = np.zeros(len(rows), dtype=int)
         if self.shuffle:
-            views = (self.first_view[rows] + epoch) % self.boxes.shape[1]
-        targets: Any = self.boxes[rows, views]
+            views = (self.first_view[rows] + epoch) % self.features.n_views
+        maps, boxes = self.features.load(rows, views)
+        targets: Any = boxes.astype(np.float32)
         if self.class_indices is not None:
             targets = (self.class_indices[rows], targets)
-        return _add_weights(self.features.get_maps(rows, views), targets, self.sample_weight, rows)
+        return _add_weights(maps, targets, self.sample_weight, rows)
 
 
 class ModelBatches(keras.utils.PyDataset):
@@ -353,17 +364,12 @@ class BoundingBoxGenerator(Batches):
         self.y_bbox = targets.boxes
         self.classes, self.y_class = encode_classes(targets.class_names, classes)
         self.sample_weight = sample_weight
-        self.error: Exception | None = None
         seed: Any = np.random.SeedSequence().entropy if random_state is None else int(random_state)
         rows = np.arange(len(self.images)) if rows is None else rows
         super().__init__(rows, batch_size, shuffle, last_batch, seed, **workers)
 
     def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
-        try:
-            loaded = [self._load_row(row, epoch) for row in rows]
-        except Exception as error:
-            self.error = error
-            raise
+        loaded = [self._load_row(row, epoch) for row in rows]
         images = np.stack([image for image, _ in loaded])
         targets: Any = np.array([box for _, box in loaded], dtype=np.float32)
         if self.y_class is not None:

@@ -12,11 +12,13 @@ from ..inputs import make_table
 from .batches import BoundingBoxGenerator, FeatureBatches, choose_last_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
+    from ..augmentation import View
     from ..features.frozen_backbone import FrozenBackbone
+    from ..features.maps import Features, RecomputedFeatures
     from ..typing import Augment, IntArray
     from .batches import Batches
     from .plan import FitPlan
@@ -81,9 +83,7 @@ class FeatureSource:
         """Batches of the training rows and, where there are any, of the validation rows."""
         n_views, n_windows = _count_views(len(plan.images), self.n_looks, self.epochs)
         views = make_views(self.augment, n_views, n_windows)
-        features = self.backbone.compute_features(
-            plan.images.items, plan.targets.boxes, views, self.verbose
-        )
+        features = self._get_features(plan, views)
 
         def make(rows: IntArray, shuffle: bool, **options: Any) -> Batches:
             return FeatureBatches(
@@ -98,6 +98,19 @@ class FeatureSource:
             )
 
         return _make_split(make, plan, self.batch_size)
+
+    def _get_features(self, plan: FitPlan, views: Sequence[View]) -> Features | RecomputedFeatures:
+        backbone, items, boxes = self.backbone, plan.images.items, plan.targets.boxes
+        n_views = len(items) * len(views)
+        if backbone.can_keep(n_views):
+            return backbone.compute_features(items, boxes, views, self.verbose)
+        if self.verbose:
+            print(
+                f"The features of {n_views} views take {backbone.count_bytes(n_views) / 1e9:.1f} "
+                f"GB, and {backbone.get_disk_bytes() / 1e9:.1f} GB of the disk may be used, so "
+                "they are computed again in each epoch."
+            )
+        return backbone.recompute_features(items, boxes, views)
 
 
 class ImageSource:
