@@ -139,8 +139,8 @@ default="giou_l1"
         schedule. Without weight decay, if the optimizer has any.
     epochs : int or "auto", default="auto"
         Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 10
-        (8 with ``n_looks=1``), or more to reach 600 steps of `batch_size` images: 300 for 100
-        images, 10 from 3,840 images on.
+        (8 with ``n_looks=1``), or more to reach 400 steps of `batch_size` images: 200 for 100
+        images, 10 from 2,560 images on.
     batch_size : int, default=64
         Images per step of training and of prediction. On JAX, which compiles for each
         number, the last step of an epoch is filled up with images of its first.
