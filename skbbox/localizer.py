@@ -138,9 +138,9 @@ default="giou_l1"
         Learning rate of the backbone with ``frozen="early"`` or ``"none"``; it follows the same
         schedule. Without weight decay, if the optimizer has any.
     epochs : int or "auto", default="auto"
-        Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 10
+        Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 12
         (8 with ``n_looks=1``), or more to reach 400 steps of `batch_size` images: 200 for 100
-        images, 10 from 2,560 images on.
+        images, 12 from 2,113 images on.
     batch_size : int, default=64
         Images per step of training and of prediction. On JAX, which compiles for each
         number, the last step of an epoch is filled up with images of its first.
