@@ -138,10 +138,10 @@ default="giou_l1"
         Learning rate of the backbone with ``frozen="early"`` or ``"none"``; it follows the same
         schedule. Without weight decay, if the optimizer has any.
     epochs : int or "auto", default="auto"
-        Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 12
-        (8 with ``n_looks=1``), or more to reach 400 steps of `batch_size` images: 200 for 100
-        images, 12 from 2,113 images on.
-    batch_size : int, default=64
+        Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 10
+        (8 with ``n_looks=1``), or more to reach 400 steps of `batch_size` images: 100 for 100
+        images, 10 from 1,249 images on.
+    batch_size : int, default=32
         Images per step of training and of prediction. On JAX, which compiles for each
         number, the last step of an epoch is filled up with images of its first.
     fine_tune_epochs : int, default=0
@@ -283,7 +283,7 @@ default="giou_l1"
         learning_rate_schedule: Literal["cosine", "constant"] = "cosine",
         backbone_learning_rate: float = 1e-4,
         epochs: int | Literal["auto"] = "auto",
-        batch_size: int = 64,
+        batch_size: int = 32,
         fine_tune_epochs: int = 0,
         fine_tune_learning_rate: float = 1e-5,
         augment: Literal["standard", "flip"] | Augment | None = "standard",

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 #: ``epochs="auto"``: the least number of passes over the images, by number of looks, and of steps.
-MINIMUM_EPOCHS = {1: 8, 2: 12}
+MINIMUM_EPOCHS = {1: 8, 2: 10}
 MINIMUM_STEPS = 400
 
 #: ``early_stopping="auto"`` sets images aside from this number on, as scikit-learn's
@@ -193,13 +193,13 @@ def stops_early(parameters: Mapping[str, Any], n_images: int) -> bool:
 
 
 def auto_epochs(n_images: int, batch_size: int, n_looks: int) -> int:
-    """Number of epochs for ``epochs="auto"``: 8, or 12 with two looks; more to reach 400 steps.
+    """Number of epochs for ``epochs="auto"``: 8, or 10 with two looks; more to reach 400 steps.
 
     Examples
     --------
     >>> from skbbox.training.plan import auto_epochs
-    >>> auto_epochs(100, 64, n_looks=2), auto_epochs(10_000, 64, n_looks=2)
-    (200, 12)
+    >>> auto_epochs(100, 32, n_looks=2), auto_epochs(10_000, 32, n_looks=2)
+    (100, 10)
     """
     steps = math.ceil(n_images / batch_size)
     return max(MINIMUM_EPOCHS[n_looks], math.ceil(MINIMUM_STEPS / steps))
