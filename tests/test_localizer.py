@@ -36,7 +36,6 @@ from skbbox.exceptions import (
 from skbbox.features import forget_features
 from skbbox.model_selection import split_train_validation
 from skbbox.network import small_convnet
-from skbbox.training.plan import MINIMUM_STEPS
 
 HISTORY_KEYS = {
     "loss",
@@ -780,11 +779,16 @@ def test_a_validation_part_alone_stops_nothing(shapes):
     assert localizer.set_params(early_stopping=True).fit(*shapes).n_iter_ < 6
 
 
-def test_auto_epochs_train_the_steps_that_they_promise(shapes):
+@pytest.mark.parametrize(
+    ("weights", "n_steps"),
+    [("imagenet", 400), pytest.param(None, 1200, marks=pytest.mark.slow)],
+)
+def test_auto_epochs_train_the_steps_that_they_promise(frozen_backbone, shapes, weights, n_steps):
+    options = {"backbone": frozen_backbone, "weights": weights, "box_head": "dense"}
     X, y = shapes
     # Of 40 images in batches of 2, 20 steps are an epoch.
-    localizer = small_localizer(epochs="auto", batch_size=2, box_head="dense").fit(X[:40], y[:40])
-    assert localizer.n_iter_ == MINIMUM_STEPS // 20
+    localizer = small_localizer(epochs="auto", batch_size=2, **options).fit(X[:40], y[:40])
+    assert localizer.n_iter_ == n_steps // 20
 
 
 def fit_with_class_weight(frozen_backbone, shapes, weight, **changes):
@@ -848,7 +852,7 @@ def test_early_stopping_sets_a_tenth_aside_by_itself(shapes):
 @pytest.mark.parametrize(("many", "stops"), [(48, True), (49, False)])
 def test_early_stopping_begins_where_images_are_many(shapes, monkeypatch, many, stops):
     monkeypatch.setattr("skbbox.training.plan.MANY_IMAGES", many)
-    monkeypatch.setattr("skbbox.training.plan.MINIMUM_STEPS", 1)
+    monkeypatch.setattr("skbbox.training.plan.MINIMUM_STEPS_OF_NEW", 1)
     localizer = small_localizer(epochs="auto").fit(*shapes)
     assert ("val_loss" in localizer.history_) == stops
 

@@ -32,9 +32,11 @@ __all__ = [
     "stops_early",
 ]
 
-#: ``epochs="auto"``: the least number of passes over the images, by number of looks, and of steps.
+#: ``epochs="auto"``: the least number of passes over the images, by number of looks, and the least
+#: number of steps, for a backbone that has learned before and for a new one.
 MINIMUM_EPOCHS = {1: 8, 2: 10}
 MINIMUM_STEPS = 400
+MINIMUM_STEPS_OF_NEW = 1200
 
 #: ``early_stopping="auto"`` sets images aside from this number on, as scikit-learn's
 #: HistGradientBoostingClassifier does.
@@ -192,17 +194,20 @@ def stops_early(parameters: Mapping[str, Any], n_images: int) -> bool:
     return bool(parameters["early_stopping"])
 
 
-def auto_epochs(n_images: int, batch_size: int, n_looks: int) -> int:
-    """Number of epochs for ``epochs="auto"``: 8, or 10 with two looks; more to reach 400 steps.
+def auto_epochs(n_images: int, batch_size: int, n_looks: int, is_new: bool) -> int:
+    """Number of epochs for ``epochs="auto"``.
+
+    8, or 10 with two looks; more to reach 400 steps, or 1,200 for a backbone with new weights.
 
     Examples
     --------
     >>> from skbbox.training.plan import auto_epochs
-    >>> auto_epochs(100, 32, n_looks=2), auto_epochs(10_000, 32, n_looks=2)
-    (100, 10)
+    >>> auto_epochs(100, 32, n_looks=2, is_new=False), auto_epochs(100, 32, n_looks=2, is_new=True)
+    (100, 300)
     """
     steps = math.ceil(n_images / batch_size)
-    return max(MINIMUM_EPOCHS[n_looks], math.ceil(MINIMUM_STEPS / steps))
+    minimum = MINIMUM_STEPS_OF_NEW if is_new else MINIMUM_STEPS
+    return max(MINIMUM_EPOCHS[n_looks], math.ceil(minimum / steps))
 
 
 def count_epochs(history: dict[str, list[float]]) -> int:

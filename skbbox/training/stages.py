@@ -111,7 +111,8 @@ def list_stages(
     augment, batch_size = parameters["augment"], parameters["batch_size"]
     epochs = parameters["epochs"]
     if epochs == "auto":
-        epochs = auto_epochs(len(plan.train_rows), batch_size, parameters["n_looks"])
+        is_new = parameters["weights"] is None
+        epochs = auto_epochs(len(plan.train_rows), batch_size, parameters["n_looks"], is_new)
     if stops_early(parameters, len(plan.images)):
         spec = replace(spec, patience=parameters["patience"])
     size = get_height_and_width(parameters["image_size"])
