@@ -233,7 +233,8 @@ def write_page(results, docs):
         "* class: share of images with the right class",
         "* both: share of images with the right class and IoU ≥ 0.5",
         "* seconds: time of `fit` including the features; for a model trained in stages, the "
-        "total since its first stage. Times are comparable only on the same machine.",
+        "total since its first stage. Times are comparable only on the same machine; shared: other "
+        "jobs ran at the same time, so a fit alone is faster.",
         "* fine-tuned: 5 more epochs in which the backbone is trained too, with a learning rate "
         "of 1e-4",
     ]
