@@ -8,7 +8,7 @@
 # make docs               the documentation, in docs/_build/html
 # make doctest notebooks  examples in docstrings, notebooks
 # make wheel              the wheel and the sdist, installed in an empty environment
-# make soak               300 fits with failures; see docs/reliability.md
+# make soak               300 fits with failures, or FITS=...; see docs/reliability.md
 # make mutants            whether the tests of boxes and metrics detect changes to the code
 #
 # Checks that use one core can run side by side: make -j 2 -O lint docs doctest notebooks
@@ -86,7 +86,7 @@ wheel: $(INSTALLED)
 	cd $(EMPTY) && venv/bin/python smoke.py
 
 soak: $(INSTALLED)
-	$(RUN) benchmarks/soak.py
+	$(RUN) benchmarks/soak.py $(if $(FITS),--fits $(FITS))
 
 mutants: $(VENV)/.installed-mutants
 	$(VENV)/bin/mutmut run
@@ -108,7 +108,7 @@ $(VENV)/.installed-mutants: $(INSTALLED)
 
 $(BACKENDS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(BACKENDS)
-	$(BACKENDS)/bin/python $(PIP) defusedxml filelock jax jinja2 keras lazy-loader matplotlib pandas \
+	$(BACKENDS)/bin/python $(PIP) defusedxml filelock jax jinja2 keras lazy-loader matplotlib narwhals pandas \
 		pillow psutil pytest pytest-mpl pytest-xdist pyyaml scikit-learn torch tqdm
 	touch $@
 

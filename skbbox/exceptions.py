@@ -9,6 +9,7 @@ __all__ = [
     "DivergenceWarning",
     "EngineError",
     "FeatureStoreError",
+    "ForkError",
     "ImageError",
     "InterruptionWarning",
     "MissingPackageError",
@@ -67,8 +68,12 @@ class WeightsError(DataError):
     """The weights of a backbone could not be loaded or downloaded."""
 
 
+class ForkError(SkbboxError, RuntimeError):
+    """A network cannot run in a process that was forked after TensorFlow had started."""
+
+
 class TrainingDivergedError(SkbboxError, RuntimeError):
-    """The loss became NaN or infinite before the first epoch was complete."""
+    """The loss or the weights became NaN or infinite in the first epoch."""
 
 
 class SkbboxWarning(UserWarning):
@@ -80,4 +85,4 @@ class InterruptionWarning(ConvergenceWarning):
 
 
 class DivergenceWarning(ConvergenceWarning):
-    """The loss became NaN or infinite; the last good weights were kept."""
+    """The loss or the weights became NaN or infinite; the last good weights were kept."""

@@ -23,6 +23,7 @@ from .files import as_path, atomic_path, check_overwrite
 from .network.box_heads import IOU_ESTIMATE
 from .network.graph import add_outputs
 from .network.looks import look
+from .network.presence_head import PRESENCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,8 @@ def export_model(
     path: PathLikeStr,
     format: str | None = None,
     overwrite: bool = False,
+    *,
+    has_boxes: bool = True,
 ) -> None:
     """Write a network with named inputs and outputs.
 
@@ -62,6 +65,8 @@ def export_model(
         Class names in the order of its outputs.
     n_looks, path, format, overwrite
         As for :meth:`SingleBoxLocalizer.export`.
+    has_boxes : bool, default=True
+        Whether the network has learned boxes; otherwise it is written without them.
     """
     path = as_path(path)
     format = _choose_format(path, format)
@@ -73,7 +78,7 @@ def export_model(
             "another format."
         )
     _check_target(path, format, overwrite)
-    network = _name_outputs(model, n_looks)
+    network = _name_outputs(model, n_looks, has_boxes)
     try:
         with atomic_path(path) as unfinished:
             WRITERS[format](network, unfinished, labels)
@@ -136,17 +141,21 @@ def _suggest_fix() -> str:
     )
 
 
-def _name_outputs(model: keras.Model, n_looks: int) -> keras.Model:
+def _name_outputs(model: keras.Model, n_looks: int, has_boxes: bool) -> keras.Model:
     """From pixels to a dict of the outputs, as ``predict`` and ``predict_proba`` return them."""
     network = fold_batch_norm(add_outputs(model, (IOU_ESTIMATE,)))
     pixels = keras.Input(network.input_shape[1:])
     found = look(network, pixels, n_looks)
-    outputs = {"box": layers.Identity(name="box")(found["bbox_prediction"])}
+    outputs = {}
+    if has_boxes:
+        outputs["box"] = layers.Identity(name="box")(found["bbox_prediction"])
     if "class_prediction" in found:
         outputs["probabilities"] = found["class_prediction"]
         outputs["class_confidence"] = ops.max(found["class_prediction"], axis=1)
-    if IOU_ESTIMATE in found:
+    if has_boxes and IOU_ESTIMATE in found:
         outputs["box_confidence"] = found[IOU_ESTIMATE][:, 0]
+    if PRESENCE in found:
+        outputs["presence"] = found[PRESENCE][:, 0]
     return keras.Model(pixels, outputs)
 
 

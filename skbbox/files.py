@@ -50,7 +50,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        An existing file or folder is replaced.
+        An existing file or folder is replaced; of a symbolic link, what it points to.
 
     Yields
     ------
@@ -58,6 +58,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         A path of the same name in a temporary folder, which is deleted on an error. Other files
         written to that folder are moved next to `path`, before it.
     """
+    path = Path(os.path.realpath(path))
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=".writing") as folder:
         unfinished = Path(folder) / path.name
         yield unfinished

@@ -7,13 +7,15 @@ import math
 import os
 import re
 import stat
+import sys
+import threading
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from .exceptions import ImageError
 from .files import as_path
@@ -47,6 +49,23 @@ SWAPPED_SIDES = (5, 6, 7, 8)
 
 #: Most scans of a progressive JPEG; ten are usual. The limit of libjpeg-turbo's own fuzzers.
 MAX_SCANS = 500
+
+#: TIFFs that Pillow does not open, though it decodes others of their kind: big-endian
+#: ones and those where 0 is white, by byte order, photometric interpretation and bits.
+TIFFS = {
+    (b"MM", 0, 16): ("I;16B", "I;16B"),
+    (b"MM", 0, 12): ("I;16", "I;12"),
+    (b"MM", 1, 12): ("I;16", "I;12"),
+    (b"II", 0, 12): ("I;16", "I;12"),
+}
+#: TIFF tags, and the photometric interpretation in which 0 is white.
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
+
+#: Largest value of a pixel in Pillow's raw modes of PNG for gray of 2 and 4 bits.
+LARGEST_GRAY = {"L;2": 3, "L;4": 15}
+
+#: Locks of PIL images, one of which is chosen by the address of the image.
+_LOCKS = [threading.Lock() for _ in range(64)]
 
 #: Warning filter for Pillow's warnings, such as odd tags, which do not affect the pixels.
 PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
@@ -216,7 +235,7 @@ def _ignore_pillow_warnings() -> Iterator[None]:
 def _open_image(path: Path) -> Iterator[ImageFile]:
     """Open an image file and read its header."""
     with _ignore_pillow_warnings(), _open_file(path) as file:
-        Image.init()
+        _init_pillow()
         kinds = [kind for kind in KINDS if kind in Image.OPEN]
         try:
             opened = Image.open(file, formats=kinds)
@@ -233,6 +252,12 @@ def _open_image(path: Path) -> Iterator[ImageFile]:
         if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
             _raise_too_large(path, f"{width} x {height} pixels")
         yield opened
+
+
+def _init_pillow() -> None:
+    Image.init()
+    for (order, photometric, bits), modes in TIFFS.items():
+        TiffImagePlugin.OPEN_INFO.setdefault((order, photometric, (1,), 1, (bits,), ()), modes)
 
 
 def _open_file(path: Path) -> io.BufferedReader:
@@ -252,6 +277,15 @@ def _open_file(path: Path) -> io.BufferedReader:
             f"{path} does not exist (working directory: {Path.cwd()}); "
             "correct the path, or images_dir= of read_annotations."
         ) from None
+    except UnicodeEncodeError as error:
+        if sys.getfilesystemencoding() == "utf-8":
+            remedy = "Rename the file and correct its path."
+        else:
+            remedy = "Set the environment variable PYTHONUTF8=1."
+        raise ImageError(
+            f"The name of {path} cannot be written as {error.encoding}, the encoding of file names "
+            f"in this environment. {remedy}"
+        ) from error
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be read as an image: {error}.") from error
 
@@ -296,7 +330,8 @@ def _decode(image: ImageLike, n_pixels: int | None) -> Image.Image:
     if isinstance(image, np.ndarray):
         return _convert_to_rgb(_read_array(image), "the array")
     if isinstance(image, Image.Image):
-        with _ignore_pillow_warnings():
+        # The image may be in several rows, and Pillow cannot load one in several threads.
+        with _ignore_pillow_warnings(), _LOCKS[id(image) // 16 % len(_LOCKS)]:
             return _decode_pixels(image, "the PIL image")
     if not isinstance(image, (str, os.PathLike)):
         raise ImageError(
@@ -310,14 +345,18 @@ def _decode(image: ImageLike, n_pixels: int | None) -> Image.Image:
         if n_pixels is not None and opened.format == "JPEG":
             # The orientation may swap the sides, so both must stay large enough.
             opened.draft(None, (n_pixels, n_pixels))
+        if _read_raw_mode(opened) == "RGB;16B" and "transparency" in opened.info:
+            return _decode_keyed(opened, path)
         return _decode_pixels(opened, path)
 
 
 def _decode_pixels(image: Image.Image, name: Path | str) -> Image.Image:
     try:
+        _convert_transparency(image)
         image.load()
         turn = TURNS.get(_read_orientation(image, name))
-        return _convert_to_rgb(image if turn is None else image.transpose(turn), name)
+        rgb = _convert_to_rgb(image, name)
+        return rgb if turn is None else rgb.transpose(turn)
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise many types on a damaged file.
@@ -325,6 +364,44 @@ def _decode_pixels(image: Image.Image, name: Path | str) -> Image.Image:
             f"{name} cannot be decoded: {_get_reason(error)}. The file is damaged or truncated; "
             "restore it or leave out its row."
         ) from error
+
+
+def _decode_keyed(opened: ImageFile, path: Path) -> Image.Image:
+    """Decode a PNG with 16 bits per colour, one of which is transparent.
+
+    Pillow keeps the upper byte of each value, and compares it with all 16 bits of the colour.
+    """
+    key = opened.info.pop("transparency")
+    upper = _decode_pixels(opened, path)
+    with _open_image(path) as again:
+        del again.info["transparency"]
+        # In the other byte order, the upper byte is the lower one of the file.
+        again.tile = [tile._replace(args="RGB;16L") for tile in again.tile]
+        lower = _decode_pixels(again, path)
+    values = np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower)
+    pixels = np.array(upper)
+    pixels[(values == key).all(axis=2)] = 255
+    return Image.fromarray(pixels)
+
+
+def _read_raw_mode(image: Image.Image) -> object:
+    """Pillow's mode of the pixels in the file of an image that is not loaded, else None."""
+    tiles = getattr(image, "tile", None)
+    return tiles[0].args if tiles else None
+
+
+def _convert_transparency(image: Image.Image) -> None:
+    """Convert the transparent colour of an image that is not loaded to that of its pixels.
+
+    Pillow leaves the value as in the file, but scales pixels of 2, 4 and 16 bits to 8.
+    """
+    raw_mode, key = _read_raw_mode(image), image.info.get("transparency")
+    if key is None:
+        return
+    if isinstance(raw_mode, str) and raw_mode in LARGEST_GRAY:
+        image.info["transparency"] = key * 255 // LARGEST_GRAY[raw_mode]
+    elif raw_mode == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _read_orientation(image: Image.Image, name: Path | str) -> int:
@@ -352,13 +429,15 @@ def _convert_to_rgb(image: Image.Image, name: Path | str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        return _convert_sixteen_bit(np.asarray(image), name)
+        return _convert_sixteen_bit(image, name)
     if image.mode == "F":
         raise ImageError(
             f"{name} has floating-point pixels, whose range is unknown; "
             "convert it to an 8-bit image."
         )
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        # Pillow converts La, whose values are multiplied by alpha, to LA only.
+        image = image.convert("LA") if image.mode == "La" else image
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=image)
@@ -366,13 +445,22 @@ def _convert_to_rgb(image: Image.Image, name: Path | str) -> Image.Image:
     return image.convert("RGB")
 
 
-def _convert_sixteen_bit(values: Pixels, name: Path | str) -> Image.Image:
+def _convert_sixteen_bit(image: Image.Image, name: Path | str) -> Image.Image:
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
             f"{name} has values from {values.min()} to {values.max()}, more than 16 bits; "
             "convert it to an 8-bit image."
         )
-    return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    # Only TIFF images have tags.
+    tags = getattr(image, "tag_v2", {})
+    n_bits = 12 if tags.get(BITS_PER_SAMPLE) == (12,) else 16
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        values = 2**n_bits - 1 - values
+    pixels = (values >> (n_bits - 8)).astype(np.uint8)
+    if (key := image.info.get("transparency")) is not None:
+        pixels[values == key] = 255
+    return Image.fromarray(pixels).convert("RGB")
 
 
 def _is_ready(image: Pixels, size: tuple[int, int] | None) -> bool:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from .boxes import COORDINATES
+from .boxes.tables import as_pandas, like
+from .engines.processes import check_process
+from .features.stream import StreamMixin
 from .files import as_path, check_overwrite
-from .history import combine_histories
 from .inputs import (
     check_images,
     check_sample_weight,
@@ -21,8 +20,10 @@ from .inputs import (
     warn_of_bad_images,
     warn_of_unseen_classes,
 )
-from .metrics import IoUScore, drop_unreadable_rows
+from .metrics import IoUScore
 from .parameters import check_parameters
+from .state import NetworkState
+from .training.fit_callbacks import CallbackSupportMixin, FitTask, with_callbacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from .features.frozen_backbone import FrozenBackbone
+    from .features.predict import Predictor
     from .inputs import Images
-    from .training.plan import PreviousFit, TrainingSpec
-    from .training.stages import StagesResult
+    from .network.fitted import WatchedModel
+    from .training.plan import TrainingSpec
     from .typing import (
         Augment,
         BoxLoss,
@@ -50,14 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SingleBoxLocalizer"]
 
-#: Fitted attributes that a saved file holds.
-SAVED = (
-    *("classes_", "model_", "history_", "stages_", "n_iter_", "bad_images_", "n_features_in_"),
-    *("_is_frozen", "_n_images"),
-)
 
-
-class SingleBoxLocalizer(BaseEstimator):
+class SingleBoxLocalizer(NetworkState, StreamMixin, CallbackSupportMixin):
     """Find the main object in each image: its class and bounding box.
 
     A convolutional network with two heads: a softmax over the classes, and four
@@ -116,6 +112,12 @@ class SingleBoxLocalizer(BaseEstimator):
         Weights of the two losses in the total. Their ratio matters where both losses train the
         same weights: the neck, or a backbone that is trained. With a frozen backbone and
         ``neck=0`` it changes nothing, because Adam scales each gradient by its own size.
+    presence_loss_weight : float, default=1.0
+        Weight of the loss of `presence`, the binary cross-entropy, if y has images without an
+        object.
+    presence_threshold : float, default=0.5
+        ``predict`` returns no class and no box for images whose `presence` is lower. It can be
+        changed after ``fit``.
     box_loss : {"giou_l1", "mse", "l1", "huber", "giou", "diou", "ciou"} or callable, \
 default="giou_l1"
         Loss of the box: the mean squared, absolute or Huber error of its edges; 1 minus
@@ -154,8 +156,9 @@ default="giou_l1"
         contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
         With frozen layers, each image has a fixed set of views whose features are kept: with
         ``"standard"`` up to 20, half of them windows with ``n_looks=2``. There are fewer if
-        their total would exceed 4,000, but at least two of each kind; and with ``n_looks=2``
-        no more than epochs. Otherwise, and with a callable, each epoch has new changes.
+        their total would exceed 4,000, but at least two of each kind up to 200,000 views; and
+        with ``n_looks=2`` no more than epochs. Otherwise, and with a callable, each epoch has
+        new changes.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
         ``history_``. None is 0, or 0.1 with ``early_stopping``.
@@ -166,14 +169,16 @@ default="giou_l1"
     patience : int, default=5
         Only used by ``early_stopping``.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the class loss, by class name.
+        Weight of each class in the class loss, by class name; none is negative.
     callbacks : list or None, default=None
         Keras callbacks, or functions that build one. Each fit trains with copies; see
         ``callbacks_``. They see the model that is being trained, which is only the part
         behind the features while these are kept.
     memory : str, Path, joblib.Memory or None, default=None
         A folder in which the features of frozen layers are stored, which any number of
-        processes can share. None keeps them in memory.
+        processes of the same user can share. Records are authenticated with the file ``secret``
+        in it, which only you may be able to read: what others, or other programs, put into the
+        folder is ignored. None keeps features in memory.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="auto"
         What runs the frozen layers, and the complete network in ``predict``. ``"auto"`` takes
         the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``); on a graphics card
@@ -200,11 +205,14 @@ default="giou_l1"
         Sorted class names; None if y had no ``class_name``.
     model_ : keras.Model
         From pixels in 0..255 of shape (n, height, width, 3) to
-        ``[class_prediction, bbox_prediction]``; without classes, to ``bbox_prediction``.
+        ``[class_prediction, bbox_prediction]``; without classes, to ``bbox_prediction``. If y had
+        images without an object, ``object_presence`` is the last output.
     history_ : dict of str to list of float
         One value per epoch: ``loss, class_prediction_loss, bbox_prediction_loss,
         class_prediction_accuracy, bbox_prediction_mean_iou`` and ``val_`` of each; with the
-        spatial head also ``bbox_iou_loss, bbox_x_edges_loss, bbox_y_edges_loss``.
+        spatial head also ``bbox_iou_loss, bbox_x_edges_loss, bbox_y_edges_loss``; if y had images
+        without an object, also ``object_presence_loss, object_presence_accuracy``. Each is the
+        mean over the rows that have the label.
     stages_ : list of (str, int)
         Name and number of epochs of each stage of training: ``"frozen backbone"``,
         ``"frozen early layers"`` or ``"whole network"``, then ``"fine-tuning"``. With
@@ -254,10 +262,9 @@ default="giou_l1"
     callbacks_: list[keras.callbacks.Callback]
     bad_images_: dict[int, str]
     n_features_in_: int
-    _network: keras.Model
-    _heads: keras.Model | None
     _is_frozen: bool
     _n_images: int
+    _has_boxes: bool
 
     def __init__(
         self,
@@ -275,6 +282,8 @@ default="giou_l1"
         n_looks: Literal[1, 2] = 2,
         class_loss_weight: float = 1.0,
         box_loss_weight: float = 1.0,
+        presence_loss_weight: float = 1.0,
+        presence_threshold: float = 0.5,
         box_loss: str | BoxLoss = "giou_l1",
         dropout: float = 0.2,
         l2: float = 0.001,
@@ -313,6 +322,8 @@ default="giou_l1"
         self.n_looks = n_looks
         self.class_loss_weight = class_loss_weight
         self.box_loss_weight = box_loss_weight
+        self.presence_loss_weight = presence_loss_weight
+        self.presence_threshold = presence_threshold
         self.box_loss = box_loss
         self.dropout = dropout
         self.l2 = l2
@@ -349,7 +360,8 @@ default="giou_l1"
         ----------
         model_or_path : keras.Model, str or Path
             A backbone, ``GlobalAveragePooling2D``, optionally ``Dropout``, ``Dense`` and a
-            softmax, sequential or functional; or a ``.keras`` or ``.h5`` file of one.
+            softmax, sequential or functional; or a ``.keras`` or ``.h5`` file of one, which may
+            name only layers of Keras that run no code.
         **params
             Parameters of SingleBoxLocalizer. ``classifier_classes`` names the outputs if
             they are not in the order of the sorted names in y; use ``preprocessing=None`` if
@@ -363,6 +375,7 @@ default="giou_l1"
         """
         return cls(classifier=model_or_path, **params)
 
+    @with_callbacks
     def fit(self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn classes and boxes.
 
@@ -373,9 +386,11 @@ default="giou_l1"
             uint8 array of shape (n, height, width, 3), or a list of arrays or PIL images.
         y : DataFrame or structured array of length n
             The columns ``class_name, x_min, x_max, y_min, y_max``, normalised to 0..1;
-            rows match those of X by position. Without ``class_name``: boxes only.
+            rows match those of X by position. Without ``class_name``: boxes only. A row without
+            a box trains only the class, one without a class only the box, and one with neither is
+            an image without an object.
         sample_weight : array-like of shape (n,), default=None
-            Weight of each image in both losses.
+            Weight of each image in all losses.
 
         Returns
         -------
@@ -386,66 +401,74 @@ default="giou_l1"
         ImageError
             If an image cannot be read.
         BoxError
-            If a box or class is missing or invalid.
+            If a box or class is invalid, half of a box is missing, or no image has an object; a
+            class is text, a number or a bool.
         WeightsError
             If the weights of the backbone could not be loaded or downloaded.
         TrainingDivergedError
-            If the loss is not finite in the first epoch.
+            If the loss or the weights are not finite in the first epoch.
         ValueError
             If a parameter is out of its range.
 
         Warns
         -----
         SkbboxWarning
-            If y has only one class, or images are left out with ``on_bad_image="warn"``.
+            If y has only one class, no box, or a class without a box; or images are left out with
+            ``on_bad_image="warn"``.
         DivergenceWarning
-            If the loss became NaN or infinite; the last good weights are kept.
+            If loss or weights became NaN or infinite; the last good weights are kept.
         InterruptionWarning
             If Ctrl-C ended training after an epoch or more; the weights are kept.
         """
         from .network.box_heads import EDGES, IOU_ESTIMATE
         from .network.building import get_frozen
-        from .network.graph import add_outputs
+        from .network.graph import add_outputs, get_feature_extractor
         from .training.callbacks import copy_callbacks
         from .training.checkpoints import open_checkpoint
         from .training.compilation import compile_model
         from .training.data import check_data
         from .training.initial_model import build_model
-        from .training.plan import plan_fit
+        from .training.plan import get_previous_fit, plan_fit
         from .training.stages import list_stages, report_interruption, train_stages
 
+        check_process()
         parameters = self.get_params(deep=False)
         check_parameters(parameters)
-        previous = self._get_previous_fit()
+        previous = get_previous_fit(self)
         images, targets, weights, bad_images = check_data(X, y, sample_weight, parameters)
         checkpoint = open_checkpoint(parameters, images, targets, weights, previous, self._seed)
         rng = np.random.default_rng(checkpoint.seed if checkpoint else self._seed())
-        plan = plan_fit(parameters, images, targets, weights, rng)
+        plan = plan_fit(parameters, images, targets, weights, rng, previous)
         if previous:
             # Otherwise the order, views and dropout of the previous fit would repeat.
             rng = np.random.default_rng([int(rng.integers(2**31)), previous.n_iter])
-        model = build_model(parameters, plan.classes, rng, previous)
         callbacks = copy_callbacks(self.callbacks)
+        model = build_model(parameters, plan.labels, rng, previous)
         has_features = get_frozen(self.weights, self.frozen) != "none"
-        backbone = self._freeze_backbone(model) if has_features else None
+        backbone = self._freeze_backbone(get_feature_extractor(model)) if has_features else None
         seed = int(rng.integers(2**31))
+        stages = list_stages(parameters, plan, self._make_spec(), backbone, seed)
+        task = FitTask(self, {"X": X, "y": y}, sum(stage.epochs for stage in stages))
         result = train_stages(
             add_outputs(model, (IOU_ESTIMATE, *EDGES)),
-            list_stages(parameters, plan, self._make_spec(), backbone, seed),
+            stages,
             plan,
             callbacks=callbacks,
+            observers=task.make_observers(),
             is_trained=previous is not None,
             checkpoint=checkpoint,
         )
         if result.interrupted:
             report_interruption(result, previous)
         compile_model(model, self._make_spec())
-        self.classes_, self.callbacks_, self.bad_images_ = plan.classes, callbacks, bad_images
-        self.n_features_in_, self._n_images = 1, len(images)
-        self._set_history(result, previous)
-        self._set_model(model, is_frozen=has_features and not self.fine_tune_epochs)
+        fitted = result.get_attributes(previous)
+        fitted |= {"classes_": plan.labels.classes, "callbacks_": callbacks}
+        fitted |= {"bad_images_": bad_images, "n_features_in_": 1, "_n_images": len(images)}
+        fitted |= {"_has_boxes": bool(targets.has_box.any())}
+        self._set_model(model, has_features and not self.fine_tune_epochs, **fitted)
         if checkpoint and not result.interrupted:
             checkpoint.delete()
+        task.finish()
         return self
 
     def predict(self, X: ImagesLike) -> pd.DataFrame:
@@ -458,11 +481,13 @@ default="giou_l1"
 
         Returns
         -------
-        DataFrame of n rows, with the index of X if it has one
+        DataFrame of n rows, with the index of X if it has one; of polars, if X is
             ``class_name, x_min, x_max, y_min, y_max`` (normalised, within 0..1, edges in
             order); ``class_confidence``, the probability of the class, in 0..1; and, with
             ``box_head="spatial"``, ``box_confidence``, the expected IoU of the box, in 0..1.
-            Without classes, ``class_name`` and ``class_confidence`` are absent. With
+            Without classes, ``class_name`` and ``class_confidence`` are absent. If y of ``fit``
+            had images without an object, ``presence`` is the probability of an object, in 0..1;
+            below `presence_threshold` class, box and their confidences are missing. With
             `on_bad_image` other than ``"raise"`` there is also ``error``, why an image cannot be
             read; its other columns are missing.
 
@@ -473,26 +498,11 @@ default="giou_l1"
         NotFittedError
             If the estimator is not fitted.
         """
-        from .network.box_heads import IOU_ESTIMATE
+        from .features.predict import make_predictions
 
-        check_is_fitted(self)
-        outputs, bad, images = self._run_network(X, n_looks=self._count_looks())
-        predicted = pd.DataFrame(
-            outputs["bbox_prediction"], columns=COORDINATES, index=images.index
-        )
-        if self.classes_ is not None:
-            probabilities = outputs["class_prediction"]
-            class_names = self.classes_[probabilities.argmax(axis=1)]
-            if bad:
-                class_names = class_names.astype(object)
-                class_names[list(bad)] = None
-            predicted.insert(0, "class_name", class_names)
-            predicted["class_confidence"] = probabilities.max(axis=1).astype(np.float64)
-        if IOU_ESTIMATE in outputs:
-            predicted["box_confidence"] = outputs[IOU_ESTIMATE][:, 0].astype(np.float64)
-        if self.on_bad_image != "raise":
-            predicted["error"] = [bad.get(row) for row in range(len(images))]
-        return predicted
+        fitted = self._get_fitted()
+        outputs, bad, images = fitted._run_network(X, n_looks=fitted._count_looks())
+        return like(make_predictions(fitted, outputs, bad, images.index), X)
 
     def predict_proba(self, X: ImagesLike) -> FloatArray:
         """Probability of each class.
@@ -513,13 +523,13 @@ default="giou_l1"
         ValueError
             If the estimator was fitted without classes.
         """
-        check_is_fitted(self)
-        if self.classes_ is None:
+        fitted = self._get_fitted()
+        if fitted.classes_ is None:
             raise ValueError(
                 "predict_proba needs classes, but y had no class_name in fit; only boxes were "
                 "learned."
             )
-        outputs, _, _ = self._run_network(X, n_looks=self._count_looks())
+        outputs, _, _ = fitted._run_network(X, n_looks=fitted._count_looks())
         probabilities: FloatArray = outputs["class_prediction"].astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
@@ -547,13 +557,13 @@ default="giou_l1"
             If y holds classes that were not in training, as happens with an unshuffled
             ``cv=3`` on rows that are sorted by class.
         """
-        check_is_fitted(self)
-        n_images = len(check_images(X))
-        targets = check_targets(y, n_images)
-        weights = check_sample_weight(sample_weight, n_images)
-        warn_of_unseen_classes(targets, self.classes_)
-        predicted = self.predict(X)
-        return IoUScore.from_boxes(*drop_unreadable_rows(targets.boxes, predicted, weights))
+        fitted = self._get_fitted()
+        images = check_images(X)
+        targets = check_targets(y, len(images), images)
+        weights = check_sample_weight(sample_weight, len(images), images.index)
+        warn_of_unseen_classes(targets, fitted.classes_)
+        predicted = as_pandas(fitted.predict(X))
+        return IoUScore.from_boxes(targets.to_table(), predicted, weights)
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Feature vector of each image: the mean of the backbone's feature map over its positions.
@@ -567,13 +577,37 @@ default="giou_l1"
         -------
         ndarray of shape (n, n_channels), float32
         """
-        import keras
+        fitted = self._get_fitted()
+        return next(iter(fitted._run_network(X, fitted._networks.embedder)[0].values()))
 
-        check_is_fitted(self)
-        features = self.model_.get_layer("features").output
-        pooled = keras.Model(self.model_.input, keras.ops.mean(features, axis=(1, 2)))
-        outputs, _, _ = self._run_network(X, pooled)
-        return next(iter(outputs.values()))
+    def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> Self:
+        """Do the work of the first ``predict`` now: convert and compile the network.
+
+        With ``engine="auto"``, :meth:`predict` of up to 16 images runs on Keras until a faster
+        engine is converted; this method converts it.
+
+        Parameters
+        ----------
+        batch_sizes : sequence of int, default=(1,)
+            Numbers of images that will be predicted at a time.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a number of images is not an integer of at least 1.
+        """
+        from .parameters import check_batch_sizes
+
+        fitted = self._get_fitted()
+        for n_images in check_batch_sizes(batch_sizes):
+            fitted._make_predictor().prepare(n_images, fitted._count_looks())
+        return self
 
     def save(self, path: PathLikeStr, *, overwrite: bool = False) -> None:
         """Save the fitted estimator in one file, which holds no code.
@@ -582,7 +616,7 @@ default="giou_l1"
         ----------
         path : str or Path
         overwrite : bool, default=False
-            Whether to replace an existing file.
+            Whether to replace an existing file; of a symbolic link, the file that it points to.
 
         Raises
         ------
@@ -591,7 +625,7 @@ default="giou_l1"
         FileExistsError
             If the file exists.
         ModelFileError
-            If the file cannot be written.
+            If the file cannot be written, or parameters changed after ``fit`` could not be loaded.
 
         Notes
         -----
@@ -600,12 +634,15 @@ default="giou_l1"
         saved, and :meth:`load` asks for them.
         """
         from .persistence import write_archive
+        from .training.fitted_state import FITTED, check_state
 
-        check_is_fitted(self)
+        fitted = self._get_fitted()
         path = as_path(path)
         check_overwrite([path], overwrite)
-        fitted = {name: getattr(self, name) for name in SAVED}
-        write_archive(path, {"parameters": self.get_params(deep=False), "fitted": fitted})
+        parameters = fitted.get_params(deep=False)
+        attributes = {name: getattr(fitted, name) for name in FITTED}
+        check_state(parameters, attributes, self._get_param_names())
+        write_archive(path, {"parameters": parameters, "fitted": attributes})
 
     @classmethod
     def load(cls, path: PathLikeStr, *, custom_objects: Mapping[str, Any] | None = None) -> Self:
@@ -614,10 +651,11 @@ default="giou_l1"
         Parameters
         ----------
         path : str or Path
-            The file. It is not trusted: code in it is refused.
+            The file. It is not trusted: code in it is refused, and so is every class that is
+            not on a list of layers, operations and settings that only compute.
         custom_objects : dict of str to object, default=None
             Functions, callbacks and layers that the estimator was made with and that are not
-            part of Keras or skbbox, by name.
+            part of Keras or skbbox, by name. Registering them with Keras is not enough.
 
         Returns
         -------
@@ -635,17 +673,18 @@ default="giou_l1"
         """
         from .persistence import read_archive
         from .training.compilation import compile_model
+        from .training.fitted_state import check_state, fill_defaults
+
+        check_process()
 
         def build(parameters: dict[str, Any], fitted: dict[str, Any]) -> SingleBoxLocalizer:
-            # Folders of the computer that wrote the file may not exist here.
-            # The first files of 0.1.0 lack these.
-            parameters = {"neck": 0, "n_looks": 1} | parameters
-            localizer = cls(**(parameters | {"memory": None, "checkpoint": None}))
-            fitted.setdefault("stages_", [("training", fitted["n_iter_"])])
-            fitted.setdefault("_n_images", 0)
-            for name in SAVED:
-                setattr(localizer, name, fitted[name])
+            parameters, fitted = fill_defaults(parameters, fitted)
+            check_state(parameters, fitted, cls._get_param_names())
+            localizer = cls(**parameters)
+            for name, value in fitted.items():
+                setattr(localizer, name, value)
             localizer._set_model(localizer.model_, localizer._is_frozen)
+            localizer._networks.network.is_loaded = True
             compile_model(localizer.model_, localizer._make_spec())
             return localizer
 
@@ -695,8 +734,9 @@ default="giou_l1"
 
         Outputs are float32: ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max``
         within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
-        ``classes_``; ``class_confidence`` and ``box_confidence`` of shape (n,), as in
-        :meth:`predict`. Outputs that ``predict`` and ``predict_proba`` do not have are absent.
+        ``classes_``; ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as
+        in :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` and
+        ``predict_proba`` do not have are absent.
         With ``n_looks=2`` the network contains both looks, and the second sees the pixels of
         ``image``, while ``predict`` decodes the original image. All outputs equal those of
         ``predict`` except for rounding, with ``n_looks=2`` if the original has `image_size`.
@@ -714,8 +754,11 @@ default="giou_l1"
         """
         from .export import export_model
 
-        check_is_fitted(self)
-        export_model(self.model_, self.classes_, self._count_looks(), path, format, overwrite)
+        fitted = self._get_fitted()
+        export_model(
+            *(fitted.model_, fitted.classes_, fitted._count_looks(), path, format, overwrite),
+            has_boxes=fitted._has_boxes,
+        )
 
     def report(
         self,
@@ -779,18 +822,10 @@ default="giou_l1"
         """
         from .report import write_report
 
-        check_is_fitted(self)
+        fitted = self._get_fitted()
         return write_report(
-            self, X, y, path, overwrite=overwrite, title=title, max_images=max_images
+            fitted, X, y, path, overwrite=overwrite, title=title, max_images=max_images
         )
-
-    def _get_previous_fit(self) -> PreviousFit | None:
-        """The fit that this one continues, or None."""
-        from .training.plan import PreviousFit
-
-        if not (self.warm_start and hasattr(self, "model_")):
-            return None
-        return PreviousFit(self.model_, self.classes_, self.history_, self.stages_, self.n_iter_)
 
     def _seed(self) -> int:
         if self.random_state is None:
@@ -808,92 +843,46 @@ default="giou_l1"
             box_loss=self.box_loss,
             class_loss_weight=self.class_loss_weight,
             box_loss_weight=self.box_loss_weight,
+            presence_loss_weight=self.presence_loss_weight,
             learning_rate_schedule=self.learning_rate_schedule,
             verbose=self.verbose,
             backbone_learning_rate=self.backbone_learning_rate if is_slower else None,
         )
 
-    def _freeze_backbone(self, model: keras.Model) -> FrozenBackbone:
+    def _freeze_backbone(self, extractor: keras.Model | WatchedModel) -> FrozenBackbone:
         from .features.frozen_backbone import FrozenBackbone
-        from .network.graph import get_feature_extractor
 
-        extractor = get_feature_extractor(model)
         return FrozenBackbone(extractor, self.batch_size, self.memory, self.engine)
-
-    def _set_history(self, result: StagesResult, previous: PreviousFit | None) -> None:
-        self.stages_ = [*(previous.stages if previous else []), *result.stages]
-        histories = [previous.history] if previous else []
-        self.history_ = combine_histories([*histories, *result.histories])
-        self.n_iter_ = len(self.history_.get("loss", []))
-
-    def _set_model(self, model: keras.Model, is_frozen: bool) -> None:
-        """Set the model, and the networks that predict from pixels and from kept features."""
-        from .network.box_heads import IOU_ESTIMATE
-        from .network.graph import add_outputs, get_heads
-
-        self.model_, self._is_frozen = model, is_frozen
-        self._network = add_outputs(model, (IOU_ESTIMATE,))
-        self._heads = get_heads(self._network) if is_frozen else None
 
     def _count_looks(self) -> int:
         # The box of an untrained network says nothing about where to look.
-        return self.n_looks if self.n_iter_ else 1
+        return self.n_looks if self.n_iter_ and self._has_boxes else 1
 
-    def _run_network(
-        self, X: ImagesLike, network: keras.Model | None = None, n_looks: int = 1
-    ) -> tuple[dict[str, NDArray[Any]], dict[int, str], Images]:
-        """Outputs by name of the network, or of another model of pixels; bad images; images."""
+    def _make_predictor(self, network: WatchedModel | None = None) -> Predictor:
         from .features.predict import Predictor
 
-        images = check_images(X)
+        networks = self._networks
         is_frozen = network is None and self._is_frozen
-        predictor = Predictor(
-            network or self._network,
-            self._heads if is_frozen else None,
-            self._freeze_backbone(self.model_) if is_frozen else None,
+        return Predictor(
+            (network or networks.network).state,
+            (lambda: self._freeze_backbone(networks.extractor)) if is_frozen else None,
+            (lambda: networks.heads.state) if is_frozen else None,
             n_trained=self._n_images,
             batch_size=self.batch_size,
             engine=self.engine,
             verbose=self.verbose,
             skip_bad=self.on_bad_image != "raise",
         )
-        outputs, bad = predictor.look(images.items, n_looks)
+
+    def _run_network(
+        self, X: ImagesLike, network: WatchedModel | None = None, n_looks: int = 1
+    ) -> tuple[dict[str, NDArray[Any]], dict[int, str], Images]:
+        """Outputs by name of the network, or of another model of pixels; bad images; images."""
+        images = check_images(X)
+        outputs, bad = self._make_predictor(network).look(images.items, n_looks)
         if self.on_bad_image == "warn":
             warn_of_bad_images(bad, len(images))
         return outputs, bad, images
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        if "model_" in state:
-            from .persistence import pack_model
-
-            # Callbacks hold the model that they were trained with.
-            state = {key: value for key, value in state.items() if key != "callbacks_"}
-            state["model_"] = pack_model(self.model_)
-            del state["_network"], state["_heads"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "model_" in state:
-            from .persistence import unpack_model
-            from .training.compilation import compile_model
-
-            self._set_model(unpack_model(state["model_"]), state["_is_frozen"])
-            compile_model(self.model_, self._make_spec())
-
-    def __dask_tokenize__(self) -> tuple[str, list[tuple[str, Any]]]:
-        """Identity of this estimator for Dask; a pickled network holds the time of pickling."""
-        import keras
-
-        from .network.graph import digest_model
-
-        return type(self).__name__, [
-            (name, digest_model(value) if isinstance(value, keras.Model) else value)
-            for name, value in sorted(vars(self).items())
-            # The first two are derived from the model; callbacks hold it.
-            if name not in ("_network", "_heads", "callbacks_")
-        ]
 
     def __sklearn_tags__(self) -> Tags:
         return set_image_tags(super().__sklearn_tags__())

@@ -1,29 +1,37 @@
-"""Splitters that stratify by class and keep rows of the same image together."""
+"""Splitters that stratify by class and missing labels, and keep rows of an image together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from .boxes import as_class_names
+from .boxes import as_class_names, as_optional_boxes
+from .boxes.tables import as_pandas
 from .exceptions import BoxError
 from .inputs import check_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from .typing import BoxesLike, ImagesLike, IntArray, Split
 
-__all__ = ["StratifiedBoxKFold", "StratifiedGroupBoxKFold", "split_train_validation"]
+__all__ = [
+    "StratifiedBoxKFold",
+    "StratifiedGroupBoxKFold",
+    "find_strata",
+    "split_train_validation",
+]
 
 
 class StratifiedBoxKFold(StratifiedKFold):
     """Stratified k-fold over ``y["class_name"]``.
+
+    Rows without a class or a box are strata of their own.
 
     scikit-learn's StratifiedKFold does not accept a y of several columns. The
     parameters are those of :class:`sklearn.model_selection.StratifiedKFold`.
@@ -55,11 +63,14 @@ class StratifiedBoxKFold(StratifiedKFold):
         ------
         train, test : ndarray of int
         """
-        return super().split(np.zeros(len(X)), _get_strata(y), groups)
+        strata = _get_strata(y)
+        return super().split(np.zeros(len(as_pandas(X))), strata, groups)
 
 
 class StratifiedGroupBoxKFold(StratifiedGroupKFold):
     """Stratified k-fold over ``y["class_name"]`` that keeps groups together.
+
+    Rows without a class or a box are strata of their own.
 
     Without `groups`, rows with the same path are a group, so that the boxes of an
     image are never in both training and test set. The parameters are those of
@@ -97,18 +108,29 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
         if groups is None:
             groups = check_images(X).keys()
         return super().split(
-            np.zeros(len(X)), _get_strata(y), pd.factorize(np.asarray(groups, dtype=object))[0]
+            np.zeros(len(as_pandas(X))),
+            _get_strata(y),
+            pd.factorize(np.asarray(groups, dtype=object))[0],
         )
 
 
+def find_strata(class_names: NDArray[Any] | None, has_box: NDArray[np.bool_]) -> IntArray:
+    """The stratum of each row: its class, if it has one, and whether it has a box."""
+    names = np.full(len(has_box), None, dtype=object)
+    if class_names is not None:
+        has_class = ~pd.isna(class_names)
+        names[has_class] = class_names[has_class]
+    return pd.factorize(pd.MultiIndex.from_arrays([names, has_box]))[0]
+
+
 def _get_strata(y: BoxesLike) -> IntArray:
-    names = as_class_names(y)
-    if names is None:
+    names, has_box = as_class_names(y), ~np.isnan(as_optional_boxes(y)[:, 0])
+    if names is None and has_box.all():
         raise BoxError(
             "Stratified splitting needs the column class_name in y; use KFold or GroupKFold for "
             "boxes without classes."
         )
-    return pd.factorize(names)[0]
+    return find_strata(names, has_box)
 
 
 def split_train_validation(

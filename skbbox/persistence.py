@@ -23,6 +23,7 @@ from .exceptions import ModelFileError
 from .files import atomic_write
 from .network.backbones import small_convnet
 from .network.graph import set_weights
+from .network.model_configs import check_config
 from .network.seeds import preserve_random_state
 
 __all__ = ["encode", "pack_model", "read_archive", "unpack_model", "write_archive"]
@@ -33,14 +34,8 @@ T = TypeVar("T")
 FORMAT = 1
 ABOUT, CHECKSUMS = "about.json", "checksums.json"
 
-#: Packages of the classes that a network in a file may contain.
-TRUSTED = ("keras", "skbbox")
-
-#: Classes of Keras that run code from the file, or read other files.
-REFUSED = (
-    *("Lambda", "function", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
-    *("TFSMLayer", "StringLookup", "IntegerLookup", "TextVectorization"),
-)
+#: Bytes before the name and content of a member.
+LOCAL_HEADER = 30
 
 #: Functions of skbbox, which are stored by name.
 FUNCTIONS = {"small_convnet": small_convnet}
@@ -56,18 +51,12 @@ def pack_model(model: keras.Model) -> dict[str, Any]:
     """
     config = json.loads(model.to_json())
     # The estimator compiles the model again; a custom loss could not be found by its name.
-    config.pop("compile_config", None)
-    return {"config": json.dumps(config), "weights": model.get_weights()}
+    return {"config": json.dumps(_drop_compile_config(config)), "weights": model.get_weights()}
 
 
-def unpack_model(
-    packed: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
-) -> keras.Model:
+def unpack_model(packed: Mapping[str, Any]) -> keras.Model:
     """The model of :func:`pack_model`, with equal weights."""
-    with preserve_random_state():
-        model = keras.models.model_from_json(packed["config"], custom_objects)
-    set_weights(model, packed["weights"])
-    return model
+    return _build_model(json.loads(packed["config"]), packed["weights"])
 
 
 def write_archive(path: Path, contents: Mapping[str, Any]) -> None:
@@ -137,16 +126,21 @@ def read_archive(
         If the file is damaged, contains anything that :func:`write_archive` does not write, is
         of a later version, or needs code that is not given.
     """
-    reader = _Reader(path, custom_objects or {})
-    about = reader.read_about(names)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist (working directory: {Path.cwd()}); give the path of a file "
+            "that save wrote."
+        )
     try:
+        reader = _Reader(path, custom_objects or {})
+        about = reader.read_about(names)
         contents = {name: reader.decode(about[name]) for name in names}
         reader.check_all_used()
         return build(**contents)
-    except ModelFileError:
-        raise
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
     except Exception as error:  # The file may come from anyone and contain anything.
-        reader.fail(f"not a file that save wrote: {error!r}.")
+        raise ModelFileError(f"{path}: not a file that save wrote: {error!r}.") from error
 
 
 def encode(value: Any, name: str) -> tuple[Any, dict[str, bytes]]:
@@ -221,11 +215,6 @@ class _Reader:
 
     def __init__(self, path: Path, custom_objects: Mapping[str, Any]) -> None:
         self.path, self.custom_objects = path, custom_objects
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{path} does not exist (working directory: {Path.cwd()}); give the path of a "
-                "file that save wrote."
-            )
         self.members = self._read_members()
         self.used = {ABOUT, CHECKSUMS}
 
@@ -258,8 +247,9 @@ class _Reader:
         if "model" in value:
             return self._read_model(value["model"], value["weights"])
         if "keras" in value:
-            self._check_classes(value["keras"])
-            return keras.saving.deserialize_keras_object(value["keras"], self.custom_objects)
+            return _deserialize(
+                check_config(value["keras"], self.custom_objects), self.custom_objects
+            )
         name = value["object"]
         if name in self.custom_objects:
             return self.custom_objects[name]
@@ -275,22 +265,14 @@ class _Reader:
             self.fail(f"unexpected member {name!r}.")
 
     def fail(self, message: str) -> NoReturn:
-        raise ModelFileError(f"{self.path}: {message}")
+        raise ModelFileError(message)
 
     def _read_members(self) -> dict[str, bytes]:
         """Content of each member, with its checksum verified."""
-        members: dict[str, bytes] = {}
         try:
             with zipfile.ZipFile(self.path) as archive:
-                for info in archive.infolist():
-                    name = info.filename
-                    if name in members:
-                        self.fail(f"duplicate member {name!r}.")
-                    if info.compress_type != zipfile.ZIP_STORED:
-                        self.fail(f"the member {name!r} is compressed, which save never does.")
-                    if info.file_size > self.path.stat().st_size:
-                        self.fail(f"the member {name!r} claims to be larger than the file.")
-                    members[name] = archive.read(info)
+                self._check_sizes(archive)
+                members = {info.filename: archive.read(info) for info in archive.infolist()}
         except ModelFileError:
             raise
         except Exception as error:  # zipfile raises many kinds on a damaged file.
@@ -310,14 +292,31 @@ class _Reader:
             self.fail(f"the member {missing[0]!r} is missing.")
         return members
 
+    def _check_sizes(self, archive: zipfile.ZipFile) -> None:
+        """Refuse members that need more memory than the file has bytes, before they are read."""
+        names, end = set(), 0
+        for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+            name = info.filename
+            if name in names:
+                self.fail(f"duplicate member {name!r}.")
+            names.add(name)
+            if info.compress_type != zipfile.ZIP_STORED:
+                self.fail(f"the member {name!r} is compressed, which save never does.")
+            if info.file_size != info.compress_size:
+                self.fail(f"the member {name!r} claims two sizes.")
+            if info.header_offset < end:
+                self.fail(f"the member {name!r} overlaps another one.")
+            # At least: what else the header contains is not in the directory of the archive.
+            end = info.header_offset + LOCAL_HEADER + len(name) + info.file_size
+        if end > archive.start_dir:
+            self.fail("a member claims to be larger than the file.")
+
     def _read_model(self, name: str, n_weights: int) -> keras.Model:
         member = f"{name}.json"
-        config = self.members[member]
+        config = self._parse_json(self.members[member], member)
         self.used.add(member)
-        self._check_classes(self._parse_json(config, member))
-        # Keras finds layers of skbbox by their registered names, so modules may have moved.
         weights = [self._read_array(f"{name}/{number:04}.npy") for number in range(n_weights)]
-        return unpack_model({"config": config.decode(), "weights": weights}, self.custom_objects)
+        return _build_model(check_config(config, self.custom_objects), weights, self.custom_objects)
 
     def _read_array(self, member: str) -> npt.NDArray[Any]:
         file = io.BytesIO(self.members[member])
@@ -331,36 +330,36 @@ class _Reader:
             self.fail(f"{member} does not contain the array that its header declares.")
         return np.frombuffer(content, dtype).reshape(shape).copy()
 
-    def _check_classes(self, config: Any) -> None:
-        """Refuse classes that are neither of Keras or skbbox nor in `custom_objects`."""
-        if isinstance(config, list):
-            for part in config:
-                self._check_classes(part)
-        if not isinstance(config, dict):
-            return
-        name = config.get("class_name")
-        if name in REFUSED and name not in self.custom_objects:
-            self.fail(f"the network contains code ({name}), which is refused.")
-        module = config.get("module")
-        trusted = module is None or str(module).split(".")[0] in TRUSTED
-        if not trusted and name not in self.custom_objects:
-            self.fail(
-                f"the network needs {name} of {module}, which is code; pass "
-                f"custom_objects={{{name!r}: ...}} if you trust it."
-            )
-        for registered in (name, config.get("registered_name")):
-            # Keras looks up registered names first, whatever the module is.
-            foreign = ">" in str(registered) and not str(registered).startswith("skbbox>")
-            if foreign and not {registered, name} & {*self.custom_objects}:
-                self.fail(
-                    f"the network needs {registered}, which is code; pass "
-                    f"custom_objects={{{registered!r}: ...}} if you trust it."
-                )
-        for part in config.values():
-            self._check_classes(part)
-
     def _parse_json(self, content: bytes, member: str) -> Any:
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
             self.fail(f"{member} is not JSON: {error}.")
+
+
+def _build_model(
+    config: Any, weights: list[npt.NDArray[Any]], custom_objects: Mapping[str, Any] | None = None
+) -> keras.Model:
+    model = _deserialize(config, custom_objects)
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"expected a network. Received: {type(model).__name__}.")
+    set_weights(model, weights)
+    return model
+
+
+def _deserialize(config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    with preserve_random_state():
+        return keras.saving.deserialize_keras_object(config, custom_objects)
+
+
+def _drop_compile_config(config: Any) -> Any:
+    """The config of a model without how it and the models in it were compiled."""
+    if isinstance(config, list):
+        return [_drop_compile_config(part) for part in config]
+    if isinstance(config, dict):
+        return {
+            key: _drop_compile_config(part)
+            for key, part in config.items()
+            if not (key == "compile_config" and "class_name" in config)
+        }
+    return config

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .boxes import iou
+import numpy as np
+import pandas as pd
+
+from .boxes import TARGET_COLUMNS
+from .boxes.tables import as_pandas
 from .displays.curves import format_share_axis, plot_curve
 from .displays.drawing import (
+    CLASS_ONLY,
     PREDICTED_COLOR,
     PREDICTED_STYLE,
     TRUE_COLOR,
-    draw_box,
-    format_iou,
+    draw_row,
+    format_expected,
     format_label,
+    format_result,
+    get_column,
     get_confidences,
     show_image,
     split_boxes_and_labels,
@@ -20,6 +27,7 @@ from .displays.drawing import (
 from .exceptions import BoxError
 from .history import combine_histories
 from .images import load_image
+from .metrics import NO_OBJECT, pair_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +60,9 @@ def plot_image(
     boxes : box, sequence of boxes or table of boxes
         One box or several, each ``x_min, x_max, y_min, y_max``, with an optional label as
         fifth entry; or a DataFrame, a row of it, or a structured array with these
-        columns and, for labels, ``class_name``. Normalised to 0..1. A box of NaN, which
-        means an image without an object, is left out.
+        columns and, for labels, ``class_name``. Normalised to 0..1. A row without a box has its
+        label in a corner, such as ``cat (class only)``; an image without an object has the label
+        ``no object``.
     ax : matplotlib Axes, default=None
         Where to draw. None creates a figure.
     color : matplotlib color, default=TRUE_COLOR
@@ -82,8 +91,15 @@ def plot_image(
     """
     labelled = split_boxes_and_labels(boxes)
     ax = show_image(load_image(image), ax)
+    without = [label for box, label in labelled if np.isnan(box).any()]
     for box, label in labelled:
-        draw_box(ax, box, label, color)
+        if not np.isnan(box).any():
+            draw_row(ax, box, label, color)
+    if without:
+        classes = [f"{label} {CLASS_ONLY}" for label in without if label is not None]
+        if not classes and len(without) == len(labelled):
+            classes = [NO_OBJECT]
+        draw_row(ax, labelled[0][0] * np.nan, "\n".join(classes) or None, color)
     return ax
 
 
@@ -108,7 +124,9 @@ def plot_prediction(
     -------
     matplotlib Axes
         The predicted box is dashed and the true one solid. The number after the class is its
-        probability; the title has the IoU of both boxes, and the IoU that the model expects.
+        probability; the title has the IoU of both boxes, and the IoU that the model expects. An
+        image without an object, or a prediction of none, has the label ``no object``; the title
+        then names a false alarm or a missed object, and the ``presence``.
 
     Raises
     ------
@@ -133,19 +151,23 @@ def plot_prediction(
             f"plot_prediction takes one true box. Received {len(true_boxes)} boxes; choose one, "
             "for example y.iloc[[0]]."
         )
-    predicted = estimator.predict([image])
-    predicted_boxes = split_boxes_and_labels(predicted)
+    predicted = as_pandas(estimator.predict([image]))
+    ((box, name),) = split_boxes_and_labels(predicted)
+    class_confidence, box_confidence = get_confidences(predicted, 0)
     ax = show_image(load_image(image), ax)
-    for box, name in true_boxes:
-        draw_box(ax, box, format_label("true", name), TRUE_COLOR)
-    measured = expected = None
-    for box, name in predicted_boxes:
-        class_confidence, expected = get_confidences(predicted, 0)
-        label = format_label("predicted", name, class_confidence)
-        draw_box(ax, box, label, PREDICTED_COLOR, linestyle=PREDICTED_STYLE, label_below=True)
-    if true_boxes and predicted_boxes:
-        measured = float(iou(true_boxes[0][0], predicted_boxes[0][0]))
-    if title := format_iou(measured, expected):
+    for true_box, true_name in true_boxes:
+        label = format_label("true", true_name, has_box=not np.isnan(true_box).any())
+        draw_row(ax, true_box, label, TRUE_COLOR)
+    label = format_label("predicted", name, class_confidence, has_box=not np.isnan(box).any())
+    draw_row(ax, box, label, PREDICTED_COLOR, linestyle=PREDICTED_STYLE, label_below=True)
+    if true_boxes:
+        ((true_box, true_name),) = true_boxes
+        table = pd.DataFrame([(true_name, *true_box)], columns=TARGET_COLUMNS)
+        title = format_result(pair_rows(table, predicted), 0, box_confidence)
+    else:
+        presence = get_column(predicted, "presence")
+        title = format_expected(box_confidence, None if presence is None else presence[0])
+    if title:
         ax.set_title(title)
     return ax
 

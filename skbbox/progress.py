@@ -16,7 +16,9 @@ __all__ = ["progress_bar"]
 LOG_INTERVAL = 30
 
 
-def progress_bar(n_images: int, work: str, verbose: bool | int) -> tqdm[NoReturn]:
+def progress_bar(
+    n_images: int, work: str, verbose: bool | int, unit: str = "images"
+) -> tqdm[NoReturn]:
     """Make a bar that counts images, for use in a ``with`` statement.
 
     Parameters
@@ -26,17 +28,19 @@ def progress_bar(n_images: int, work: str, verbose: bool | int) -> tqdm[NoReturn
         What is done with the images, shown before the bar.
     verbose : bool or int
         False or 0 shows nothing.
+    unit : str, default="images"
+        What is counted.
 
     Returns
     -------
     tqdm
-        Call its ``update(n)`` after `n` more images.
+        Call its ``update(n)`` after `n` more.
     """
     is_redrawn = sys.stdout.isatty() or "ipykernel" in sys.modules
     return tqdm(
         total=n_images,
         desc=work,
-        unit=" images",
+        unit=f" {unit}",
         disable=not verbose,
         # With the output of print; notebooks show stderr in red.
         file=sys.stdout,

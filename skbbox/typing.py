@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoFrame, IntoSeries
 
 __all__ = [
     "Augment",
@@ -36,7 +39,10 @@ PathLikeStr: TypeAlias = str | PathLike[str]
 ImageLike: TypeAlias = PathLikeStr | npt.NDArray[Any] | Image.Image
 
 #: The ``X`` of ``fit`` and ``predict``.
-ImagesLike: TypeAlias = "Sequence[ImageLike] | pd.Series[Any] | pd.DataFrame | npt.NDArray[Any]"
+ImagesLike: TypeAlias = (
+    "Sequence[ImageLike] | pd.Series[Any] | pd.DataFrame | npt.NDArray[Any] "
+    "| IntoFrame | IntoSeries"
+)
 
 #: One box as ``x_min, x_max, y_min, y_max``, optionally with a label as fifth entry.
 BoxLike: TypeAlias = Sequence[float | str]
@@ -44,11 +50,11 @@ BoxLike: TypeAlias = Sequence[float | str]
 #: One box or a table of boxes, as accepted by the measures.
 BoxesLike: TypeAlias = (
     "BoxLike | Sequence[BoxLike] | Sequence[npt.NDArray[Any]] "
-    "| npt.NDArray[Any] | pd.DataFrame | pd.Series[Any]"
+    "| npt.NDArray[Any] | pd.DataFrame | pd.Series[Any] | IntoFrame"
 )
 
-#: The ``y`` of ``fit`` and ``score``: a DataFrame or a structured array.
-TargetsLike: TypeAlias = pd.DataFrame | npt.NDArray[np.void]
+#: The ``y`` of ``fit`` and ``score``: a table with named columns or a structured array.
+TargetsLike: TypeAlias = "pd.DataFrame | npt.NDArray[np.void] | IntoFrame"
 
 #: Coordinates, measures and weights.
 FloatArray: TypeAlias = npt.NDArray[np.float64]

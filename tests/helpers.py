@@ -1,5 +1,9 @@
 """Functions that several test modules call; fixtures are in ``conftest.py``."""
 
+import hashlib
+import json
+import zipfile
+
 
 def small_localizer(**changes):
     """An unfitted estimator that is fast to fit: two epochs of a small network from scratch."""
@@ -16,3 +20,24 @@ def small_localizer(**changes):
         "random_state": 0,
     }
     return SingleBoxLocalizer(**(parameters | changes))
+
+
+def members(path):
+    """The content of each member of a zip archive."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(path, contents, compression=zipfile.ZIP_STORED):
+    """Write a zip archive; returns its path."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+def with_checksums(contents):
+    """The members with matching checksums, as an attacker would write them."""
+    others = {name: content for name, content in contents.items() if name != "checksums.json"}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in others.items()}
+    return others | {"checksums.json": json.dumps(sums).encode()}

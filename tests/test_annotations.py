@@ -202,7 +202,7 @@ def test_unknown_format_shows_the_known_ones(write):
         read_annotations(write(), format="snack")
 
 
-@pytest.mark.parametrize("content", ["a,b,c\n1,2,3\n", HEADER.replace(",", ";"), "\x00\xff"])
+@pytest.mark.parametrize("content", ["a,b,c\n1,2,3\n", HEADER.replace(",", ":"), "\x00\xff"])
 def test_file_of_another_kind_is_not_recognised(tmp_path, content):
     path = tmp_path / "other.csv"
     path.write_text(content, encoding="utf-8")
@@ -291,7 +291,7 @@ def test_first_of_many_equals_is_the_largest():
 
 
 def test_only_leaves_images_with_several_boxes_out_and_warns_with_their_number():
-    with pytest.warns(SkbboxWarning, match="^2 images with several boxes left out"):
+    with pytest.warns(SkbboxWarning, match="^2 images with several objects left out"):
         X, y = one_box_per_image(BOXES, keep="only")
     assert X.tolist() == ["b.jpg"]
     assert y.index.tolist() == [20]
@@ -303,33 +303,93 @@ def test_only_is_silent_when_nothing_is_left_out():
     assert X.tolist() == ["a.jpg", "b.jpg"]
 
 
-@pytest.mark.parametrize("keep", ["largest", "first", "only", "all"])
-def test_images_without_an_object_are_left_out_with_a_warning(keep):
-    boxes = table(("a.jpg", "cat", 0, 1, 0, 1), MISSING, ("e.jpg", None, *[np.nan] * 4))
+KEEP = ["largest", "first", "only", "all"]
+NOTHING = [np.nan] * 4
+#: A row of each kind: class and box, class only, box only, neither.
+EACH_KIND = table(
+    ("a.jpg", "cat", 0, 1, 0, 1),
+    ("b.jpg", "dog", *NOTHING),
+    ("c.jpg", None, 0.2, 0.8, 0.2, 0.8),
+    ("d.jpg", None, *NOTHING),
+)
+
+
+@pytest.mark.parametrize("keep", KEEP)
+def test_rows_of_each_kind_are_kept(keep):
+    # SkbboxWarning is an error in these tests.
+    X, y = one_box_per_image(EACH_KIND, keep=keep)
+    assert X.tolist() == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    pd.testing.assert_frame_equal(y, EACH_KIND[list(TARGET_COLUMNS)])
+
+
+@pytest.mark.parametrize("keep", KEEP)
+def test_only_images_with_neither_class_nor_box_are_dropped(keep):
+    boxes = pd.concat([EACH_KIND, table(("e.jpg", None, *NOTHING))], ignore_index=True)
     with pytest.warns(SkbboxWarning, match="^2 images without an object left out"):
+        X, y = one_box_per_image(boxes, keep=keep, empty="drop")
+    assert X.tolist() == ["a.jpg", "b.jpg", "c.jpg"]
+    assert y["class_name"].isna().tolist() == [False, False, True]
+
+
+def test_dropping_is_silent_if_each_image_has_an_object():
+    assert len(one_box_per_image(EACH_KIND[:3], empty="drop")[0]) == 3
+
+
+def test_unknown_empty_shows_the_known_ones():
+    with pytest.raises(ValueError, match=r"empty must be one of \['keep', 'drop'\].*'skip'"):
+        one_box_per_image(BOXES, empty="skip")
+
+
+@pytest.mark.parametrize("keep", KEEP)
+def test_box_wins_over_a_class_without_a_box(keep):
+    # The box has no class, and the class without a box stands before it.
+    boxes = table(("a.jpg", "cat", *NOTHING), ("a.jpg", None, 0, 1, 0, 1))
+    _, y = one_box_per_image(boxes, keep=keep)
+    assert y.index.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"), [("largest", ["cat"]), ("first", ["cat"]), ("all", ["cat", "dog"])]
+)
+def test_several_classes_without_a_box_are_selected_like_boxes(keep, expected):
+    boxes = table(("a.jpg", "cat", *NOTHING), ("a.jpg", "dog", *NOTHING))
+    assert one_box_per_image(boxes, keep=keep)[1]["class_name"].tolist() == expected
+
+
+def test_only_leaves_images_with_several_classes_out():
+    boxes = table(
+        ("a.jpg", "cat", *NOTHING), ("a.jpg", "dog", *NOTHING), ("b.jpg", "cat", *NOTHING)
+    )
+    with pytest.warns(SkbboxWarning, match="^1 images with several objects left out"):
+        assert one_box_per_image(boxes, keep="only")[0].tolist() == ["b.jpg"]
+
+
+@pytest.mark.parametrize("keep", KEEP)
+@pytest.mark.parametrize("other", [("cat", 0, 1, 0, 1), ("cat", *NOTHING), (None, 0, 1, 0, 1)])
+def test_object_wins_over_a_row_without_one_with_a_warning(keep, other):
+    boxes = table(("a.jpg", None, *NOTHING), ("a.jpg", *other), ("b.jpg", None, *NOTHING))
+    with pytest.warns(SkbboxWarning, match=r"^1 images have a row without .* first is a\.jpg"):
         X, y = one_box_per_image(boxes, keep=keep)
-    assert X.tolist() == ["a.jpg"]
-    assert len(y) == 1
+    assert X.tolist() == ["a.jpg", "b.jpg"]
+    assert y.index.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("keep", ["largest", "first", "only", "all"])
-def test_row_without_a_box_does_not_count_beside_a_box(keep):
-    # No image is left out, so there is no warning: SkbboxWarning is an error in these tests.
-    boxes = table(("a.jpg", None, *[np.nan] * 4), ("a.jpg", "cat", 0, 1, 0, 1))
-    X, y = one_box_per_image(boxes, keep=keep)
-    assert X.tolist() == ["a.jpg"]
-    assert y["class_name"].tolist() == ["cat"]
+@pytest.mark.parametrize("keep", KEEP)
+def test_image_that_is_twice_without_an_object_becomes_one_row(keep):
+    assert one_box_per_image(table(MISSING, MISSING), keep=keep)[0].index.tolist() == [0]
 
 
 def test_warning_points_to_the_line_of_the_caller():
-    with pytest.warns(SkbboxWarning) as warned:
-        one_box_per_image(table(MISSING))
-    assert warned[0].filename == __file__
+    for boxes in (table(MISSING), table(MISSING, ("d.jpg", "cat", 0, 1, 0, 1))):
+        with pytest.warns(SkbboxWarning) as warned:
+            one_box_per_image(boxes, empty="drop")
+        assert warned[0].filename == __file__
 
 
 def test_box_with_one_edge_missing_is_left_for_fit_to_refuse():
-    boxes = table(("a.jpg", "cat", 0, np.nan, 0, 1), ("b.jpg", "cat", 0, 1, 0, 1))
-    assert one_box_per_image(boxes)[0].tolist() == ["a.jpg", "b.jpg"]
+    boxes = table(("b.jpg", "cat", 0, 1, 0, 1), ("a.jpg", "cat", 0, 1, 0, 1))
+    boxes = pd.concat([boxes, table(("a.jpg", "cat", 0, np.nan, 0, 1))], ignore_index=True)
+    assert one_box_per_image(boxes)[0].index.tolist() == [0, 2]
 
 
 def test_target_columns_come_first_then_the_others():

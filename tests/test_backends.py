@@ -77,6 +77,7 @@ def test_another_backend_predicts_the_same_from_the_same_weights(
         assert np.allclose(probabilities, localizer.predict_proba(shapes[0]), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_frozen", [False, True])
 def test_threads_with_one_estimator_predict_what_one_thread_does(
     shapes, frozen_backbone, is_frozen

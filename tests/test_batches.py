@@ -10,7 +10,9 @@ from skbbox.datasets import make_shapes
 from skbbox.exceptions import BoxError, ImageError
 from skbbox.features.maps import Features
 from skbbox.features.store import Record
+from skbbox.inputs import Targets
 from skbbox.training.batches import FeatureBatches, ModelBatches
+from skbbox.training.labels import make_labels
 
 
 def table(n_samples=10, image_size=32):
@@ -198,7 +200,9 @@ def test_a_wrong_parameter_is_named(wrong, message):
 def test_endless_batches_are_those_of_one_epoch_after_another():
     expected = BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7)
     endless = ModelBatches(
-        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7), n_boxes=1, endless=True
+        BoundingBoxGenerator(table(), 32, 32, 4, True, random_state=7),
+        ["bbox_prediction"],
+        endless=True,
     )
     for epoch in range(3):
         for index in range(3):
@@ -212,7 +216,7 @@ def test_endless_batches_are_those_of_one_epoch_after_another():
 
 def test_batches_that_a_thread_makes_are_those_asked_for_in_any_order():
     expected = BoundingBoxGenerator(table(), 32, 32, 4, False)
-    batches = ModelBatches(expected, n_boxes=1, endless=False)
+    batches = ModelBatches(expected, ["bbox_prediction"], endless=False)
     for index in (0, 2, 1, 1, 0):
         assert np.array_equal(batches[index][0], expected[index][0])
 
@@ -220,23 +224,54 @@ def test_batches_that_a_thread_makes_are_those_asked_for_in_any_order():
 def test_an_error_in_a_batch_ends_that_batch_and_not_the_one_before(tmp_path):
     boxes = table()
     boxes["image"] = [*boxes["image"][:4], tmp_path / "missing.png", *boxes["image"][5:]]
-    batches = ModelBatches(BoundingBoxGenerator(boxes, 32, 32, 4, False), 1, endless=False)
+    batches = ModelBatches(
+        BoundingBoxGenerator(boxes, 32, 32, 4, False), ["bbox_prediction"], endless=False
+    )
     assert len(batches[0][0]) == 4
     with pytest.raises(ImageError, match="Row 4"):
         batches[1]
 
 
-def test_the_box_is_the_target_of_every_box_output_with_and_without_classes_and_weights():
+BOX_OUTPUTS = ["bbox_prediction", "bbox_iou", "bbox_x_edges"]
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(10)], ids=["equal", "weighted"])
+@pytest.mark.parametrize("outputs", [["class_prediction", *BOX_OUTPUTS], BOX_OUTPUTS])
+def test_the_box_is_the_target_of_every_box_output(outputs, weights):
+    boxes = table() if len(outputs) == 4 else table().drop(columns="class_name")
+    batches = BoundingBoxGenerator(boxes, 32, 32, 4, False, sample_weight=weights)
+    _, *rest = ModelBatches(batches, outputs, endless=False)[0]
+    assert all(len(values) == len(outputs) for values in rest)
+    assert all(np.array_equal(values[-1], v) for values in rest for v in values[-3:])
+
+
+def partial_table():
+    """Rows with class and box, class only, box only and neither; then six with both."""
     boxes = table()
-    for columns, weights, n_targets in [
-        (boxes, None, 4),
-        (boxes, (np.arange(10), np.ones(10)), 4),
-        (boxes.drop(columns="class_name"), np.arange(10), 3),
-    ]:
-        batches = BoundingBoxGenerator(columns, 32, 32, 4, False, sample_weight=weights)
-        _, *rest = ModelBatches(batches, n_boxes=3, endless=False)[0]
-        assert all(len(values) == n_targets for values in rest)
-        assert all(np.array_equal(values[-1], v) for values in rest for v in values[-3:])
+    boxes.loc[[1, 3], ["x_min", "x_max", "y_min", "y_max"]] = np.nan
+    boxes.loc[[2, 3], "class_name"] = None
+    return boxes
+
+
+def test_missing_labels_have_no_weight_and_the_others_make_up_for_it():
+    generator = BoundingBoxGenerator(partial_table(), 32, 32, 4, False)
+    _, _, (of_class, of_box, of_presence) = generator[0]
+    # 8 of 10 rows have a class, and 8 a box.
+    assert of_class.tolist() == [1.25, 1.25, 0, 0]
+    assert of_box.tolist() == [1.25, 0, 1.25, 0]
+    assert of_presence.tolist() == [1, 1, 1, 1]
+
+
+def test_presence_is_a_target_if_an_image_has_no_object():
+    generator = BoundingBoxGenerator(partial_table(), 32, 32, 4, False)
+    _, (_, _, presence), _ = generator[0]
+    assert presence.tolist() == [[1], [1], [1], [0]]
+
+
+def test_rows_without_a_box_have_a_valid_stand_in():
+    generator = BoundingBoxGenerator(partial_table(), 32, 32, 4, False, augment="standard")
+    _, (_, boxes, _), _ = generator[0]
+    assert ((boxes[:, ::2] < boxes[:, 1::2]) & (boxes[:, ::2] >= 0) & (boxes[:, 1::2] <= 1)).all()
 
 
 def feature_batches(shuffle):
@@ -245,8 +280,7 @@ def feature_batches(shuffle):
     records = [[Record(np.float32([10 * r + v]), box) for v in range(4)] for r in range(3)]
     return FeatureBatches(
         Features(records, np.zeros((3, 4)), [()]),
-        None,
-        None,
+        make_labels(Targets(np.zeros((3, 4)), None)),
         rows=np.arange(3),
         batch_size=3,
         shuffle=shuffle,
@@ -278,7 +312,7 @@ def test_what_a_callable_changes_in_place_stays_in_its_batch():
     assert (images == 0).all()
     assert (y_bbox == [0, 1, 0, 1]).all()
     assert all(map(np.array_equal, boxes["image"], before))
-    assert np.allclose(generator.y_bbox, boxes[["x_min", "x_max", "y_min", "y_max"]])
+    assert np.allclose(generator.labels.boxes, boxes[["x_min", "x_max", "y_min", "y_max"]])
 
 
 @pytest.mark.parametrize(

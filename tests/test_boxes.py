@@ -285,11 +285,6 @@ def test_localization_accuracy_accepts_numeric_classes_with_a_confidence():
     assert localization_accuracy(true, predicted) == pytest.approx(1 / 3)
 
 
-def test_class_missing_on_both_sides_counts_as_wrong():
-    true = TRUE.assign(class_name=np.nan)
-    assert localization_accuracy(true, true) == 0.0
-
-
 @pytest.mark.parametrize("without", ["y_true", "y_pred"])
 def test_localization_accuracy_without_classes_names_the_side_and_iou_at(without):
     tables = {"y_true": TRUE, "y_pred": PREDICTED}
@@ -349,14 +344,6 @@ def test_mean_of_no_rows_raises(measure):
 def test_one_prediction_for_several_rows_raises(measure):
     with pytest.raises(BoxError, match="Received 3 and 1 rows"):
         measure(TRUE, PREDICTED.iloc[:1])
-
-
-@pytest.mark.parametrize("measure", [mean_iou, iou_at, localization_accuracy])
-def test_mean_with_a_missing_prediction_names_its_row(measure):
-    predicted = PREDICTED.copy()
-    predicted.loc[2, "y_min"] = NAN
-    with pytest.raises(BoxError, match="Row 2: a coordinate is missing"):
-        measure(TRUE, predicted)
 
 
 # ---------------------------------------------------------------- as_boxes, as_class_names
@@ -431,6 +418,8 @@ def test_tiny_overshoot_is_clipped(overshoot):
         pytest.param((10, 200, 20, 180), "pixel coordinates; divide x by", id="pixels"),
         pytest.param((0, 2, 0, 1), "pixel coordinates", id="two pixels"),
         pytest.param((0, 1, -30, 1), "pixel coordinates", id="negative pixels"),
+        pytest.param((0.1, 4.29, 0.3, 0.6), "outside the image", id="far beyond 1"),
+        pytest.param((0.5, 60.2, 10, 50), "pixel coordinates", id="fraction of a pixel"),
         pytest.param((0.7, 0.2, 0.3, 0.6), "inverted; the order is x_min, x_max", id="inverted x"),
         pytest.param((0.2, 0.7, 0.6, 0.3), "inverted", id="inverted y"),
         pytest.param((0.5, 0.5, 0, 1), "empty; its width or height is 0", id="no width"),
@@ -463,8 +452,16 @@ def test_check_boxes_raises_and_names_the_row(box, message):
         ),
         (
             (0, 1.5, 0, 1),
-            "an edge lies outside the image, that is outside 0..1; clip the box or correct it",
+            "an edge lies outside the image, that is outside 0..1, by 0.5 of its side; clip the "
+            "box or correct it",
             "x_min=0, x_max=1.5, y_min=0, y_max=1",
+        ),
+        # A corner of 999 pixels in an image of 233, where the other edges are those of the image.
+        (
+            (0, 999 / 233, 0, 1),
+            "an edge lies outside the image, that is outside 0..1, by 3.29 of its side; clip the "
+            "box or correct it",
+            "x_min=0, x_max=4.28755, y_min=0, y_max=1",
         ),
         (
             (0.7, 0.2, 0.3, 0.6),

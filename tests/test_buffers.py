@@ -7,7 +7,9 @@ import pytest
 from skbbox.engines.buffers import ALIGNMENT, BufferPool
 from skbbox.features.maps import Features
 from skbbox.features.store import Record
+from skbbox.inputs import Targets
 from skbbox.training.batches import FeatureBatches, ModelBatches
+from skbbox.training.labels import make_labels
 
 
 def addresses(arrays):
@@ -51,9 +53,15 @@ def test_batches_in_use_by_a_backend_do_not_change():
     records = [[Record(*pair)] for pair in zip(values, boxes, strict=True)]
     features = Features(records, boxes, [(2, 3, 2), (4, 3)])
     batches = FeatureBatches(
-        features, None, None, rows=np.arange(40), batch_size=8, shuffle=False, seed=0
+        features,
+        make_labels(Targets(boxes, None)),
+        rows=np.arange(40),
+        batch_size=8,
+        shuffle=False,
+        seed=0,
     )
-    held = [inputs for inputs, _ in ModelBatches(batches, 1, endless=False).for_backend({})]
+    dataset = ModelBatches(batches, ["bbox_prediction"], endless=False).for_backend({})
+    held = [inputs for inputs, _ in dataset]
     coarse, fine = (np.concatenate(maps) for maps in zip(*held, strict=True))
     assert np.array_equal(coarse.reshape(40, 12), values[:, :12])
     assert np.array_equal(fine.reshape(40, 12), values[:, 12:])

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from skbbox import TARGET_COLUMNS, check_annotations, clean_annotations
-from skbbox.annotations.checking import KINDS
+from skbbox.annotations.checking import KINDS, Problems
+from skbbox.annotations.near_duplicates import group_near_duplicates, hash_image
 from skbbox.datasets import load_annotated_folder, make_shapes
 from skbbox.exceptions import AnnotationError, SkbboxWarning
 
@@ -19,8 +20,20 @@ def table(*rows, **extra):
     return pd.DataFrame(rows, columns=["image", *TARGET_COLUMNS]).assign(**extra)
 
 
+NOTHING = (np.nan,) * 4
+
+
 def row(class_name="cat", box=(0.1, 0.5, 0.1, 0.5), image="a.jpg"):
     return (image, class_name, *box)
+
+
+#: A row of each kind: class and box, class only, box only, neither.
+EACH_KIND = table(
+    row(),
+    row("cat", NOTHING, "b.jpg"),
+    row(None, image="c.jpg"),
+    row(None, NOTHING, "d.jpg"),
+)
 
 
 def find_problems(boxes, **options):
@@ -67,18 +80,55 @@ def test_valid_box_is_no_problem(box):
     assert find_problems(table(row(box=box))) == []
 
 
-@pytest.mark.parametrize("name", [None, np.nan, "", " "])
-def test_box_without_a_class_is_found(name):
-    assert find_problems(table(row(name), row(image="b.jpg"))) == [(0, "missing class")]
+@pytest.mark.parametrize("box", [(0.1, 0.5, 0.1, 0.5), NOTHING])
+@pytest.mark.parametrize("name", ["", " "])
+def test_blank_class_is_found(name, box):
+    assert find_problems(table(row(name, box), row(image="b.jpg"))) == [(0, "blank class")]
 
 
-def test_image_without_an_object_is_no_problem():
-    assert find_problems(table(row(), row(None, [np.nan] * 4, "b.jpg"))) == []
+def test_rows_of_each_kind_are_no_problem():
+    assert find_problems(EACH_KIND) == []
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_half_a_box_is_found_with_or_without_a_class(missing):
+    half = (np.nan, 0.5, 0.1, 0.5)
+    boxes = table(row(box=half), row(missing, half, "b.jpg"))
+    assert find_problems(boxes) == [(0, "missing coordinate"), (1, "missing coordinate")]
+
+
+@pytest.mark.parametrize(
+    ("class_name", "box"),
+    [("cat", (0.1, 0.5, 0.1, 0.5)), ("cat", NOTHING), (None, (0.1, 0.5, 0.1, 0.5))],
+)
+def test_row_without_an_object_beside_one_with_an_object_is_found(class_name, box):
+    boxes = table(row(None, NOTHING), row(class_name, box), row(None, NOTHING, "b.jpg"))
+    assert find_problems(boxes) == [(0, "contradicted by a row")]
 
 
 def test_folder_that_differs_from_the_class_is_found():
     boxes = table(row(), row(image="b.jpg"), folder=["cat", "dog"])
     assert find_problems(boxes) == [(1, "folder differs")]
+
+
+def test_folder_that_differs_from_a_class_without_a_box_is_found():
+    boxes = table(row(), row("cat", NOTHING, "b.jpg"), folder=["cat", "dog"])
+    assert find_problems(boxes) == [(1, "folder differs")]
+
+
+def test_folder_of_the_photographs_is_no_problem():
+    # In Pascal VOC's files, <folder> says where the photographs were.
+    boxes = table(row(), row("dog", image="b.jpg"), folder=["snaps", "snaps"])
+    assert find_problems(boxes) == []
+
+
+def test_edge_far_outside_says_by_how_much():
+    # 999 of 233 pixels are 4.2876 widths, 3.2876 more than the image.
+    problems = check_annotations(
+        table(row(box=(0.1, 999 / 233, 0.1, 0.5))), open_images=False, min_images=1
+    )
+    assert problems["problem"].tolist() == ["outside image"]
+    assert "x_max is 3.29 times the width beyond the image" in problems["detail"].item()
 
 
 # ---------------------------------------------------------------- problems of several rows
@@ -103,6 +153,12 @@ def test_boxes_that_repeat_are_found():
     assert (3, "near duplicate") not in find_problems(boxes, duplicate_iou=0.96)
 
 
+@pytest.mark.parametrize("names", [("cat", None), (None, "cat"), (None, None)])
+def test_box_without_a_class_contradicts_no_other_class(names):
+    boxes = table(row(names[0]), row(names[1]))
+    assert find_problems(boxes) == [(0, "several boxes"), (1, "duplicate")]
+
+
 def test_same_box_on_another_image_is_no_problem():
     assert find_problems(table(row(), row(image="b.jpg"))) == []
 
@@ -111,6 +167,25 @@ def test_names_that_differ_by_case_or_space_are_found_at_their_first_row():
     names = ["car", "Car", "car ", "car", "race  car", "race car", "cart", "Car"]
     boxes = table(*[row(name, image=f"{i}.jpg") for i, name in enumerate(names)])
     assert find_problems(boxes) == [(i, "similar class names") for i in (1, 2, 5)]
+
+
+@pytest.mark.parametrize(
+    ("rare", "usual", "is_similar"),
+    [
+        ("racoon", "raccoon", True),
+        ("Raccon", "raccoon", True),
+        ("raccoom", "raccoon", True),
+        ("raccono", "raccoon", True),
+        ("class 2", "class 1", False),
+        ("car", "cat", False),
+        ("rabbit", "raccoon", False),
+    ],
+)
+def test_rare_name_that_looks_like_a_frequent_one_is_found(rare, usual, is_similar):
+    boxes = table(row(rare, image="a.jpg"), *[row(usual, image=f"{i}.jpg") for i in range(10)])
+    problems = check_annotations(boxes, open_images=False, min_images=1)
+    expected = [f"{rare!r} (1 rows) looks like {usual!r} (10 rows)"] if is_similar else []
+    assert problems["detail"].tolist() == expected
 
 
 def test_class_on_few_images_is_found():
@@ -258,6 +333,28 @@ def test_summary_counts_the_severest_first():
     assert "rare class" in lines[1]
 
 
+def test_summary_counts_the_rows_of_each_kind():
+    half = row("cat", (np.nan, 0.5, 0.1, 0.5), "f.jpg")
+    boxes = pd.concat([EACH_KIND, table(row(None, NOTHING, "e.jpg"), half)], ignore_index=True)
+    problems = check_annotations(boxes, open_images=False, min_images=1)
+    assert problems.kinds == {"class and box": 1, "class only": 1, "box only": 1, "no object": 2}
+    assert problems.summary().splitlines() == [
+        "rows          1  class and box",
+        "rows          1  class only",
+        "rows          1  box only",
+        "rows          2  no object",
+        "error         1  missing coordinate: half a box, or a coordinate is not finite",
+    ]
+    assert "1 class only, 1 box only, 2 no object." in problems._repr_html_()
+
+
+def test_kinds_stay_with_selected_problems_and_may_be_lost():
+    problems = check_annotations(EACH_KIND, open_images=False, min_images=5)
+    assert problems[problems["row"] > 5].summary().endswith("no object\nNo problems found.")
+    joined = pd.concat([problems, Problems(problems.to_dict("list"))])
+    assert joined.summary() == "warning       2  rare class: too few images to train on"
+
+
 def test_summary_of_no_problems():
     problems = check_annotations(table(row()), open_images=False, min_images=1)
     assert len(problems) == 0
@@ -307,8 +404,8 @@ def test_box_is_repaired_by_rule(box, expected, problem):
         ("cat", (0.1, 0.1, 0.1, 0.5), "empty box"),
         ("cat", (1.1, 1.5, 0.1, 0.5), "outside image"),
         ("cat", (np.nan, 0.5, 0.1, 0.5), "missing coordinate"),
-        (None, (0.1, 0.5, 0.1, 0.5), "missing class"),
-        (" ", (0.1, 0.5, 0.1, 0.5), "missing class"),
+        (None, (np.nan, 0.5, 0.1, 0.5), "missing coordinate"),
+        (" ", NOTHING, "blank class"),
         ("cat", (10, 50, 10, 50), "pixel coordinates"),
         ("cat", (0.1, 0.5, 0.2, 2.5), "pixel coordinates"),
     ],
@@ -317,6 +414,32 @@ def test_unusable_row_is_dropped(class_name, box, problem):
     result, actions = clean(table(row(), row(class_name, box, "b.jpg")))
     assert result["image"].tolist() == ["a.jpg"]
     assert actions == [[1, problem, "dropped"]]
+
+
+def test_rows_of_each_kind_stay():
+    # SkbboxWarning is an error in these tests.
+    result = clean_annotations(EACH_KIND, open_images=False)
+    pd.testing.assert_frame_equal(pd.DataFrame(result), EACH_KIND)
+
+
+def test_blank_class_of_a_box_becomes_missing():
+    result, actions = clean(table(row(" ")))
+    assert result["class_name"].tolist() == [None]
+    assert actions == [[0, "blank class", "repaired"]]
+
+
+def test_row_without_an_object_is_dropped_beside_one_with_an_object():
+    boxes = table(row(None, NOTHING), row("cat", NOTHING), row(None, NOTHING, "b.jpg"))
+    result, actions = clean(boxes)
+    assert result.index.tolist() == [1, 2]
+    assert actions == [[0, "contradicted by a row", "dropped"]]
+
+
+def test_box_without_a_class_is_dropped_if_another_row_has_its_class():
+    boxes = table(row(None), row(), row(None, (0.6, 0.9, 0.6, 0.9)))
+    result, actions = clean(boxes)
+    assert result.index.tolist() == [1, 2]
+    assert actions == [[0, "duplicate", "dropped"]]
 
 
 def test_rounding_overshoot_is_clipped_silently():
@@ -379,7 +502,7 @@ def test_wrong_folder_does_not_drop_all_rows():
 
 
 def test_images_without_an_object_index_and_columns_stay():
-    boxes = table(row(None, [np.nan] * 4), row(), row(), note=list("xyz")).set_axis([5, 6, 6])
+    boxes = table(row(None, NOTHING, "b.jpg"), row(), row(), note=list("xyz")).set_axis([5, 6, 6])
     result, _ = clean(boxes)
     assert result.index.tolist() == [5, 6]
     assert result["note"].tolist() == ["x", "y"]
@@ -460,3 +583,26 @@ def test_notebook_shows_no_problems_and_selected_columns():
     problems = check_annotations(boxes, open_images=False, min_images=1)
     assert problems._repr_html_() == "<p>No problems found.</p>"
     assert "<summary>" not in problems[["row", "problem"]]._repr_html_()
+
+
+# ---------------------------------------------------------------- near-duplicates
+
+
+def test_groups_are_joined_by_an_image_between_them():
+    ends = np.zeros(3, np.uint64), np.array([0b1111_1111_1111, 0, 0], np.uint64)
+    between = np.array([0b11_1111, 0, 0], np.uint64)
+    assert group_near_duplicates(ends).tolist() == [0, 1]
+    # 6 bits from each of the two, which differ in 12.
+    assert group_near_duplicates([*ends, between]).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("name", "n_groups"), [("kangaroo_voc", 163), ("raccoon_voc", 193)])
+def test_near_duplicates_are_those_of_the_notes(shared, name, n_groups):
+    """The notes of these data sets join images by the same rule, with another program."""
+    folder = shared / "datasets" / name
+    notes = pd.read_csv(folder / "groups.csv").set_index("image_id")["group"]
+    images = sorted(path for path in folder.rglob("*.jpg") if path.stem in notes.index)
+    found = group_near_duplicates([hash_image(path) for path in images])
+    expected = notes[[path.stem for path in images]].to_numpy()
+    assert len(set(found)) == len(set(expected)) == n_groups
+    assert len(set(zip(found, expected, strict=True))) == n_groups

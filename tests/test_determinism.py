@@ -190,6 +190,7 @@ def dtype_policy():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow_only")
 @pytest.mark.parametrize(
     "box_head",
@@ -222,6 +223,7 @@ def test_a_dtype_policy_is_followed_but_boxes_keep_their_digits(
     assert (boxes * 4096 % 1 != 0).any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow_only")
 def test_mixed_precision_features_are_kept_and_used(dtype_policy, shapes):
     from skbbox.network import small_convnet

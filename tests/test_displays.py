@@ -1,5 +1,7 @@
 """Displays: numbers worked out by hand, and pictures compared with reviewed baseline images."""
 
+from itertools import pairwise
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -14,9 +16,11 @@ from sklearn.model_selection import GridSearchCV
 from skbbox import (
     BoxGridDisplay,
     BoxStatisticsDisplay,
+    ConfusionMatrixDisplay,
     DummyLocalizer,
     IoUDistributionDisplay,
     IoUThresholdDisplay,
+    PresenceDisplay,
     SearchDisplay,
     TrainingDisplay,
 )
@@ -50,6 +54,37 @@ Y_PRED = pd.DataFrame(
     columns=[*NAMES, "class_confidence", "box_confidence"],
 )
 IMAGES = [np.full((40, 60, 3), shade, dtype=np.uint8) for shade in (40, 90, 140, 190)]
+
+
+# A false alarm; no object, rightly; a missed cat; a class only, which is wrong and which is right;
+# a box only, half of it found; and a complete row, found.
+NO_BOX, NOTHING = [np.nan] * 4, [None, *[np.nan] * 4]
+HALF = [0.0, 0.5, 0.0, 1.0]
+PARTIAL_TRUE = pd.DataFrame(
+    [
+        NOTHING,
+        NOTHING,
+        ["cat", *HALF],
+        ["cat", *NO_BOX],
+        ["dog", *NO_BOX],
+        [None, *HALF],
+        ["cat", *HALF],
+    ],
+    columns=NAMES,
+)
+PARTIAL_PRED = pd.DataFrame(
+    [
+        ["dog", *HALF, 0.7, 0.6, 0.8],
+        [*NOTHING, np.nan, np.nan, 0.1],
+        [*NOTHING, np.nan, np.nan, 0.3],
+        ["dog", *HALF, 0.9, 0.5, 0.9],
+        ["dog", *HALF, 0.6, 0.5, 0.9],
+        ["cat", 0.0, 1.0, 0.0, 1.0, 0.8, 0.4, 0.6],
+        ["cat", *HALF, 0.95, 0.9, 0.95],
+    ],
+    columns=[*NAMES, "class_confidence", "box_confidence", "presence"],
+)
+PARTIAL_IMAGES = [IMAGES[0]] * 7
 
 
 class Fixed:
@@ -240,7 +275,99 @@ def test_axes_without_a_subplot_raise():
         BoxGridDisplay.from_predictions(IMAGES, Y_TRUE, Y_PRED, ax=ax)
 
 
+@pytest.mark.parametrize(
+    ("order", "rows"),
+    [
+        # IoU: 0, 1, 0, -, -, 0.5, 1; the wrong class before the right one.
+        ("worst", [0, 2, 5, 1, 6, 3, 4]),
+        ("best", [1, 6, 5, 0, 2, 4, 3]),
+        # 0.8; 0; 1 - 0.3; 0.9 of the class; 0; 0.4 * 0.5; 0.
+        ("suspicious", [3, 0, 2, 5, 1, 4, 6]),
+    ],
+)
+def test_rows_of_all_kinds_have_their_place_in_each_order(order, rows):
+    display = BoxGridDisplay.from_predictions(
+        PARTIAL_IMAGES, PARTIAL_TRUE, PARTIAL_PRED, order=order
+    )
+    assert display.rows.tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("row", "title", "labels"),
+    [
+        (0, "false alarm, presence 0.80", ["true: no object", "predicted: dog 0.70"]),
+        (1, "presence 0.10", ["true: no object", "predicted: no object"]),
+        (2, "missed, presence 0.30", ["true: cat", "predicted: no object"]),
+        (3, "expected IoU 0.50", ["true: cat (class only)", "predicted: dog 0.90"]),
+        (5, "IoU 0.50, expected 0.40", ["true: box only", "predicted: cat 0.80"]),
+    ],
+)
+def test_labels_and_titles_name_what_is_missing(row, title, labels):
+    display = BoxGridDisplay.from_predictions(
+        PARTIAL_IMAGES, PARTIAL_TRUE, PARTIAL_PRED, order=[row]
+    )
+    (ax,) = display.axes_
+    assert (ax.get_title(), texts(ax)) == (f"row {row}   {title}", labels)
+
+
+def test_grid_draws_a_box_only_where_a_row_has_one():
+    display = BoxGridDisplay.from_predictions(
+        PARTIAL_IMAGES, PARTIAL_TRUE, PARTIAL_PRED, order=range(7)
+    )
+    # Of the true row and of the predicted one.
+    assert [len(ax.patches) for ax in display.axes_] == [1, 0, 1, 1, 1, 2, 2]
+
+
+def test_class_without_a_box_is_a_predicted_object():
+    # By a model that was fitted without boxes, in an image without an object.
+    true, predicted = PARTIAL_TRUE[:1], PARTIAL_TRUE[:1].assign(class_name="cat")
+    display = BoxGridDisplay.from_predictions(PARTIAL_IMAGES[:1], true, predicted)
+    assert display.iou.tolist() == [0.0]
+    assert display.axes_[0].get_title() == "row 0   false alarm"
+    assert texts(display.axes_[0]) == ["true: no object", "predicted: cat (class only)"]
+
+
+def test_prediction_of_no_object_is_named_without_true_rows():
+    display = BoxGridDisplay.from_predictions(PARTIAL_IMAGES, None, PARTIAL_PRED, order=[1])
+    (ax,) = display.axes_
+    assert (ax.get_title(), texts(ax)) == ("row 1   presence 0.10", ["predicted: no object"])
+
+
+def test_suspicion_without_presence_is_certain_of_a_missed_object():
+    predicted = PARTIAL_PRED.drop(columns="presence")
+    # The false alarm has the confidence of its box.
+    assert compute_suspicion(PARTIAL_TRUE, predicted)[:3] == pytest.approx([0.6, 0.0, 1.0])
+
+
 # IoUDistributionDisplay
+
+
+def test_distribution_stacks_images_without_an_object_on_the_others():
+    display = IoUDistributionDisplay.from_predictions(PARTIAL_TRUE, PARTIAL_PRED, bins=2)
+    # Below 0.5 and from it on; with an object 0, 0.5, 1, without one 0, 1.
+    assert [bar.get_height() for bar in display.ax_.patches] == [1, 2, 1, 1]
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels[:2] == [*("images with an object", "without one: 1 if none is predicted, else 0")]
+
+
+def test_distribution_by_class_has_rows_for_no_object_and_for_a_box_only():
+    display = IoUDistributionDisplay.from_predictions(PARTIAL_TRUE, PARTIAL_PRED, by_class=True)
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    # The mean of each is 0.5; the dog has no box.
+    assert labels == ["cat (2)", "box only (1)", "no object (2)"]
+
+
+@pytest.mark.parametrize("display", [IoUDistributionDisplay, IoUThresholdDisplay])
+def test_classes_alone_have_no_iou_to_draw(display):
+    with pytest.raises(BoxError, match="nothing to score"):
+        display.from_predictions(PARTIAL_TRUE[3:5], PARTIAL_PRED[3:5])
+
+
+def test_threshold_curve_leaves_out_rows_with_a_class_only():
+    display = IoUThresholdDisplay.from_predictions(PARTIAL_TRUE, PARTIAL_PRED)
+    # 0, 0, 0.5, 1 and 1.
+    assert display.thresholds.tolist() == [0.0, 0.5, 1.0]
+    assert display.shares == pytest.approx([1.0, 0.6, 0.4])
 
 
 def test_distribution_counts_images():
@@ -511,12 +638,20 @@ def test_boxes_alone_have_widths_and_heights():
     assert last.collections[0].get_offsets()[0].tolist() == [0.5, 1.0]
 
 
-def test_images_without_an_object_are_counted():
-    boxes = Y_TRUE.copy()
-    boxes.loc[0, NAMES] = [None, *[np.nan] * 4]
-    area = BoxStatisticsDisplay.from_boxes(boxes).axes_[0]
+def test_each_kind_of_row_is_counted():
+    area, _, _, classes = BoxStatisticsDisplay.from_boxes(PARTIAL_TRUE).axes_
     assert sum(bar.get_height() for bar in area.patches) == 3
-    assert area.get_title() == "1 images without an object left out"
+    assert area.get_title() == "2 class and box, 2 class only, 1 box only, 2 no object"
+    assert (classes.get_xlabel(), [bar.get_width() for bar in classes.patches]) == (
+        "rows of each class",
+        [3, 1],
+    )
+
+
+def test_statistics_of_predictions_without_a_box_show_the_true_boxes():
+    predicted = PARTIAL_PRED.assign(**dict.fromkeys(NAMES))
+    centre = BoxStatisticsDisplay.from_predictions(PARTIAL_TRUE, predicted).axes_[2]
+    assert [len(points.get_offsets()) for points in centre.collections] == [3, 0]
 
 
 def test_no_box_raises():
@@ -528,6 +663,126 @@ def test_no_box_raises():
 def test_boxes_without_extent_raise():
     with pytest.raises(BoxError, match="4 boxes have no width or height"):
         BoxStatisticsDisplay.from_boxes(Y_TRUE.assign(x_max=0.0))
+
+
+# PresenceDisplay
+
+
+class WithPresence:
+    """An estimator with a threshold of 0.2, which the missed cat of `PARTIAL_PRED` reaches."""
+
+    presence_threshold = 0.2
+
+    def predict(self, X):
+        predicted = PARTIAL_PRED.copy()
+        predicted.loc[2, NAMES] = ["cat", *HALF]
+        return predicted
+
+
+def legend(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+def test_presence_counts_both_kinds_of_images_and_their_errors():
+    display = PresenceDisplay.from_predictions(PARTIAL_TRUE, PARTIAL_PRED, bins=2)
+    assert legend(display) == [
+        "with an object (5)",
+        "without an object (2)",
+        "threshold 0.5: 50.0% false alarms, 20.0% missed",
+    ]
+    # Below 0.5 and from it on, with an object; then without one.
+    assert [bar.get_height() for bar in display.ax_.patches] == [1, 4, 1, 1]
+
+
+def test_presence_threshold_is_that_of_the_estimator():
+    display = PresenceDisplay.from_estimator(WithPresence(), PARTIAL_IMAGES, PARTIAL_TRUE)
+    assert (display.threshold, display.false_alarm_rate, display.miss_rate) == (0.2, 0.5, 0.0)
+    assert list(display.ax_.lines[0].get_xdata()) == [0.2, 0.2]
+
+
+def test_presence_of_another_threshold_needs_it():
+    predicted = WithPresence().predict(PARTIAL_IMAGES)
+    with pytest.raises(BoxError, match=r"Row 2 .* presence of 0\.30 and an object.*threshold="):
+        PresenceDisplay.from_predictions(PARTIAL_TRUE, predicted)
+
+
+def test_rates_without_such_an_image_are_left_out():
+    display = PresenceDisplay.from_predictions(PARTIAL_TRUE[2:], PARTIAL_PRED[2:])
+    assert np.isnan(display.false_alarm_rate)
+    assert legend(display)[-1] == "threshold 0.5: 20.0% missed"
+
+
+def test_presence_must_have_been_predicted():
+    with pytest.raises(BoxError, match="needs the column presence in y_pred"):
+        PresenceDisplay.from_predictions(Y_TRUE, Y_PRED)
+
+
+def test_presence_must_be_a_probability():
+    with pytest.raises(BoxError, match=r"Received: 80\.0 in row 0"):
+        PresenceDisplay.from_predictions(
+            PARTIAL_TRUE, PARTIAL_PRED.assign(presence=PARTIAL_PRED["presence"] * 100)
+        )
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, True, "0.5", np.nan])
+def test_threshold_of_presence_must_be_in_0_to_1(threshold):
+    with pytest.raises(ValueError, match=r"threshold must be a number in 0\.\.1"):
+        PresenceDisplay.from_predictions(PARTIAL_TRUE, PARTIAL_PRED, threshold=threshold)
+
+
+# ConfusionMatrixDisplay
+
+
+def test_confusion_has_a_row_and_a_column_without_an_object():
+    display = ConfusionMatrixDisplay.from_predictions(PARTIAL_TRUE, PARTIAL_PRED, name="mine")
+    assert display.display_labels == ["cat", "dog", "no object"]
+    # Cats: one found, one taken for a dog, one missed; the dog; a false alarm, and none.
+    assert display.confusion_matrix.tolist() == [[1, 1, 1], [0, 1, 0], [0, 1, 1]]
+    assert display.ax_.get_title() == "mine\n1 with a box only left out"
+
+
+def test_colour_of_the_confusion_is_the_share_of_the_row():
+    display = ConfusionMatrixDisplay.from_predictions(Y_TRUE, Y_PRED)
+    assert display.display_labels == ["cat", "dog"]
+    assert display.im_.get_array().tolist() == [[0.5, 0.5], [0.0, 1.0]]
+    assert texts(display.ax_) == ["1", "1", "2"]
+
+
+def test_class_that_is_called_no_object_is_another_row():
+    true = Y_TRUE.replace("dog", "no object")
+    predicted = true.assign(**dict.fromkeys(NAMES))
+    display = ConfusionMatrixDisplay.from_predictions(true, predicted)
+    assert display.display_labels == ["cat", "no object", "(no object)"]
+    assert display.confusion_matrix.tolist() == [[0, 0, 2], [0, 0, 2], [0, 0, 0]]
+
+
+def test_confusion_without_unreadable_images():
+    display = ConfusionMatrixDisplay.from_predictions(Y_TRUE, with_error(1))
+    assert display.confusion_matrix.tolist() == [[1, 0], [0, 2]]
+
+
+@pytest.mark.parametrize("which", ["y_true", "y_pred"])
+def test_confusion_needs_classes(which):
+    tables = {"y_true": Y_TRUE, "y_pred": Y_PRED}
+    tables[which] = tables[which].drop(columns="class_name")
+    with pytest.raises(BoxError, match=f"{which} has no class_name"):
+        ConfusionMatrixDisplay.from_predictions(**tables)
+
+
+def test_predicted_box_without_a_class_is_no_confusion():
+    predicted = Y_PRED.assign(class_name=["cat", "dog", None, "dog"])
+    with pytest.raises(BoxError, match="row 2 of y_pred has a box and no class"):
+        ConfusionMatrixDisplay.from_predictions(Y_TRUE, predicted)
+
+
+def test_labels_of_twenty_classes_do_not_overlap():
+    names = [f"golden retriever {number:02}" for number in range(20)]
+    boxes = pd.DataFrame([[name, *HALF] for name in names], columns=NAMES)
+    display = ConfusionMatrixDisplay.from_predictions(boxes, boxes)
+    display.figure_.canvas.draw()
+    for axis in (display.ax_.xaxis, display.ax_.yaxis):
+        extents = [label.get_window_extent() for label in axis.get_ticklabels()]
+        assert not any(one.overlaps(other) for one, other in pairwise(extents))
 
 
 # Baseline images
@@ -602,3 +857,34 @@ def test_picture_of_statistics(drawn):
 @picture
 def test_picture_of_true_and_predicted_statistics(drawn):
     return BoxStatisticsDisplay.from_predictions(*drawn[1:]).figure_
+
+
+@pytest.fixture(scope="module")
+def partial(drawn):
+    """The pictures with all four kinds of rows, false alarms and missed objects."""
+    X, true, predicted = drawn
+    true, predicted = true.astype({"class_name": object}), predicted.copy()
+    true.loc[:4, NAMES] = NOTHING
+    true.loc[5:7, NAMES[1:]] = np.nan
+    true.loc[8:9, "class_name"] = None
+    predicted["presence"] = np.linspace(0.5, 0.99, 24)
+    missing = [2, 3, 4, 10, 11]
+    predicted.loc[missing, [*NAMES, "class_confidence", "box_confidence"]] = np.nan
+    predicted.loc[missing, "presence"] = np.linspace(0.1, 0.4, 5)
+    return X, true, predicted
+
+
+@picture
+def test_picture_of_the_grid_with_missing_labels(partial):
+    rows = [0, 2, 5, 8, 10, 12]
+    return BoxGridDisplay.from_predictions(*partial, order=rows, n_columns=3).figure_
+
+
+@picture
+def test_picture_of_the_presence(partial):
+    return PresenceDisplay.from_predictions(*partial[1:], name="drawn").figure_
+
+
+@picture
+def test_picture_of_the_confusion(partial):
+    return ConfusionMatrixDisplay.from_predictions(*partial[1:]).figure_

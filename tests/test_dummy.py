@@ -143,6 +143,140 @@ def test_box_of_an_unseen_class_counts_in_the_score():
     assert localizer.score(X, Y.assign(class_name="unseen")) == pytest.approx(0.3)
 
 
+# ---------------------------------------------------------------- missing labels
+
+NOTHING = [np.nan] * 4
+#: Class and box twice, class only, box only, and an image without an object.
+PARTIAL = pd.DataFrame(
+    [
+        ("cat", 0.0, 0.4, 0.0, 0.4),
+        ("dog", 0.2, 0.6, 0.2, 0.6),
+        ("dog", *NOTHING),
+        (None, 0.7, 1.0, 0.7, 1.0),
+        (None, *NOTHING),
+    ],
+    columns=TARGET_COLUMNS,
+)
+FIVE = [*X, "e.jpg"]
+
+
+def with_empty(n):
+    """Images and y: an owl in the left half, then `n` images without an object."""
+    rows = [("owl", 0.0, 0.5, 0.0, 1.0)] + [(None, *NOTHING)] * n
+    return [f"{row}.jpg" for row in range(n + 1)], pd.DataFrame(rows, columns=TARGET_COLUMNS)
+
+
+def test_prior_is_the_median_box_and_the_most_frequent_class():
+    expected = DummyLocalizer().fit(X, Y).predict(X)
+    pd.testing.assert_frame_equal(DummyLocalizer("prior").fit(X, Y).predict(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        # The middle of the three boxes, and the sums 0.9, 2, 0.9 and 2 divided by 3.
+        ("median", [0.2, 0.6, 0.2, 0.6]),
+        ("prior", [0.2, 0.6, 0.2, 0.6]),
+        ("mean", [0.3, 2 / 3, 0.3, 2 / 3]),
+        ("full", [0.0, 1.0, 0.0, 1.0]),
+    ],
+)
+def test_rows_count_for_the_labels_that_they_have(strategy, expected):
+    localizer = DummyLocalizer(strategy).fit(FIVE, PARTIAL)
+    np.testing.assert_allclose(localizer.box_, expected)
+    # Of the three rows with a class, two are dogs; four of five images have an object.
+    np.testing.assert_allclose(localizer.class_prior_, [1 / 3, 2 / 3])
+    predicted = localizer.predict(["new.jpg"])
+    assert predicted["class_name"].tolist() == ["dog"]
+    assert predicted["presence"].tolist() == [0.8]
+
+
+def test_weights_of_rows_with_a_label_count():
+    localizer = DummyLocalizer("mean").fit(FIVE, PARTIAL, sample_weight=[3, 0, 1, 1, 5])
+    # Rows 0 and 3: 0.7 / 4 and 2.2 / 4.
+    np.testing.assert_allclose(localizer.box_, [0.175, 0.55, 0.175, 0.55])
+    np.testing.assert_allclose(localizer.class_prior_, [0.75, 0.25])
+    assert localizer.presence_prior_ == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("make", [lambda y: y, lambda y: y.drop(columns="class_name")])
+@pytest.mark.parametrize(("n", "presence", "is_object"), [(1, 0.5, True), (3, 0.25, False)])
+def test_prior_predicts_no_object_if_most_images_have_none(n, presence, is_object, make):
+    images, y = with_empty(n)
+    predicted = DummyLocalizer("prior").fit(images, make(y)).predict(["new.jpg"])
+    assert predicted["presence"].tolist() == [presence]
+    assert (predicted.drop(columns="presence").notna() == is_object).all(axis=None)
+
+
+@pytest.mark.parametrize("strategy", ["median", "mean", "full", "center"])
+def test_other_strategies_always_predict_an_object(strategy):
+    predicted = DummyLocalizer(strategy).fit(*with_empty(3)).predict(["new.jpg"])
+    assert predicted.notna().all(axis=None)
+
+
+def test_presence_is_absent_if_each_image_has_an_object():
+    localizer = DummyLocalizer("prior").fit(FIVE[:4], PARTIAL[:4])
+    assert localizer.presence_prior_ is None
+    assert "presence" not in localizer.predict(X)
+
+
+@pytest.mark.parametrize("strategy", ["median", "mean", "prior"])
+def test_without_any_box_only_classes_are_predicted(strategy):
+    y = PARTIAL.assign(**dict.fromkeys(COORDINATES, np.nan))
+    predicted = DummyLocalizer(strategy).fit(FIVE, y).predict(["new.jpg"])
+    assert predicted["class_name"].tolist() == ["dog"]
+    assert predicted[COORDINATES].isna().all(axis=None)
+
+
+def test_numbered_classes_stay_numbers_beside_missing_ones():
+    y = PARTIAL.assign(class_name=pd.array([7, 3, 3, None, None], dtype="Int64"))
+    predicted = DummyLocalizer().fit(FIVE, y).predict(X)
+    assert predicted["class_name"].tolist() == [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        # 1 for each of three images without an object, 0 for the one that is missed.
+        ("prior", 0.75),
+        # The box itself, and three false alarms.
+        ("median", 0.25),
+    ],
+)
+def test_score_counts_images_without_an_object(strategy, expected):
+    images, y = with_empty(3)
+    assert DummyLocalizer(strategy).fit(images, y).score(images, y) == expected
+
+
+def test_score_leaves_out_rows_with_a_class_and_no_box():
+    localizer = DummyLocalizer("full").fit(X, Y)
+    # Areas 0.16, 0.16 and 0.09; the image without an object is a false alarm.
+    assert localizer.score(FIVE, PARTIAL) == pytest.approx(0.41 / 4)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [with_empty(2)[1][1:], with_empty(2)[1][1:].drop(columns="class_name")],
+    ids=["classes", "boxes only"],
+)
+def test_y_without_any_object_raises(y):
+    with pytest.raises(BoxError, match=r"None of the 2 images has an object.*Add images with"):
+        DummyLocalizer("prior").fit(X[:2], y)
+
+
+@pytest.mark.parametrize(
+    ("weights", "label"), [([0, 0, 0, 1, 1], "class"), ([0, 0, 1, 0, 1], "box")]
+)
+def test_weights_of_0_in_all_rows_with_a_label_raise(weights, label):
+    with pytest.raises(ValueError, match=f"sample_weight is 0 in every row with a {label}"):
+        DummyLocalizer("mean").fit(FIVE, PARTIAL, sample_weight=weights)
+
+
+def test_half_a_box_raises_with_its_row():
+    with pytest.raises(BoxError, match=r"Row 1 .b\.jpg.: half a box"):
+        DummyLocalizer().fit(X, Y.assign(x_min=[0, np.nan, 0, 0]))
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -166,7 +300,7 @@ def test_use_before_fit_raises(use):
     [
         (X[:3], Y, BoxError, "3 images and 4 rows"),
         (X, Y.to_numpy(), BoxError, "y needs named columns"),
-        (X, Y.assign(x_min=[0, 0, 0.9, 0]), BoxError, "Row 2: the box is inverted"),
+        (X, Y.assign(x_min=[0, 0, 0.9, 0]), BoxError, "Row 2 .c.jpg.: the box is inverted"),
         ([], Y, ImageError, "X has no images"),
     ],
 )

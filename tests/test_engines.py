@@ -250,6 +250,7 @@ def trained(shapes, **changes):
     return small_localizer(**changes).fit(*shapes)
 
 
+@pytest.mark.slow
 @CONVERTING
 @pytest.mark.parametrize("box_head", ["spatial", "dense", "pooled"])
 def test_a_complete_network_predicts_the_same_on_every_engine(shapes, engine, box_head):

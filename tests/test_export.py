@@ -38,6 +38,10 @@ FORMATS = pytest.mark.parametrize("format", NAMES)
 #: Tolerances for rounding of float32, and of features that predict stores in half precision.
 ROUNDING, HALF_PRECISION = 1e-5, 2e-3
 
+#: The same for the second look at a photograph. A first box that differs by 1e-4 moves its window
+#: by a hundredth of a pixel, and Pillow rounds some pixels of the window to the next grey level.
+ROUNDED_WINDOW = 1e-2
+
 
 # ---------------------------------------------------------------- the runtimes
 
@@ -137,6 +141,7 @@ def assert_equal(outputs, localizer, X, tolerance):
         np.testing.assert_allclose(outputs[name], values, rtol=0, atol=tolerance, err_msg=name)
 
 
+@pytest.mark.slow
 @FORMATS
 def test_a_runtime_gives_what_predict_gives_by_the_spatial_head(
     shapes, localizers, exported, format
@@ -145,6 +150,7 @@ def test_a_runtime_gives_what_predict_gives_by_the_spatial_head(
     assert_equal(outputs, localizers["spatial"], shapes[0][:5], ROUNDING)
 
 
+@pytest.mark.slow
 @FORMATS
 @pytest.mark.parametrize("name", ["pooled", "boxes alone", "frozen"])
 def test_a_runtime_gives_what_predict_gives(shapes, localizers, tmp_path, format, name):
@@ -154,6 +160,7 @@ def test_a_runtime_gives_what_predict_gives(shapes, localizers, tmp_path, format
     assert_equal(outputs, localizers[name], shapes[0][:5], tolerance)
 
 
+@pytest.mark.slow
 def test_boxes_alone_have_the_confidence_that_the_spatial_head_estimates(
     shapes, localizers, tmp_path
 ):
@@ -163,6 +170,7 @@ def test_boxes_alone_have_the_confidence_that_the_spatial_head_estimates(
     assert_equal(outputs, localizers["boxes alone, spatial"], shapes[0][:5], ROUNDING)
 
 
+@pytest.mark.slow
 def test_boxes_are_clipped_and_their_edges_put_in_order(shapes, localizers, tmp_path):
     localizer = copy.deepcopy(localizers["pooled"]).set_params(n_looks=1)
     layer = localizer.model_.get_layer("bbox_prediction")
@@ -192,7 +200,7 @@ def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_p
     images = np.stack([load_image(image, (96, 128)) for image in X])
     outputs = RUN[format](tmp_path / NAMES[format], images)
     # Of files, the second look of `predict` shows more than the images of this size.
-    assert_equal(outputs, localizer, images, HALF_PRECISION)
+    assert_equal(outputs, localizer, images, ROUNDED_WINDOW)
     predicted = localizer.predict(images)
     assert iou(outputs["box"], predicted[list(COORDINATES)].to_numpy()).min() > 0.98
     classes = localizer.classes_[outputs["probabilities"].argmax(axis=1)]
@@ -275,6 +283,7 @@ def test_path_may_begin_with_a_tilde(localizers, tmp_path, monkeypatch):
     assert (tmp_path / "m.tflite").is_file()
 
 
+@pytest.mark.slow
 @FORMATS
 def test_existing_files_are_replaced_only_with_overwrite(
     shapes, localizers, exported, tmp_path, format
@@ -306,6 +315,7 @@ def test_folder_of_other_files_is_never_replaced(fitted, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_layer_that_onnx_does_not_support_leaves_no_file(shapes, frozen_backbone, tmp_path):
     # TensorFlow's complementary error function has no equivalent in ONNX.
     gelu = keras.Sequential([frozen_backbone, keras.layers.Activation("gelu")])

@@ -17,7 +17,9 @@ from skbbox.exceptions import FeatureStoreError, ImageError
 from skbbox.features import frozen_backbone as module
 from skbbox.features.frozen_backbone import FrozenBackbone, forget_features
 from skbbox.features.predict import predict_features
+from skbbox.features.quantization import dequantize, quantize
 from skbbox.network import small_convnet
+from skbbox.network.fitted import WatchedModel
 
 BOXES = make_shapes(12, image_size=32, random_state=0)[1][
     ["x_min", "x_max", "y_min", "y_max"]
@@ -48,6 +50,17 @@ def values(features):
     return np.array([[record.values for record in row] for row in features.records])
 
 
+def predicted(extractor, items, batch_size=4):
+    """Features of each image as ``predict`` computes them."""
+    (block,) = FrozenBackbone(extractor, batch_size).compute_blocks(items)
+    return block
+
+
+def largest_step(maps):
+    """The most that rounding to one of 256 levels can change a value of one map, twice."""
+    return (maps.max() - maps.min()) / 255
+
+
 def load(features, view):
     """Maps and boxes of one view of all images."""
     return features.load(range(len(features)), [view] * len(features))
@@ -68,19 +81,47 @@ def as_files(images, folder):
 
 
 @pytest.mark.backend
-def test_maps_are_those_of_the_network_to_three_digits(extractor, images):
-    features = compute(extractor, images)
-    maps, _ = load(features, view=0)
+def test_predict_has_the_maps_of_the_network_to_three_digits(extractor, images):
+    maps, _ = load(predicted(extractor, images), view=0)
     expected = extractor.predict_on_batch(np.stack(images))
     assert maps.dtype == np.float16
     assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+@pytest.mark.backend
+def test_a_fit_has_the_maps_of_the_network_to_half_a_level(extractor, images):
+    maps, _ = load(compute(extractor, images), view=0)
+    expected = extractor.predict_on_batch(np.stack(images))
+    assert maps.dtype == np.float32
+    for image_maps, image_expected in zip(maps, expected, strict=True):
+        limit = 0.51 * largest_step(image_expected) + 1e-3 * np.abs(expected).max()
+        assert np.abs(image_maps - image_expected).max() < limit
+
+
+def test_a_value_of_a_fit_takes_one_byte(extractor, images):
+    features = compute(extractor, images)
+    n_values = np.prod(extractor.output_shape[1:])
+    # And each map two numbers of 4 bytes.
+    assert features.records[0][0].values.nbytes == n_values + 8
+    assert FrozenBackbone(extractor, 4).count_bytes(3) == 3 * (n_values + 8)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_makes_its_map_nan_and_no_other(value):
+    values = np.array([[1.0, value, 2.0, 3.0]], np.float32)
+    parts = [slice(0, 2), slice(2, 4)]
+    maps = np.empty((2, 1, 2), np.float32)
+    for number in range(2):
+        dequantize([quantize(values[0], parts)], parts, number, maps[number])
+    assert np.isnan(maps[0]).all()
+    assert maps[1].tolist() == [[2, 3]]
 
 
 def test_the_second_view_is_the_mirror_image(extractor, images):
     features = compute(extractor, images)
     maps, boxes = load(features, view=1)
     expected = extractor.predict_on_batch(np.stack(images)[:, :, ::-1])
-    assert np.abs(maps - expected).max() < 1e-3 * np.abs(expected).max()
+    assert np.abs(maps - expected).max() < largest_step(expected)
     assert np.allclose(boxes[:, 0], 1 - BOXES[:, 1])
 
 
@@ -138,10 +179,11 @@ def test_the_box_of_the_first_view_is_the_one_that_was_given(extractor, images):
     assert np.array_equal(boxes, BOXES)
 
 
-def test_predict_and_fit_share_features(extractor, images):
-    features = compute(extractor, images)
-    (block,) = FrozenBackbone(extractor, 4).compute_blocks(images)
-    assert block.records[5][0].values is features.records[5][0].values
+def test_predict_finds_what_another_predict_kept(extractor, images):
+    compute(extractor, images)
+    first, second = predicted(extractor, images), predicted(extractor, images)
+    assert first.records[5][0].values.dtype == np.float16
+    assert second.records[5][0].values is first.records[5][0].values
 
 
 class LetGo:
@@ -166,7 +208,7 @@ def test_predict_holds_one_block_of_features_at_a_time(extractor, images, monkey
     features = keras.Input(extractor.output_shape[1:])
     heads = keras.Model(features, keras.layers.GlobalAveragePooling2D()(features))
     blocks = LetGo(FrozenBackbone(extractor, 4).compute_blocks(images))
-    (outputs,), _ = predict_features(heads, blocks, len(images), 4)
+    (outputs,), _ = predict_features(WatchedModel(heads).state, blocks, len(images), 4)
     assert outputs.shape[0] == len(images)
     assert len(blocks.given) == 2 * 3
 
@@ -178,14 +220,14 @@ def test_blocks_are_those_of_one_call(extractor, images, monkeypatch):
     forget_features()
     monkeypatch.undo()
     together = np.concatenate([values(block) for block in blocks])
-    assert equal_but_for_rounding(together, values(compute(extractor, images, n_views=2))[:, :1])
+    assert equal_but_for_rounding(together, values(predicted(extractor, images)))
 
 
 @pytest.mark.backend
 def test_values_beyond_half_precision_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
-    maps, _ = load(compute(extractor, images), view=0)
+    maps, _ = load(predicted(extractor, images), view=0)
     assert maps.dtype == np.float32
     assert np.array_equal(maps, np.stack(images) * np.float32(1000))
 
@@ -194,7 +236,7 @@ def test_an_image_is_kept_as_precisely_as_it_needs(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1000.0)(pixels))
     items = [np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 5, np.uint8), images[0]]
-    records = [row[0] for row in compute(extractor, items, n_views=1).records]
+    records = [row[0] for row in predicted(extractor, items).records]
     # All 0; 5,000, which half precision has; and above 65,504.
     assert [record.values.dtype for record in records] == [np.float16, np.float16, np.float32]
     assert [np.unique(record.values).tolist() for record in records[:2]] == [[0], [5000]]
@@ -203,7 +245,7 @@ def test_an_image_is_kept_as_precisely_as_it_needs(images):
 def test_tiny_values_are_kept_whole(images):
     pixels = keras.Input((32, 32, 3))
     extractor = keras.Model(pixels, keras.layers.Rescaling(1e-9)(pixels))
-    maps, _ = load(compute(extractor, images), view=0)
+    maps, _ = load(predicted(extractor, images), view=0)
     assert np.allclose(maps, np.stack(images) * 1e-9, rtol=1e-3, atol=0)
 
 
@@ -215,7 +257,7 @@ def test_a_fit_beyond_the_bound_keeps_its_features_in_files_until_it_ends(
     monkeypatch.setattr(module, "KEPT_BYTES", 1000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     features = compute(extractor, images)
-    assert isinstance(features.records[0][0].values, np.memmap)
+    assert list(tmp_path.rglob("*.npy"))
     assert np.array_equal(values(features), expected)
     assert len(list(tmp_path.iterdir())) == 1
     del features
@@ -231,7 +273,7 @@ def test_features_that_are_computed_again_are_those_that_are_kept(extractor, ima
     for view in range(2):
         maps, boxes = load(kept, view)
         maps_again, boxes_again = load(again, view)
-        assert equal_but_for_rounding(maps, maps_again)
+        assert np.abs(maps - maps_again).max() < 1.01 * largest_step(maps)
         assert np.array_equal(boxes, boxes_again)
 
 
@@ -262,7 +304,7 @@ def test_features_in_the_folder_need_no_more_of_the_disk(extractor, images, monk
 def test_predict_keeps_nothing_of_many_images_but_finds_what_is_kept(
     extractor, images, monkeypatch
 ):
-    features = compute(extractor, images[:6], n_views=1)
+    features = predicted(extractor, images[:6])
     used = module._kept.used_bytes
     monkeypatch.setattr(module, "PREDICTED_BYTES", 1000)
     (block,) = FrozenBackbone(extractor, 4).compute_blocks(images)
@@ -318,9 +360,9 @@ def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone
     alone, shared = search(), search(n_jobs=2, memory=tmp_path)
     for key in ("split0_test_score", "split1_test_score"):
         assert np.array_equal(alone.cv_results_[key], shared.cv_results_[key])
-    # 48 images and a window of each, each written once.
+    # 48 images and a window of each for the fits, and 48 images to predict, each written once.
     records = sum(len(np.load(path, mmap_mode="r")) for path in tmp_path.glob("*.npy"))
-    assert records == 96
+    assert records == 144
 
 
 @pytest.mark.parametrize("memory", [5, ["folder"]])

@@ -6,13 +6,15 @@ x 20..60 and y 10..50 is .1, .3, .1, .5.
 
 import json
 
+import format_files
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tool_files import TOOL_FILES
 
-from skbbox import read_annotations
-from skbbox.annotations.reading import FORMATS
+from skbbox import check_annotations, read_annotations
+from skbbox.annotations.registry import FORMATS
 from skbbox.exceptions import AnnotationError, SkbboxWarning
 
 SIZES = {"a.jpg": (200, 100), "b.jpg": (200, 100)}
@@ -43,6 +45,18 @@ CVAT = (
 )
 PATH = "<path>/home/anna/a.jpg</path>"
 OCCLUDED = "<occluded>0</occluded>"
+
+
+def labelme(x_min, x_max, y_min, y_max, attributes=""):
+    corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max)]
+    points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in corners)
+    return (
+        "<annotation><filename>a.jpg</filename><folder/><source><sourceImage/><sourceAnnotation>"
+        "CVAT</sourceAnnotation></source><imagesize><nrows>100</nrows><ncols>200</ncols>"
+        "</imagesize><object><name>cat</name><deleted>0</deleted><occluded>no</occluded>"
+        f"<type>bounding_box</type><polygon>{points}</polygon>"
+        f"<attributes>{attributes}</attributes></object></annotation>"
+    )
 
 
 def cvat(shapes, meta="", images=True):
@@ -226,7 +240,7 @@ FILES = {
                 '<points label="o" points="60,10;20,50"/>'
                 '<ellipse label="e" cx="40" cy="30" rx="20" ry="20"/>'
                 '<ellipse label="t" cx="40" cy="30" rx="20" ry="10" rotation="90"/>'
-                '<mask label="m" rle="1, 2" left="20" top="10" width="40" height="40"/>'
+                '<mask label="m" rle="0, 1600" left="20" top="10" width="40" height="40"/>'
                 '<skeleton label="s"><points label="1" points="20,10"/>'
                 '<points label="2" points="60,50"/></skeleton>'
                 '<cuboid label="c" xtl1="20" ytl1="10" xbl1="20" ybl1="40" xtr1="50" ytr1="12" '
@@ -273,6 +287,97 @@ FILES = {
             ),
         ),
         [("frame_000001", "cat", *BOX)],
+    ),
+    "CVAT's LabelMe, turned box, deleted object": (
+        (
+            "a.xml",
+            "cvat",
+            labelme(20, 60, 20, 40, "rotation=90.0, colour=red").removesuffix("</annotation>")
+            + "<object><name>dog</name><deleted>1</deleted></object></annotation>",
+        ),
+        [("a.jpg", "cat", 0.15, 0.25, 0.1, 0.5)],
+    ),
+    "CVAT's LabelMe, polygon": (
+        ("a.xml", "cvat", labelme(20, 60, 10, 50).replace("bounding_box", "polygon")),
+        [("a.jpg", "cat", *BOX)],
+    ),
+    "CVAT's LabelMe, mask": (
+        (
+            "a.xml",
+            "cvat",
+            "<annotation><filename>a.jpg</filename><imagesize><nrows>100</nrows><ncols>200</ncols>"
+            "</imagesize><object><name>cat</name><segm><box><xmin>20</xmin><ymin>10</ymin><xmax>60"
+            "</xmax><ymax>50</ymax></box><mask>m.png</mask></segm></object></annotation>",
+        ),
+        [("a.jpg", "cat", *BOX)],
+    ),
+    # In a frame of 40 x 2 pixels, the pixels 21 to 39 of the first row and 0 to 9 of the second.
+    "CVAT's mask over two rows": (
+        (
+            "a.xml",
+            "cvat",
+            cvat('<mask label="m" rle="21, 29, 30" left="20" top="10" width="40" height="2"/>'),
+        ),
+        [("a.jpg", "m", 0.1, 0.3, 0.1, 0.12), ("b.jpg", *NOTHING)],
+    ),
+    # Pixels 30 to 34 of the first row, and 32 to 36 of the second.
+    "CVAT's mask with a frame that is too wide": (
+        (
+            "a.xml",
+            "cvat",
+            cvat('<mask label="m" rle="10,5,37,5,23" left="20" top="10" width="40" height="2"/>'),
+        ),
+        [("a.jpg", "m", 0.15, 0.185, 0.1, 0.12), ("b.jpg", *NOTHING)],
+    ),
+    "CVAT images of two videos": (
+        (
+            "a.xml",
+            "cvat",
+            cvat(
+                '<box label="cat" xtl="20" ytl="10" xbr="60" ybr="50"/>',
+                2 * "<original_size><width>200</width><height>100</height></original_size>",
+            ),
+        ),
+        [("a.jpg", "cat", *BOX), ("b.jpg", *NOTHING)],
+    ),
+    "COCO, iscrowd as a bool, the user's attribute rotation": (
+        (
+            "a.json",
+            "coco",
+            coco(
+                [
+                    {
+                        "image_id": 7,
+                        "category_id": 3,
+                        "bbox": [20, 10, 40, 40],
+                        "iscrowd": False,
+                        "attributes": {"rotation": rotation},
+                    }
+                    for rotation in ("left", "90", True, None)
+                ]
+            ),
+        ),
+        [("a.jpg", "cat", *BOX)] * 4 + [("b.jpg", *NOTHING)],
+    ),
+    "VOC of CVAT, the user's attribute rotation": (
+        (
+            "a.xml",
+            "cvat",
+            voc(
+                thing(
+                    "cat",
+                    *(20, 60, 10, 50),
+                    after="<attributes><attribute><name>rotation</name><value>left</value>"
+                    "</attribute></attributes>",
+                ),
+                CVAT,
+            ),
+        ),
+        [("a.jpg", "cat", *BOX)],
+    ),
+    "Open Images, flags as bools": (
+        ("a.csv", "open_images", "\n" + OPEN_IMAGES + "a,x,/m/01,1,0.1,0.3,0.1,0.5,True,-1.0\n"),
+        [("a.jpg", "/m/01", *BOX)],
     ),
     "COCO": (
         (
@@ -523,6 +628,9 @@ FILES = {
 }
 
 
+FILES |= format_files.FILES | TOOL_FILES
+
+
 def rows_of(frame, folder):
     """Rows of a table in the form of FILES."""
     names = [image.removeprefix(f"{folder}/") for image in frame["image"]]
@@ -543,29 +651,41 @@ def write(tmp_path):
     return write
 
 
-SIZED = SIZES | {"one, two.jpg": (200, 100)}
+SIZED = SIZES | {
+    name: (200, 100)
+    for name in ("one, two.jpg", "n02017213_7894.JPEG", "images/001.Albatross/a.jpg")
+}
+
+
+def write_all(write, kind, encoding="utf-8"):
+    """Write a file of FILES and those next to it; returns the path of the first."""
+    (name, _, text, *others), _ = FILES[kind]
+    for other in others:
+        for path, content in other.items():
+            write(path, content)
+    return write(name, text, encoding)
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["recognised", "named"])
 @pytest.mark.parametrize("kind", FILES)
 def test_file_becomes_rows(write, tmp_path, kind, named):
-    (name, format, text), expected = FILES[kind]
-    source = write(name, text)
+    (_, format, *_), expected = FILES[kind]
+    source = write_all(write, kind)
     frame = read_annotations(source, format=format if named else None, sizes=SIZED)
     assert rows_of(frame, tmp_path) == expected
 
 
 def test_every_format_is_written_here():
-    assert {format for (_, format, _), _ in FILES.values()} == set(FORMATS)
+    assert {format for (_, format, *_), _ in FILES.values()} == set(FORMATS)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("kind", FILES)
 def test_byte_order_mark_is_accepted(write, tmp_path, kind, encoding):
-    (name, _, text), expected = FILES[kind]
+    (_, _, text, *_), expected = FILES[kind]
     if not text:
         pytest.skip("an empty file has no mark")
-    source = write(name, text, encoding)
+    source = write_all(write, kind, encoding)
     assert rows_of(read_annotations(source, sizes=SIZED), tmp_path) == expected
 
 
@@ -621,6 +741,21 @@ def test_files_of_an_unknown_tool_are_read_like_the_others(write, tmp_path):
     write("2.xml", voc(thing("cat", 21, 60, 11, 50, OCCLUDED), name="2.jpg"))
     expected = [("1.jpg", "cat", *BOX), ("2.jpg", "cat", *BOX)]
     assert rows_of(read_annotations(tmp_path), tmp_path) == expected
+
+
+def test_corner_of_zero_is_not_counted_from_1_in_any_file_of_the_folder(write, tmp_path):
+    write("1.xml", voc(thing("cat", 20, 60, 10, 50, OCCLUDED), name="1.jpg"))
+    write("2.xml", voc(thing("cat", 0, 60, 10, 50, OCCLUDED), name="2.jpg"))
+    with pytest.warns(SkbboxWarning, match=r"2.xml has a corner of 0.*Pass corners='voc'"):
+        frame = read_annotations(tmp_path)
+    assert rows_of(frame, tmp_path) == [("1.jpg", "cat", *BOX), ("2.jpg", "cat", 0, 0.3, 0.1, 0.5)]
+
+
+@pytest.mark.parametrize("format", ["rectlabel", "pascal_voc"])
+def test_corner_of_zero_in_a_format_that_counts_from_1_is_refused(write, format):
+    source = write("a.xml", voc(thing("cat", 0, 60, 10, 50)))
+    with pytest.raises(AnnotationError, match=r"a.xml, object 1: a corner is 0.*corners='edges'"):
+        read_annotations(source, format=format)
 
 
 # ---------------------------------------------------------------- options
@@ -832,7 +967,13 @@ def test_class_of_sloth_can_be_in_another_attribute(write, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("corners", "inside"), ("y_origin", "left"), ("shapes", "keep"), ("format", "voc")],
+    [
+        ("corners", "inside"),
+        ("y_origin", "left"),
+        ("shapes", "keep"),
+        ("format", "voc"),
+        ("yolo_rows", "pose"),
+    ],
 )
 def test_unknown_value_of_an_option_shows_the_known_ones(write, option, value):
     with pytest.raises(AnnotationError, match=f"{option} must be one of .*Received: '{value}'"):
@@ -916,10 +1057,130 @@ def test_images_of_a_project_of_cvat_lie_in_folders_of_their_subsets(write, tmp_
     assert rows_of(read_annotations(source), tmp_path)[0] == ("Train/a.jpg", "cat", *BOX)
 
 
+@pytest.mark.parametrize("subsets", [("Train", "Test"), ("Train", "")])
+def test_images_of_several_subsets_may_have_the_same_name(write, tmp_path, subsets):
+    box = '<box label="cat" xtl="20" ytl="10" xbr="60" ybr="50"/>'
+    text = cvat(box).replace("b.jpg", "a.jpg")
+    for number, subset in enumerate(subsets):
+        text = text.replace(f'id="{number}"', f'id="{number}" subset="{subset}"')
+    expected = [f"{subset}/a.jpg".lstrip("/") for subset in subsets]
+    rows = rows_of(read_annotations(write("a.xml", text)), tmp_path)
+    assert rows == [(expected[0], "cat", *BOX), (expected[1], *NOTHING)]
+
+
+def test_images_of_several_videos_of_the_same_name_are_refused(write):
+    with pytest.raises(AnnotationError, match=r"image 2: several images are called 'a.jpg'"):
+        read_annotations(write("a.xml", cvat("").replace("b.jpg", "a.jpg")))
+
+
 def test_frames_of_a_video_are_found_with_any_extension(write, tmp_path):
     Image.new("RGB", (20, 10)).save(tmp_path / "frame_000003.PNG")
     frame = read_annotations(write(*FILES["CVAT video"][0][::2]))
     assert [row[0] for row in rows_of(frame, tmp_path)] == ["frame_000003.PNG", "frame_000012"]
+
+
+@pytest.mark.parametrize("image", ["n01_18.JPEG", "n01_18.png"])
+@pytest.mark.parametrize("images_dir", [None, "images"])
+def test_name_without_an_ending_is_that_of_the_image(write, tmp_path, image, images_dir):
+    folder = tmp_path if images_dir is None else tmp_path / images_dir / "n01"
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (200, 100)).save(folder / image)
+    source = write("a.csv", TFOD + "n01_18,200,100,cat,20,10,60,50\n")
+    frame = read_annotations(source, images_dir=images_dir and tmp_path / images_dir)
+    assert rows_of(frame, folder) == [(image, "cat", *BOX)]
+
+
+def test_name_without_an_ending_that_two_images_have_is_refused(write, tmp_path):
+    for name in ("a.png", "a.jpg"):
+        Image.new("RGB", (200, 100)).save(tmp_path / name)
+    with pytest.raises(AnnotationError, match=r"several images match a: .*a.png"):
+        read_annotations(write("b.csv", TFOD + "a,200,100,cat,20,10,60,50\n"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://images.example/x%20y/a.jpg?key=1",
+        "s3://bucket/p/a.jpg",
+        "file:///p/a.jpg",
+        "http://localhost:8080/data/local-files/?d=x%2Fy/a.jpg",
+    ],
+)
+def test_url_names_its_last_part(write, tmp_path, name):
+    source = write("a.csv", TFOD + f"{name},200,100,cat,20,10,60,50\n")
+    assert rows_of(read_annotations(source), tmp_path) == [("a.jpg", "cat", *BOX)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://images.example/x/a.jpg", "C:/data/x/a.jpg", r"C:\data\x\a.jpg", "/nowhere/x/a.jpg"],
+)
+def test_longest_end_of_a_foreign_path_that_exists_is_the_image(write, tmp_path, name):
+    (tmp_path / "images" / "x").mkdir(parents=True)
+    for image in ("images/a.jpg", "images/x/a.jpg"):
+        Image.new("RGB", (200, 100)).save(tmp_path / image)
+    source = write("a.csv", TFOD + f"{name},200,100,cat,20,10,60,50\n")
+    frame = read_annotations(source, images_dir=tmp_path / "images")
+    assert rows_of(frame, tmp_path / "images") == [("x/a.jpg", "cat", *BOX)]
+
+
+@pytest.mark.parametrize("name", ["https://images.example/x/a", "C:/data/x/a"])
+def test_foreign_path_without_an_ending_is_the_image_of_that_name(write, tmp_path, name):
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+    source = write("a.csv", TFOD + f"{name},200,100,cat,20,10,60,50\n")
+    assert rows_of(read_annotations(source), tmp_path) == [("a.png", "cat", *BOX)]
+
+
+def test_two_urls_of_the_same_last_part_are_refused(write):
+    rows = "".join(f"https://h.example/{n}/a.jpg,200,100,cat,20,10,60,50\n" for n in (1, 1, 2))
+    with pytest.raises(AnnotationError, match=r"line 4: two images, .*1/a.jpg.*2/a.jpg.* would"):
+        read_annotations(write("a.csv", TFOD + rows))
+
+
+@pytest.mark.parametrize("url", ["https://h.example/", "https://[h/a.jpg", "https://h/.."])
+def test_url_without_an_image_is_refused(write, url):
+    with pytest.raises(
+        AnnotationError, match=r"line 2: .*(is empty|contains no image|not a valid URL)"
+    ):
+        read_annotations(write("a.csv", TFOD + f"{url},200,100,cat,20,10,60,50\n"))
+
+
+def test_key_of_labelbox_without_an_ending_has_that_of_its_url(write, tmp_path):
+    url = "https://images.example/x/key.png?k=1"
+    text = labelbox_2(LABELBOX_2_BOX, external_id=None, global_key="key", row_data=url)
+    frame = read_annotations(write("a.ndjson", text))
+    assert rows_of(frame, tmp_path) == [("key.png", "cat", *BOX)]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_size_that_is_transposed_warns_and_is_a_problem(write, tmp_path, orientation, ending):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (200, 100)).save(tmp_path / f"a.{ending}", exif=exif)
+    source = write("a.csv", TFOD + 2 * f"a.{ending},200,100,cat,20,10,60,50\n")
+    if orientation == 1:
+        assert "transposed_size" not in read_annotations(source)
+        return
+    with pytest.warns(SkbboxWarning, match=r"of 1 images exchanged.*200 x 100 in .*100 x 200 upr"):
+        frame = read_annotations(source)
+    problems = check_annotations(frame, min_images=1)
+    assert problems.loc[problems["problem"] == "transposed size", "row"].tolist() == [0]
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_found(write, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (200, 100))
+    image.save(tmp_path / "turned.png", exif=exif)
+    image.save(tmp_path / "a.png")
+    turned, plain = ((tmp_path / name).read_bytes() for name in ("turned.png", "a.png"))
+    start = turned.index(b"eXIf") - 4
+    chunk = turned[start : start + 12 + int.from_bytes(turned[start : start + 4], "big")]
+    (tmp_path / "a.png").write_bytes(plain[:-12] + chunk + plain[-12:])
+    source = write("a.csv", TFOD + "a.png,200,100,cat,20,10,60,50\n")
+    with pytest.warns(SkbboxWarning, match="1 images exchanged"):
+        read_annotations(source)
 
 
 @pytest.mark.parametrize(
@@ -1082,6 +1343,16 @@ def test_yaml_of_other_tools_is_ignored(write, tmp_path):
             "a.xml",
             '<?xml version="1.0" encoding="klingon"?><annotation/>',
             "the encoding of this XML file cannot be read",
+        ),
+        (
+            "a.xml",
+            cvat('<mask label="m" rle="1, 2" left="20" top="10" width="40" height="40"/>'),
+            "image 1, mask 1: rle must be the lengths of runs .* add up to 40 x 40.*'1, 2'",
+        ),
+        (
+            "a.xml",
+            cvat('<mask label="m" rle="1, -1, 2" left="20" top="10" width="2" height="1"/>'),
+            "image 1, mask 1: rle must be the lengths of runs",
         ),
         (
             "a.json",
@@ -1324,7 +1595,8 @@ def test_text_in_latin_1_is_named_and_xml_may_say_so(write, tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_file_of_another_tool_or_of_none_is_refused_by_name(write, format, file):
     name, own, text = file
-    if format != own:
+    # A table may have any columns.
+    if format not in (own, "table") or name in ("page.xml", "notes.md"):
         with pytest.raises(AnnotationError, match=name):
             read_annotations(write(name, text), format=format, sizes=SIZES)
 
@@ -1345,3 +1617,24 @@ def test_further_values_of_the_format_become_columns(write):
     row = read_annotations(write(*FILES["Open Images"][0][::2])).iloc[0]
     assert row["occluded"] == 1
     assert row["inside"] is None or np.isnan(row["inside"])
+
+
+# ---------------------------------------------------------------- columns about the split
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image_id,x_min,x_max,y_min,y_max,class_name,folder,group,split\n"
+        "a,0.1,0.5,0.2,0.9,cat,f,7,train\nb,0.1,0.5,0.2,0.9,cat,f,,val\n",
+        "group,split,image,x_min,x_max,y_min,y_max,class_name\n"
+        "7,train,f/a.jpg,0.1,0.5,0.2,0.9,cat\n,val,f/b.jpg,,,,,\n",
+    ],
+)
+def test_split_and_group_of_the_chapters_csv_are_kept(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    boxes = read_annotations(tmp_path / "labels.csv")
+    assert boxes["split"].tolist() == ["train", "val"]
+    assert boxes["group"][0] == "7"
+    assert boxes["group"].isna().tolist() == [False, True]
+    assert boxes["image"].str.endswith("b.jpg").tolist() == [False, True]

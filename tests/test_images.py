@@ -1,6 +1,9 @@
 """Decode images that Pillow wrote, and compare with their known pixels."""
 
+import struct
 import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +147,103 @@ def test_transparent_colour_of_a_png_becomes_white(tmp_path, mode, colour):
     path = tmp_path / "keyed.png"
     Image.new(mode, (3, 2), colour).save(path, transparency=colour)
     assert one_colour(load_image(path)) == (255, 255, 255)
+
+
+def write_png(path, size, n_bits, colour_type, rows, transparent):
+    """Write a PNG whose rows of pixels are given as bytes, with a transparent colour."""
+
+    def chunk(name, data):
+        check = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", *size, n_bits, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
+    return path
+
+
+# One row of two pixels, of which the first has the transparent value. Of 3 and 15 as the largest
+# value, 2 and 7 are 170 and 119 of 255; of 16 bits, the upper eight are kept.
+KEYED = [
+    pytest.param(2, 0, bytes([0b01_10_0000]), [1], (170, 170, 170), id="gray of 2 bits"),
+    pytest.param(4, 0, bytes([0x37]), [3], (119, 119, 119), id="gray of 4 bits"),
+    # They differ in the lower byte only.
+    pytest.param(16, 0, b"\x12\x34\x12\x35", [0x1234], (18, 18, 18), id="gray of 16 bits"),
+    pytest.param(
+        *(16, 2, b"\x12\x34\0\0\0\x07\x12\x35\0\0\0\x07", [0x1234, 0, 7], (18, 0, 0)),
+        id="colours of 16 bits",
+    ),
+]
+
+
+@pytest.mark.parametrize(("n_bits", "colour_type", "row", "transparent", "other"), KEYED)
+def test_transparent_colour_is_compared_with_all_bits(
+    tmp_path, n_bits, colour_type, row, transparent, other
+):
+    path = write_png(tmp_path / "keyed.png", (2, 1), n_bits, colour_type, [row], transparent)
+    assert load_image(path).tolist() == [[[255, 255, 255], list(other)]]
+
+
+def test_transparent_colour_of_a_pil_image_is_white_in_each_of_its_rows(tmp_path):
+    path = write_png(tmp_path / "keyed.png", (2, 1), 4, 0, [bytes([0x37])], [3])
+    image = Image.open(path)
+    for _ in range(2):
+        assert load_image(image).tolist() == [[[255] * 3, [119] * 3]]
+
+
+def write_tiff(path, order, n_bits, photometric, pixels, size):
+    """Write a gray TIFF with one strip, which begins after the header and nine tags."""
+    end = {"II": "<", "MM": ">"}[order]
+    start = 8 + 2 + 9 * 12 + 4
+    tags = {256: size[0], 257: size[1], 258: n_bits, 259: 1, 262: photometric}
+    tags |= {273: start, 277: 1, 278: size[1], 279: len(pixels)}
+    entries = b"".join(struct.pack(f"{end}HHIHH", tag, 3, 1, n, 0) for tag, n in tags.items())
+    header = order.encode() + struct.pack(f"{end}HIH", 42, 8, len(tags))
+    path.write_bytes(header + entries + bytes(4) + pixels)
+    return path
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize(
+    ("n_bits", "photometric", "expected"),
+    [
+        # 0xABCD is 43981: its upper byte is 171, and that of 65535 - 43981 = 21554 is 84.
+        (16, 1, [171, 171]),
+        (16, 0, [84, 84]),
+        # 12 bits are packed: 0xABC and 0x123. 4095 - 0xABC = 0x543, and 4095 - 0x123 = 0xEDC.
+        (12, 1, [0xAB, 0x12]),
+        (12, 0, [0x54, 0xED]),
+    ],
+)
+def test_upper_eight_bits_of_gray_tiff(tmp_path, order, n_bits, photometric, expected):
+    two = 2 * (b"\xab\xcd" if order == "MM" else b"\xcd\xab")
+    pixels = two if n_bits == 16 else b"\xab\xc1\x23"
+    path = write_tiff(tmp_path / "gray.tif", order, n_bits, photometric, pixels, (2, 1))
+    assert load_image(path)[0].tolist() == [[value] * 3 for value in expected]
+
+
+def test_values_multiplied_by_alpha_are_blended_with_white():
+    # Gray 100 at an alpha of 128 is stored as 50: 50 + 255 x (1 - 128 / 255) = 177.
+    image = Image.frombytes("La", (3, 2), bytes([50, 128]) * 6)
+    assert np.abs(load_image(image).astype(int) - 177).max() <= TWO_LEVELS
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_image_that_is_not_loaded_can_be_in_several_rows(tmp_path, suffix):
+    path = tmp_path / f"lazy.{suffix}"
+    photograph(400, 300).save(path, exif=exif(6))
+    expected = load_image(path)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            image = Image.open(path)
+            for pixels in pool.map(load_image, [image] * 4):
+                np.testing.assert_array_equal(pixels, expected)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,25 @@
 """Accepted types of X, y and sample_weight, and the errors for others."""
 
+import datetime
+import decimal
+import enum
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.model_selection import cross_val_predict
 
-from skbbox import TARGET_COLUMNS
-from skbbox.exceptions import BoxError, ImageError
+from skbbox import TARGET_COLUMNS, DummyLocalizer
+from skbbox.exceptions import BoxError, ImageError, SkbboxWarning
 from skbbox.inputs import (
     check_images,
     check_sample_weight,
     check_targets,
     encode_classes,
+    find_classes,
     make_table,
 )
 
@@ -188,6 +194,50 @@ def test_classes_may_be_text_numbers_or_bools(classes):
     assert check_targets(Y.assign(class_name=classes), 2).class_names.tolist() == classes
 
 
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Text(enum.StrEnum):
+    RED = "r"
+    BLUE = "b"
+
+
+@pytest.mark.parametrize(
+    ("names", "type_name", "conversion"),
+    [
+        ([pd.Timestamp("2020"), pd.Timestamp("2021")], "Timestamp", ".astype(str)"),
+        ([np.datetime64("2020"), np.datetime64("2021")], "datetime64", ".astype(str)"),
+        ([datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)], "date", ".astype(str)"),
+        ([pd.Interval(0, 1), pd.Interval(1, 2)], "Interval", ".astype(str)"),
+        ([decimal.Decimal(1), decimal.Decimal(2)], "Decimal", ".astype(str)"),
+        ([("a", 1), ("b", 2)], "tuple", ".astype(str)"),
+        ([Path("a"), Path("b")], "PosixPath", ".astype(str)"),
+        ([1j, 2j], "complex", ".astype(str)"),
+        ([np.longdouble(1), np.longdouble(2)], "longdouble", ".astype(str)"),
+        ([b"a", b"b"], "bytes", ".str.decode('utf-8')"),
+        ([np.bytes_(b"a"), np.bytes_(b"b")], "bytes_", ".str.decode('utf-8')"),
+        (["\udc80", "b"], "str", ".map(lambda name: name.encode('utf-8', 'replace').decode())"),
+        ([Colour.RED, Colour.BLUE], "Colour", ".map(lambda name: name.value)"),
+        ([Text.RED, Text.BLUE], "Text", ".map(lambda name: name.value)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_classes_that_a_file_cannot_hold_are_refused_with_a_conversion(
+    names, type_name, conversion
+):
+    column = pd.Series([None, None], dtype=object)
+    column[:] = names
+    y = Y.assign(class_name=column)
+    message = f"Row 0: class_name must be text.* of type {type_name}.*{re.escape(conversion)}"
+    with pytest.raises(BoxError, match=message):
+        check_targets(y, 2)
+    # The conversion that the message shows.
+    converted = eval(f"column{conversion}", {"column": column})
+    assert len(set(check_targets(Y.assign(class_name=converted), 2).class_names)) == 2
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
@@ -219,15 +269,9 @@ def test_y_without_named_columns_raises_and_shows_the_table_to_build(y, message)
         pytest.param(Y, 3, "differ in length: 3 images and 2 rows of boxes", id="too short"),
         pytest.param(Y, 1, "differ in length: 1 images and 2 rows of boxes", id="too long"),
         pytest.param(
-            Y.assign(class_name=["cat", None]), 2, "Row 1: class_name is missing", id="no class"
-        ),
-        pytest.param(
-            Y.assign(class_name=["cat", pd.NA]), 2, "Row 1: class_name is missing", id="NA class"
-        ),
-        pytest.param(
             Y.assign(class_name=["cat", 3]), 2, "mixes text with other types", id="mixed classes"
         ),
-        pytest.param(Y.assign(x_min=[0, np.nan]), 2, "Row 1: a coordinate is missing", id="NaN"),
+        pytest.param(Y.assign(x_min=[0, np.nan]), 2, "Row 1: half a box", id="NaN"),
         pytest.param(Y.assign(x_min=[0, 0.9]), 2, "Row 1: the box is inverted", id="inverted"),
         pytest.param(Y.assign(x_min=[0, 0.2]), 2, "Row 1: the box is empty", id="empty"),
         pytest.param(Y.assign(x_max=[0.5, 1.2]), 2, "Row 1: an edge lies outside", id="outside"),
@@ -244,9 +288,39 @@ def test_invalid_y_raises(y, n_images, message):
         check_targets(y, n_images)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=repr)
+def test_rows_may_lack_class_box_or_both(missing):
+    y = pd.DataFrame(
+        [
+            ("cat", 0.0, 0.5, 0.25, 0.75),
+            ("cat", *[missing] * 4),
+            (missing, 0.0, 0.5, 0.25, 0.75),
+            (missing, *[missing] * 4),
+        ],
+        columns=TARGET_COLUMNS,
+    )
+    targets = check_targets(y, 4)
+    assert targets.has_class.tolist() == [True, True, False, False]
+    assert targets.has_box.tolist() == [True, False, True, False]
+    assert targets.is_empty.tolist() == [False, False, False, True]
+
+
+def test_rows_without_a_box_have_no_object_in_a_table_without_classes():
+    y = pd.DataFrame([(0.0, 0.5, 0.25, 0.75), [np.nan] * 4], columns=COORDINATES)
+    assert check_targets(y, 2).is_empty.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64"])
+def test_classes_keep_their_type_among_missing_ones(dtype):
+    y = Y.assign(class_name=pd.array([1, None], dtype=dtype))
+    assert (
+        find_classes(check_targets(y, 2).class_names).dtype == pd.array([1], dtype).to_numpy().dtype
+    )
+
+
 def test_row_in_the_message_is_a_position_not_a_label():
     y = Y.assign(x_min=[0, 0.9]).set_axis([100, 200])
-    with pytest.raises(BoxError, match="Row 1:"):
+    with pytest.raises(BoxError, match=r"Row 1 \(index 200\):"):
         check_targets(y, 2)
 
 
@@ -332,3 +406,41 @@ def test_table_has_the_columns_of_y_and_the_images(y):
     table = make_table(PATHS, check_targets(y, 2))
     pd.testing.assert_frame_equal(table.drop(columns="image"), y, check_dtype=False)
     assert table["image"].tolist() == PATHS
+
+
+# ---------------------------------------------------------------- messages about y
+
+
+def test_message_names_index_label_and_file():
+    images = check_images(pd.Series(["a.jpg", "c.jpg"], index=[0, 2]))
+    y = Y.assign(x_max=[0.5, -0.5]).set_axis([0, 2])
+    with pytest.raises(BoxError, match=r"Row 1 \(index 2, c.jpg\): an edge lies outside"):
+        check_targets(y, 2, images)
+
+
+def test_pair_of_classes_and_boxes_shows_the_table_to_build():
+    pair = np.array(["a"] * 3, dtype=object), np.zeros((3, 4))
+    with pytest.raises(BoxError, match=r"For a pair.*columns=.*assign\(class_name=classes\)"):
+        check_targets(pair, 3)
+
+
+def test_encoded_y_of_cross_val_predict_shows_the_way_round():
+    with pytest.raises(BoxError, match=r"method='predict_proba'.*return_estimator=True"):
+        cross_val_predict(DummyLocalizer(), PATHS, Y, cv=2, method="predict_proba")
+
+
+@pytest.mark.parametrize("name", ["label", "Class", "category_id", "object_class"])
+def test_classes_under_another_name_give_a_warning(name):
+    with pytest.warns(SkbboxWarning, match=f"Its column '{name}' is ignored"):
+        check_targets(Y.rename(columns={"class_name": name}), 2)
+
+
+def test_other_columns_give_no_warning():
+    check_targets(Y.drop(columns="class_name").assign(folder="a", class_confidence=1.0), 2)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "Int64"])
+def test_numbers_and_bools_as_classes_keep_their_dtype(dtype):
+    class_names = pd.Series([0, 1]).astype(dtype)
+    targets = check_targets(Y.assign(class_name=class_names), 2)
+    assert targets.class_names.dtype == dtype.lower()

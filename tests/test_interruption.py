@@ -1,5 +1,6 @@
 """Fits that are interrupted or cut off: what is kept, and how they go on."""
 
+import functools
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ import time
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import small_localizer
 from sklearn.exceptions import NotFittedError
@@ -19,8 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 from skbbox import SingleBoxLocalizer, StratifiedBoxKFold
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import InterruptionWarning, ModelFileError
+from skbbox.inputs import check_images, check_targets
 from skbbox.metrics import mean_iou_scorer
-from skbbox.training.checkpoints import Checkpoint
+from skbbox.training.checkpoints import Checkpoint, open_checkpoint
+from skbbox.training.identity import digest_values
 
 
 class InEpoch(keras.callbacks.Callback):
@@ -70,6 +74,7 @@ def assert_equal_fits(first, second):
 # ---------------------------------------------------------------- Ctrl-C
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_interrupted_fit_is_what_the_finished_epochs_made_of_it(shapes):
     steady = {"learning_rate_schedule": "constant"}
@@ -80,6 +85,79 @@ def test_interrupted_fit_is_what_the_finished_epochs_made_of_it(shapes):
     assert interrupted.n_iter_ == 2
     assert_equal_fits(interrupted, small_localizer(epochs=2, **steady).fit(*shapes))
     assert len(interrupted.predict(shapes[0])) == 48
+
+
+@pytest.fixture(scope="module")
+def weights_after(shapes):
+    """Weights after two and after three epochs at a constant learning rate."""
+    steady = {"learning_rate_schedule": "constant"}
+    return {
+        n: small_localizer(epochs=n, **steady).fit(*shapes).model_.get_weights() for n in (2, 3)
+    }
+
+
+class InThirdEpoch(keras.callbacks.Callback):
+    """Replaces a function of Keras by one that is interrupted before or after it, at the end."""
+
+    def __init__(self, owner, name, first, patch):
+        super().__init__()
+        self.owner, self.name, self.first, self.patch = owner, name, first, patch
+
+    def on_epoch_end(self, epoch, logs=None):
+        function = getattr(self.owner, self.name)
+
+        def interrupted(*args, **kwargs):
+            self.patch.setattr(self.owner, self.name, function)
+            result = None if self.first else function(*args, **kwargs)
+            interrupt()
+            return result
+
+        if epoch == 2:
+            self.patch.setattr(self.owner, self.name, interrupted)
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(keras.layers.Layer, "get_weights"), (keras.callbacks.History, "on_epoch_end")],
+    ids=["weights", "history"],
+)
+def test_an_interruption_at_the_end_of_an_epoch_keeps_history_and_weights_of_one_epoch(
+    shapes, weights_after, monkeypatch, owner, name, first
+):
+    localizer = small_localizer(
+        epochs=5,
+        learning_rate_schedule="constant",
+        callbacks=[InThirdEpoch(owner, name, first, monkeypatch)],
+    )
+    with pytest.warns(InterruptionWarning):
+        localizer.fit(*shapes)
+    n_epochs = localizer.n_iter_
+    assert {len(values) for values in localizer.history_.values()} == {n_epochs}
+    for ours, theirs in zip(localizer.model_.get_weights(), weights_after[n_epochs], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_second_interruption_ends_the_fit_and_leaves_the_estimator_as_it_was(shapes, monkeypatch):
+    def interrupt_again(layer, weights):
+        interrupt()
+
+    def twice():
+        monkeypatch.setattr(keras.layers.Layer, "set_weights", interrupt_again)
+        interrupt()
+
+    localizer = small_localizer(epochs=1).fit(*shapes)
+    before = localizer.predict(shapes[0])
+    localizer.set_params(epochs=3, callbacks=[InEpoch(1, twice)])
+    with pytest.raises(KeyboardInterrupt):
+        localizer.fit(*shapes)
+    monkeypatch.undo()
+    assert localizer.n_iter_ == 1
+    assert localizer.predict(shapes[0]).equals(before)
 
 
 def test_fit_that_is_interrupted_in_its_first_epoch_is_none(shapes):
@@ -100,6 +178,7 @@ def test_interrupted_refit_leaves_the_estimator_as_it_was(shapes):
     assert localizer.predict(shapes[0]).equals(before)
 
 
+@pytest.mark.slow
 def test_interrupted_fine_tuning_keeps_the_heads_and_its_finished_epochs(shapes, frozen_backbone):
     frozen = {"backbone": frozen_backbone, "weights": "imagenet", "epochs": 2}
     steady = {"learning_rate_schedule": "constant"}
@@ -183,10 +262,8 @@ def test_ctrl_c_in_a_terminal_ends_the_training_and_not_the_program(tmp_path):
         pytest.param({"epochs": 4}, 2, id="from the start", marks=pytest.mark.backend),
         pytest.param({"epochs": 4, "optimizer": "sgd", "augment": "flip"}, 1, id="sgd"),
         pytest.param({"epochs": 6, "early_stopping": True, "patience": 2}, 3, id="early stopping"),
-        pytest.param({"frozen": "all", "epochs": 3, "fine_tune_epochs": 2}, 1, id="heads"),
         pytest.param({"frozen": "all", "epochs": 2, "fine_tune_epochs": 3}, 2, id="between stages"),
         pytest.param({"frozen": "early", "epochs": 3}, 1, id="last stage"),
-        pytest.param({"frozen": "none", "epochs": 3}, 1, id="whole network"),
         pytest.param(
             {"frozen": "all", "epochs": 2, "fine_tune_epochs": 3},
             4,
@@ -210,17 +287,18 @@ def test_fit_that_was_cut_off_goes_on_to_the_same_result(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_epochs_that_are_finished_are_not_trained_again(shapes, tmp_path):
     begun = []
-    counting = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: begun.append(epoch)
-    )
 
-    def both():
-        return counting
+    class Record(keras.callbacks.Callback):
+        log = begun
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.log.append(epoch)
 
     localizer = small_localizer(
-        epochs=4, callbacks=[both, InEpoch(2, power_cut)], checkpoint=tmp_path
+        epochs=4, callbacks=[Record, InEpoch(2, power_cut)], checkpoint=tmp_path
     )
     with pytest.raises(RuntimeError, match="power cut"):
         localizer.fit(*shapes)
@@ -236,6 +314,7 @@ def test_interrupted_fit_goes_on_where_it_was(shapes, tmp_path):
     assert_equal_fits(localizer.fit(*shapes), small_localizer(epochs=4).fit(*shapes))
 
 
+@pytest.mark.slow
 def test_fit_without_a_seed_goes_on_with_the_one_it_drew(shapes, tmp_path):
     changes = {"epochs": 3, "random_state": None, "checkpoint": tmp_path}
     localizer = small_localizer(callbacks=[InEpoch(2, power_cut)], **changes)
@@ -250,9 +329,17 @@ def test_fit_without_a_seed_goes_on_with_the_one_it_drew(shapes, tmp_path):
     assert_equal_fits(localizer, again.fit(*shapes))
 
 
+def augment_by(amount):
+    def brighten(image, box, rng):
+        return np.clip(image.astype(int) + amount, 0, 255).astype(np.uint8), box
+
+    return brighten
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
-    [{"box_loss_weight": 3.0}, {"random_state": 1}, {"epochs": 4}],
+    [{"box_loss_weight": 3.0}, {"random_state": 1}, {"epochs": 4}, {"augment": augment_by(9)}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_another_fit_does_not_go_on_with_it(shapes, tmp_path, other):
@@ -266,6 +353,108 @@ def test_another_fit_does_not_go_on_with_it(shapes, tmp_path, other):
     assert_equal_fits(localizer, expected)
 
 
+def brighter(image, by, *, most=255):
+    return np.minimum(image + by, most)
+
+
+def darker(image, by, *, most=255):
+    return np.minimum(image - by, most)
+
+
+def make_function(amount):
+    return lambda image: image + amount
+
+
+def make_default(amount):
+    def change(image, by=amount):
+        return image + by
+
+    return change
+
+
+def make_class(amount):
+    class Change:
+        step = amount
+
+        def __call__(self, image):
+            return image + self.step
+
+    return Change()
+
+
+def call_helper(helper):
+    def change(image):
+        return helper(image, 1)
+
+    return change
+
+
+class Amount:
+    def __init__(self, amount):
+        self.amount = amount
+
+    def change(self, image):
+        return image + self.amount
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda other: functools.partial(brighter, by=2 if other else 1),
+        lambda other: functools.partial(darker if other else brighter, by=1),
+        lambda other: make_function(2 if other else 1),
+        lambda other: make_function([1, 2] if other else [1, 3]),
+        lambda other: make_default(2 if other else 1),
+        lambda other: make_class(2 if other else 1),
+        lambda other: call_helper(darker if other else brighter),
+        lambda other: (lambda x: x + 1) if other else (lambda x: x - 1),
+        lambda other: Amount(2 if other else 1),
+        lambda other: Amount(2 if other else 1).change,
+        lambda other: np.random.RandomState(1 if other else 0),
+        lambda other: [keras.callbacks.EarlyStopping("loss", patience=2 if other else 1)],
+        lambda other: keras.optimizers.Adam(0.2 if other else 0.1),
+        lambda other: {"a": {1, 2} if other else {1, 3}},
+        lambda other: np.array([1.0, 2.0]) if other else np.array([1, 2]),
+    ],
+)
+def test_values_differ_by_code_and_by_what_it_refers_to(make):
+    first, again, other = (digest_values({"augment": make(n)}) for n in (False, False, True))
+    assert first == again
+    assert first != other
+
+
+def test_functions_that_refer_to_each_other_can_be_compared():
+    def even(n):
+        return n == 0 or odd(n - 1)
+
+    def odd(n):
+        return n != 0 and even(n - 1)
+
+    assert digest_values({"augment": even}) == digest_values({"augment": even})
+
+
+def test_a_parameter_that_cannot_be_compared_is_named(shapes, tmp_path):
+    with open(os.devnull) as file, pytest.raises(ValueError, match="With checkpoint, augment must"):
+        small_localizer(augment=functools.partial(print, file=file), checkpoint=tmp_path).fit(
+            *shapes
+        )
+
+
+def test_weights_of_another_file_with_the_same_name_are_another_fit(tmp_path):
+    def identity():
+        parameters = small_localizer(weights=tmp_path / "w.h5", checkpoint=tmp_path).get_params()
+        targets = check_targets(one_box, 1)
+        images = check_images(np.zeros((1, 8, 8, 3), np.uint8))
+        return open_checkpoint(parameters, images, targets, None, None, lambda: 0).path
+
+    one_box = pd.DataFrame({"x_min": [0.0], "x_max": [0.5], "y_min": [0.0], "y_max": [0.5]})
+    (tmp_path / "w.h5").write_bytes(b"one")
+    first = identity()
+    (tmp_path / "w.h5").write_bytes(b"two")
+    assert identity() != first
+
+
+@pytest.mark.slow
 def test_other_images_do_not_go_on_with_it(shapes, tmp_path):
     X, y = shapes
     localizer = small_localizer(epochs=3, callbacks=[InEpoch(2, power_cut)], checkpoint=tmp_path)
@@ -278,6 +467,7 @@ def test_other_images_do_not_go_on_with_it(shapes, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_search_with_checkpoints_gives_what_it_gives_without(shapes, tmp_path):
     def scores(**changes):
         search = GridSearchCV(
@@ -294,12 +484,12 @@ def test_search_with_checkpoints_gives_what_it_gives_without(shapes, tmp_path):
 
 
 @pytest.mark.slow
-def test_fit_that_is_killed_five_times_ends_as_if_it_never_was(tmp_path):
-    # 100 epochs of 192 images take some seconds, a third of it for a checkpoint after each.
-    n_images, n_epochs, random = 192, 100, np.random.default_rng(0)
+def test_fit_that_is_killed_twice_ends_as_if_it_never_was(tmp_path):
+    # 60 epochs of 192 images take some seconds, a third of it for a checkpoint after each.
+    n_images, n_epochs, random = 192, 60, np.random.default_rng(0)
     folder = tmp_path / "checkpoint"
     reached = []
-    for _ in range(5):
+    for _ in range(2):
         process = child(n_images, n_epochs, folder, tmp_path / "killed")
         # Once it has got further than the one before, at any moment.
         deadline = time.monotonic() + 120
@@ -337,6 +527,7 @@ def _epochs_in(path):
 # ---------------------------------------------------------------- files
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint_is_named(shapes, tmp_path):
     localizer = small_localizer(epochs=3, callbacks=[InEpoch(2, power_cut)], checkpoint=tmp_path)
     with pytest.raises(RuntimeError, match="power cut"):
@@ -349,6 +540,7 @@ def test_damaged_checkpoint_is_named(shapes, tmp_path):
         localizer.fit(*shapes)
 
 
+@pytest.mark.slow
 def test_full_disk_is_told_and_the_earlier_checkpoint_stays(shapes, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -366,6 +558,7 @@ def test_full_disk_is_told_and_the_earlier_checkpoint_stays(shapes, tmp_path):
     assert_equal_fits(localizer.fit(*shapes), small_localizer(epochs=4).fit(*shapes))
 
 
+@pytest.mark.slow
 def test_folder_that_goes_is_named(shapes, tmp_path):
     folder = tmp_path / "kept"
     callbacks = [InEpoch(1, lambda: shutil.rmtree(folder))]

@@ -9,6 +9,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 from skbbox import TARGET_COLUMNS, DummyLocalizer, iou, rank_label_issues
 from skbbox.datasets import make_shapes
+from skbbox.exceptions import BoxError
 
 SIDES = list(TARGET_COLUMNS[1:])
 
@@ -84,6 +85,106 @@ def test_issues_of_the_baseline_are_those_worked_out_by_hand():
     assert issues["image"].tolist() == ["c.jpg", "a.jpg", "b.jpg", "d.jpg"]
 
 
+NOTHING = [np.nan] * 4
+FULL = [0.0, 1.0, 0.0, 1.0]
+PATHS = [f"{name}.jpg" for name in "abcdef"]
+
+
+def rank_by_baseline(strategy, *rows, cv=2):
+    """Issues in the order of the rows, from the baseline and unshuffled folds."""
+    y = pd.DataFrame(rows, columns=TARGET_COLUMNS)
+    issues = rank_label_issues(DummyLocalizer(strategy), PATHS[: len(y)], y, cv=KFold(cv))
+    return issues, issues.set_index("row").sort_index()
+
+
+def test_issues_are_missing_where_a_label_is_missing():
+    issues, by_row = rank_by_baseline(
+        "full",
+        ("cat", 0.0, 0.5, 0.0, 1.0),
+        ("dog", *NOTHING),
+        (None, *FULL),
+        (None, *NOTHING),
+        ("cat", *FULL),
+        (None, *NOTHING),
+    )
+    # Rows 0 to 2 are predicted from a cat and two images without an object: the presence is 1/3,
+    # and cat has probability 1. Rows 3 to 5 from cat and dog, 1/2 each, and no such image, of
+    # which nothing about presence can be learned.
+    nan = np.nan
+    expected = {
+        "class_issue": [0, 1, nan, nan, 0.5, nan],
+        "presence": [1 / 3, 1 / 3, 1 / 3, nan, nan, nan],
+        "presence_issue": [2 / 3, 2 / 3, 2 / 3, nan, nan, nan],
+        "iou": [0.5, nan, 1, nan, 1, nan],
+        "box_issue": [0.5, nan, 0, nan, 0, nan],
+        "issue": [2 / 3, 1, 2 / 3, nan, 0.5, nan],
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(by_row[name], values, err_msg=name)
+    assert issues["row"].tolist() == [1, 0, 2, 4, 3, 5]
+
+
+def test_presence_issue_is_high_in_images_without_an_object_if_one_is_probable():
+    nothing, cat = (None, *NOTHING), ("cat", *FULL)
+    _, by_row = rank_by_baseline("full", nothing, cat, cat, cat, nothing, cat, cv=3)
+    # Of the four other rows, 3, 2 and 3 have an object.
+    assert by_row["presence"].tolist() == [0.75, 0.75, 0.5, 0.5, 0.75, 0.75]
+    assert by_row["presence_issue"].tolist() == [0.75, 0.25, 0.5, 0.5, 0.75, 0.25]
+
+
+def test_class_is_ranked_if_no_object_is_predicted():
+    nothing, cat = (None, *NOTHING), ("cat", *FULL)
+    _, by_row = rank_by_baseline("prior", cat, ("dog", *FULL), nothing, nothing, nothing, cat)
+    # The first half is predicted from two images without an object and a cat.
+    first = by_row[:2]
+    assert first[["predicted_class", "iou", "box_issue"]].isna().all(axis=None)
+    assert first["class_issue"].tolist() == [0, 1]
+    np.testing.assert_allclose(first["issue"], [2 / 3, 1])
+
+
+def test_class_that_the_only_other_rows_lack_is_not_ranked():
+    _, by_row = rank_by_baseline("full", ("cat", *FULL), (None, *FULL))
+    assert by_row["class_issue"].isna().all()
+    assert by_row["predicted_class"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("column", [{"class_name": None}, {}])
+def test_boxes_without_classes_are_stratified_by_images_without_an_object(column):
+    y = pd.DataFrame([FULL] * 4 + [NOTHING] * 2, columns=SIDES).assign(**column)
+    issues = rank_label_issues(DummyLocalizer(), PATHS, y, cv=2)
+    assert not {"class_issue", "predicted_class"} & set(issues)
+    # Each fold has two boxes and one image without an object.
+    np.testing.assert_allclose(issues["presence"], [2 / 3] * 6)
+    assert set(issues["row"][:2]) == {4, 5}
+
+
+def test_y_without_any_object_raises():
+    y = pd.DataFrame([(None, *NOTHING)] * 2, columns=TARGET_COLUMNS)
+    with pytest.raises(BoxError, match="None of the 2 images has an object"):
+        rank_label_issues(DummyLocalizer(), PATHS[:2], y, cv=2)
+
+
+@pytest.mark.slow
+def test_issues_of_a_network_agree_with_the_labels_that_there_are(shapes):
+    X, y = shapes
+    y = y.astype({"class_name": object})
+    y.loc[y.index[:12], SIDES] = np.nan
+    y.loc[y.index[::6], "class_name"] = None
+    # Rows 0 and 6 have neither class nor box; the halves get one each.
+    rows = np.r_[0:6, 24:48, 6:24]
+    y = y.iloc[rows]
+    issues = rank_label_issues(one_epoch(), X[rows], y, cv=KFold(2)).sort_values("row")
+    has_class, has_box = y["class_name"].notna().to_numpy(), y["x_min"].notna().to_numpy()
+    presence = issues["presence"].to_numpy()
+    np.testing.assert_array_equal(
+        issues["presence_issue"], np.where(has_class | has_box, 1 - presence, presence)
+    )
+    np.testing.assert_array_equal(issues["class_issue"].notna(), has_class)
+    np.testing.assert_array_equal(issues["iou"].notna(), has_box & (presence >= 0.5))
+    np.testing.assert_array_equal(issues["predicted_class"].notna(), presence >= 0.5)
+
+
+@pytest.mark.slow
 def test_parallel_folds_give_the_same_issues(issues, shapes):
     with joblib.parallel_config("threading"):
         in_parallel = rank_label_issues(one_epoch(), *shapes, cv=2, n_jobs=2)
@@ -128,3 +229,21 @@ def test_planted_errors_are_ranked_first():
     ranked = issues.sort_values("box_issue", ascending=False)["row"][:60]
     # By chance, a fifth of the rows would contain a fifth of the errors.
     assert np.isin(moved, ranked).mean() > 0.6
+
+
+@pytest.mark.slow
+def test_objects_without_a_label_and_labels_without_an_object_are_ranked_first():
+    X, y = make_shapes(300, image_size=48, n_classes=2, random_state=0)
+    y = y.astype({"class_name": object})
+    # A third of the images show only the colours of a corner, where there is mostly no object.
+    noise = np.random.default_rng(0).integers(-8, 8, (100, 48, 48, 3))
+    X[:100] = np.clip(X[:100, :1, :1].astype(int) + noise, 0, 255)
+    y.loc[y.index[:100], TARGET_COLUMNS] = [None, *NOTHING]
+    y.iloc[[0, 20, 40, 60, 80]] = y.iloc[100:105]  # Labels without an object.
+    y.loc[y.index[[110, 150, 190, 230, 270]], TARGET_COLUMNS] = [None, *NOTHING]
+    localizer = small_localizer(image_size=48, epochs=15)
+    issues = rank_label_issues(localizer, X, y, cv=3)
+    ranked = issues.sort_values("presence_issue", ascending=False)["row"][:30]
+    planted = [0, 20, 40, 60, 80, 110, 150, 190, 230, 270]
+    # By chance, a tenth of the rows would contain one of the ten.
+    assert np.isin(planted, ranked).sum() >= 8

@@ -259,6 +259,7 @@ def test_gradients_are_finite(name, true, predicted):
     assert np.isfinite(gradient(loss, [true], [predicted])).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(BOX_LOSSES))
 @pytest.mark.parametrize("start", [DISJOINT, [0.9, 0.1, 0.9, 0.1]], ids=["disjoint", "inverted"])
 def test_each_loss_converges_to_the_box(name, start):

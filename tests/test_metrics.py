@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import cross_validate
@@ -21,9 +22,18 @@ from skbbox import (
     localization_scorer,
     mean_iou_scorer,
 )
-from skbbox.boxes import localization_accuracy
 from skbbox.exceptions import BoxError
-from skbbox.metrics import _make_measure_scorer, compute_box_issue, drop_unreadable_rows
+from skbbox.metrics import (
+    class_accuracy,
+    class_scorer,
+    compute_box_issue,
+    iou_at,
+    localization_accuracy,
+    mean_iou,
+    pair_rows,
+    presence_auc,
+    presence_scorer,
+)
 
 # A localizer that predicts "the full image, cat" has IoU 1, 0.5, 0.25 and 0.65, and the right
 # class in the first two rows.
@@ -166,6 +176,19 @@ def test_box_scorer_uses_sample_weight(full):
     assert box_scorer(full, X, Y, sample_weight=WEIGHTS) == pytest.approx(WEIGHTED)
 
 
+def test_box_scorer_receives_weights_that_are_routed():
+    weights = np.array([1.0, 1.0, 3.0, 1.0])
+    with sklearn.config_context(enable_metadata_routing=True):
+        localizer = DummyLocalizer(strategy="full").set_fit_request(sample_weight=False)
+        scorer = box_scorer.set_score_request(sample_weight=True)
+        params = {"sample_weight": weights}
+        scores = cross_validate(localizer, X, Y, cv=2, scoring=scorer, params=params)
+        with pytest.raises(ValueError, match="set_score_request"):
+            cross_validate(localizer, X, Y, cv=2, scoring=box_scorer, params=params)
+    # The first fold has IoU 1 and 0.5; the second 0.25 three times and 0.65.
+    assert scores["test_mean_iou"] == pytest.approx([0.75, 0.35])
+
+
 def test_box_scorer_predicts_once():
     localizer = CountingLocalizer().fit(X, Y)
     box_scorer(localizer, X, Y)
@@ -221,35 +244,18 @@ def make_predictions(errors):
     return predicted
 
 
-def test_unreadable_rows_are_dropped_from_boxes_and_weights():
-    predicted = make_predictions([None, "b.jpg is empty", None, "d.jpg is gone"])
-    y_true, y_pred, weights = drop_unreadable_rows(Y, predicted, [1, 2, 3, 4])
-    pd.testing.assert_frame_equal(y_true, Y.iloc[[0, 2]])
-    pd.testing.assert_frame_equal(y_pred, predicted.iloc[[0, 2]])
-    assert isinstance(weights, np.ndarray)
-    assert weights.tolist() == [1, 3]
-
-
-def test_unreadable_rows_are_dropped_from_arrays_and_without_weights():
-    predicted = make_predictions([None, "b.jpg is empty", None, None])
-    y_true, _, weights = drop_unreadable_rows(Y.to_records(index=False), predicted)
-    assert y_true["x_max"].tolist() == Y["x_max"].iloc[[0, 2, 3]].tolist()
-    assert weights is None
-
-
-@pytest.mark.parametrize("predicted", [Y, Y.to_numpy()], ids=["no error", "array"])
-def test_predictions_without_errors_are_returned_unchanged(predicted):
-    weights = [1, 2, 3, 4]
-    for given, returned in zip(
-        (Y, predicted, weights), drop_unreadable_rows(Y, predicted, weights), strict=True
-    ):
-        assert returned is given
+@pytest.mark.parametrize("make", [lambda y: y, lambda y: y.to_records(index=False)])
+def test_pairs_leave_out_unreadable_rows(make):
+    pairs = pair_rows(make(Y), make_predictions([None, "b.jpg is empty", None, "d.jpg is gone"]))
+    assert pairs.rows.tolist() == [0, 2]
+    assert pairs.true[:, 1].tolist() == Y["x_max"].iloc[[0, 2]].tolist()
+    assert pairs.true_names.tolist() == ["cat", "dog"]
 
 
 def test_only_unreadable_rows_raise_with_the_first_error():
     predicted = make_predictions(["a.jpg is gone", "b.jpg is empty", "c.jpg", "d.jpg"])
     with pytest.raises(BoxError) as caught:
-        drop_unreadable_rows(Y, predicted)
+        pair_rows(Y, predicted)
     assert str(caught.value) == (
         "There are no boxes to compare: none of the 4 images can be read. Row 0: a.jpg is gone"
     )
@@ -268,22 +274,101 @@ class Predicts(BaseEstimator):
         return self.predicted
 
 
-def test_scorer_has_the_name_of_its_measure_and_drops_unreadable_rows():
-    # Not one of the module, so that mutation testing covers the function that makes it.
-    scorer = _make_measure_scorer(localization_accuracy)
+def test_scorer_leaves_out_unreadable_rows():
     predicted = make_predictions([None, "b.jpg is empty", None, None])
     predicted.loc[0, "class_name"] = "dog"
-    assert scorer._score_func.__name__ == "localization_accuracy"
     # Two of three are right.
-    assert scorer(Predicts(predicted), X, Y) == pytest.approx(2 / 3)
+    assert localization_scorer(Predicts(predicted), X, Y) == pytest.approx(2 / 3)
 
 
-def test_scorer_passes_options_to_the_measure():
-    function = _make_measure_scorer(localization_accuracy)._score_func
-    # The full image and its left half have an IoU of 0.5.
-    half = pd.DataFrame([("cat", 0.0, 0.5, 0.0, 1.0)], columns=list(TARGET_COLUMNS))
-    assert function(Y.iloc[[0]], half, threshold=0.5) == 1.0
-    assert function(Y.iloc[[0]], half, threshold=0.6) == 0.0
+# ---------------------------------------------------------------- missing labels
+
+# Class and box, class and box, class only, box only, no object, no object.
+PARTIAL = pd.DataFrame(
+    [
+        ("cat", 0.0, 1.0, 0.0, 1.0),
+        ("dog", 0.0, 0.5, 0.0, 1.0),
+        ("cat", *[np.nan] * 4),
+        (None, 0.0, 0.5, 0.0, 1.0),
+        (None, *[np.nan] * 4),
+        (None, *[np.nan] * 4),
+    ],
+    columns=TARGET_COLUMNS,
+)
+# Missed; right class and IoU 0.5; right class; IoU 1; none predicted, which is right; false alarm.
+FOUND = pd.DataFrame(
+    [
+        (None, *[np.nan] * 4),
+        ("dog", 0.0, 1.0, 0.0, 1.0),
+        ("cat", 0.0, 1.0, 0.0, 1.0),
+        ("cat", 0.0, 0.5, 0.0, 1.0),
+        (None, *[np.nan] * 4),
+        ("cat", 0.0, 1.0, 0.0, 1.0),
+    ],
+    columns=TARGET_COLUMNS,
+).assign(presence=[0.4, 0.9, 0.8, 0.7, 0.1, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        # 0, 0.5, -, 1, 1, 0
+        pytest.param(mean_iou, 2.5 / 5, id="mean IoU"),
+        pytest.param(iou_at, 3 / 5, id="IoU at 0.5"),
+        # 0, 1, -, -, 1, 0
+        pytest.param(localization_accuracy, 2 / 4, id="localization accuracy"),
+        # 0, 1, 1, -, -, -
+        pytest.param(class_accuracy, 2 / 3, id="class accuracy"),
+        # Of the pairs of an image with and one without an object, that of 0.4 and 0.6 is reversed.
+        pytest.param(presence_auc, 7 / 8, id="presence"),
+    ],
+)
+def test_each_kind_of_row_counts_where_its_label_is_known(measure, expected):
+    assert measure(PARTIAL, FOUND) == pytest.approx(expected)
+
+
+def test_weights_of_rows_that_are_not_scored_do_not_count():
+    # (1 x 0 + 2 x 1 + 100 x 1) / 103, without the weights of rows without a class.
+    assert class_accuracy(PARTIAL, FOUND, sample_weight=[1, 2, 100, 7, 7, 7]) == 102 / 103
+
+
+@pytest.mark.parametrize(
+    ("measure", "rows", "needed"),
+    [
+        (mean_iou, [2], "a box, or neither class nor box"),
+        (iou_at, [2], "a box, or neither class nor box"),
+        (localization_accuracy, [2, 3], "both class and box, or neither"),
+        (class_accuracy, [3, 4], "a class"),
+    ],
+)
+def test_a_measure_with_nothing_to_score_raises(measure, rows, needed):
+    with pytest.raises(BoxError, match=f"no row of y_true has {needed}"):
+        measure(PARTIAL.iloc[rows], FOUND.iloc[rows])
+
+
+@pytest.mark.parametrize(("rows", "which"), [([0, 1, 2, 3], "each image"), ([4, 5], "no image")])
+def test_presence_auc_of_one_kind_of_image_raises(rows, which):
+    with pytest.raises(BoxError, match=which):
+        presence_auc(PARTIAL.iloc[rows], FOUND.iloc[rows])
+
+
+def test_presence_auc_without_presence_says_what_fit_needs():
+    with pytest.raises(BoxError, match="rows with neither class nor box"):
+        presence_auc(PARTIAL, FOUND.drop(columns="presence"))
+
+
+@pytest.mark.parametrize("side", ["y_true", "y_pred"])
+def test_half_a_box_raises_with_its_row(side):
+    tables = {"y_true": PARTIAL.copy(), "y_pred": FOUND.copy()}
+    tables[side].loc[1, "x_max"] = np.nan
+    with pytest.raises(BoxError, match=r"Row 1: half a box.*x_max=nan"):
+        mean_iou(**tables)
+
+
+def test_scorers_of_class_and_presence_are_their_measures():
+    estimator = Predicts(FOUND)
+    assert class_scorer(estimator, X, PARTIAL) == pytest.approx(2 / 3)
+    assert presence_scorer(estimator, X, PARTIAL) == pytest.approx(7 / 8)
 
 
 # ---------------------------------------------------------------- compute_box_issue

@@ -7,6 +7,7 @@ import sklearn
 from sklearn.model_selection import cross_validate
 
 from skbbox import (
+    TARGET_COLUMNS,
     DummyLocalizer,
     StratifiedBoxKFold,
     StratifiedGroupBoxKFold,
@@ -69,6 +70,38 @@ def test_shuffled_folds_follow_their_random_state(splitter):
 def test_boxes_without_classes_raise_with_the_splitter_to_use(splitter):
     with pytest.raises(BoxError, match="class_name in y; use KFold or GroupKFold"):
         next(splitter(3).split(PATHS, Y.drop(columns="class_name")))
+
+
+SIDES = list(TARGET_COLUMNS[1:])
+#: 21 rows: nine cats and three dogs with a box, three cats without, three boxes without a class,
+#: and three images without an object.
+PARTIAL = Y.assign(
+    class_name=["cat"] * 9 + ["dog"] * 3 + ["cat"] * 3 + [None] * 6,
+    kind=["cat"] * 9 + ["dog"] * 3 + ["cat only"] * 3 + ["box only"] * 3 + ["nothing"] * 3,
+)
+PARTIAL.loc[[12, 13, 14, 18, 19, 20], SIDES] = np.nan
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_rows_without_labels_are_in_every_fold_in_proportion(splitter, missing):
+    y = PARTIAL.assign(class_name=[missing if pd.isna(n) else n for n in PARTIAL["class_name"]])
+    for _, test in splitter(3).split(PATHS, y):
+        assert y["kind"].iloc[test].value_counts().to_dict() == {
+            "cat": 3,
+            "dog": 1,
+            "cat only": 1,
+            "box only": 1,
+            "nothing": 1,
+        }
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_boxes_without_classes_are_stratified_by_images_without_an_object(splitter):
+    y = Y[SIDES].copy()
+    y.iloc[:6] = np.nan
+    for _, test in splitter(3).split(PATHS, y):
+        assert (test < 6).sum() == 2
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)

@@ -4,6 +4,7 @@ import os
 import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,11 +14,11 @@ from keras import ops
 from skbbox import TUTORIAL_PARAMS, SingleBoxLocalizer
 from skbbox.datasets import make_shapes
 from skbbox.exceptions import WeightsError
-from skbbox.network import small_convnet
-from skbbox.network.applications import KERAS_MODELS
+from skbbox.network import feature_maps, small_convnet
+from skbbox.network.applications import KERAS_MODELS, _get_keras_home
 from skbbox.network.box_heads import ChannelDropout, ProfileConvolution
 from skbbox.network.building import build_network
-from skbbox.network.class_head import _average_inside
+from skbbox.network.class_head import average_inside
 from skbbox.network.graph import (
     LAST_STAGE,
     describe_architecture,
@@ -75,14 +76,14 @@ def test_the_class_head_reads_the_mean_inside_the_box():
     features = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     # Columns of centres 0.375, 0.625 and 0.875 lie between 2/7 and 1; only row 0.375 between 1/7
     # and 3/7.
-    mean = _average_inside(ops.convert_to_tensor(features), edges_at(2, 7), edges_at(1, 3))
+    mean = average_inside(ops.convert_to_tensor(features), edges_at(2, 7), edges_at(1, 3))
     assert float(mean[0, 0]) == pytest.approx((5 + 6 + 7) / 3, abs=0.01)
 
 
 @pytest.mark.backend
 def test_a_box_without_area_has_a_mean():
     features = np.ones((1, 4, 4, 1), np.float32)
-    mean = _average_inside(ops.convert_to_tensor(features), edges_at(5, 2), edges_at(3, 3))
+    mean = average_inside(ops.convert_to_tensor(features), edges_at(5, 2), edges_at(3, 3))
     assert float(mean[0, 0]) == pytest.approx(1)
 
 
@@ -187,6 +188,70 @@ def test_spatial_features_are_two_maps_and_the_profiles_of_a_finer_one(side, siz
         (None, sixteen, sixteen, 384),
         (None, thirty_two, thirty_two, 768),
     ]
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return of_application("MobileNet")
+
+
+def test_the_finer_features_of_a_frozen_backbone_have_half_of_the_channels(mobilenet):
+    model = build(backbone=mobilenet, weights="imagenet", image_size=(64, 64), box_head="spatial")
+    # MobileNet's strides 8, 16 and 32, with 256, 512 and 1024 channels; a profile has two of each.
+    assert get_feature_extractor(model).output_shape == [
+        (None, 8, 256),
+        (None, 8, 256),
+        (None, 4, 4, 256),
+        (None, 2, 2, 1024),
+    ]
+
+
+def test_features_of_few_channels_are_not_projected():
+    model = build(weights="imagenet", box_head="spatial")
+    assert not any(isinstance(layer, keras.layers.Dense) for layer in features_of(model))
+
+
+@pytest.mark.parametrize("frozen", ["early", "none"])
+def test_features_of_a_trained_backbone_are_not_projected(mobilenet, frozen):
+    options = {"weights": "imagenet", "image_size": (64, 64), "box_head": "spatial"}
+    model = build(backbone=mobilenet, frozen=frozen, **options)
+    assert not any(isinstance(layer, keras.layers.Dense) for layer in features_of(model))
+
+
+def features_of(model):
+    return [layer for layer in model.layers if layer.name.startswith("features")]
+
+
+def kernel_of_projection(backbone, rng):
+    model = build(
+        backbone=backbone,
+        weights="imagenet",
+        image_size=(64, 64),
+        box_head="spatial",
+        rng=np.random.default_rng(rng),
+    )
+    return model.get_layer("features_fine").get_weights()[0]
+
+
+def test_components_are_orthonormal(mobilenet):
+    kernel = kernel_of_projection(mobilenet, 0)
+    assert np.allclose(kernel.T @ kernel, np.eye(256), atol=1e-5)
+
+
+def test_a_projection_does_not_depend_on_random_state(mobilenet):
+    first = kernel_of_projection(mobilenet, 0)
+    feature_maps._kernels.clear()
+    assert np.array_equal(first, kernel_of_projection(mobilenet, 1))
+
+
+def test_components_are_in_the_order_of_their_variance_which_is_that_of_the_values():
+    rng = np.random.default_rng(0)
+    # Column 299 varies most, then 298, and so on.
+    values = rng.normal(size=(5000, 300)) * np.linspace(1, 40, 300)
+    components = feature_maps._compute_components(values)
+    assert components.shape == (300, 150)
+    assert np.abs(components[:150]).max() < 0.5
+    assert np.argmax(np.abs(components[:, 0])) > 250
 
 
 def test_spatial_head_refuses_a_map_of_one_column():
@@ -294,7 +359,7 @@ def whole_and_split(backbone, **options):
             rng=np.random.default_rng(0),
             **options,
         )
-        for frozen in ("all", "early")
+        for frozen in ("none", "early")
     ]
 
 
@@ -618,3 +683,18 @@ def test_threads_can_describe_the_same_network(fitted):
     finally:
         sys.setswitchinterval(interval)
     assert set(texts) == {describe_architecture(network)}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [({"KERAS_HOME": "/data/keras"}, "/data/keras"), ({}, "/tmp/.keras")],
+)
+def test_weights_are_found_without_home_and_passwd(monkeypatch, variables, expected):
+    pwd = pytest.importorskip("pwd")
+
+    def refuse(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", refuse)
+    monkeypatch.setattr(os, "environ", variables)
+    assert _get_keras_home() == Path(expected)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -226,3 +228,13 @@ def test_command_prints_a_folder_whose_name_is_not_utf_8(tmp_path, model, capfd)
     target = os.path.join(os.path.dirname(path), "boxes.csv")
     assert main(["predict", model, path, "-o", target, "--quiet"]) == 0
     assert "caf\\udce9" in capfd.readouterr().out
+
+
+def test_name_that_the_encoding_of_file_names_lacks_is_an_error_with_the_setting():
+    code = "from skbbox.images import load_image; load_image('ph\\xf6tos.jpg')"
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | ascii_only, capture_output=True, text=True
+    )
+    assert "cannot be written as ascii" in done.stderr
+    assert "PYTHONUTF8=1" in done.stderr

@@ -155,19 +155,33 @@ def test_number_is_a_label_too():
     assert labels(plot_image(IMAGE, (0, 0.5, 0, 0.5, 3))) == ["3"]
 
 
+def test_no_box_draws_the_image_alone():
+    ax = plot_image(IMAGE, [])
+    assert (len(ax.images), len(ax.patches), len(ax.texts)) == (1, 0, 0)
+
+
 @pytest.mark.parametrize(
     "boxes",
     [
-        [],
         (np.nan, np.nan, np.nan, np.nan),
         (None, None, None, None),
         pd.DataFrame([(None, *[np.nan] * 4)], columns=list(TARGET_COLUMNS)),
     ],
-    ids=["no box", "NaN", "None", "row of an image without object"],
+    ids=["NaN", "None", "row of an image without object"],
 )
-def test_image_without_object_has_no_box(boxes):
+def test_image_without_object_is_labelled(boxes):
     ax = plot_image(IMAGE, boxes)
-    assert (len(ax.images), len(ax.patches), len(ax.texts)) == (1, 0, 0)
+    assert (len(ax.images), len(ax.patches), labels(ax)) == (1, 0, ["no object"])
+
+
+def test_class_without_a_box_is_in_a_corner():
+    ax = plot_image(IMAGE, TABLE.assign(**dict.fromkeys(TARGET_COLUMNS[1:], np.nan)))
+    assert (len(ax.patches), labels(ax)) == (0, ["cat (class only)\ndog (class only)"])
+
+
+def test_missing_box_beside_another_one_is_left_out():
+    ax = plot_image(IMAGE, [(0, 0.5, 0, 0.5, "cat"), (np.nan, np.nan, np.nan, np.nan)])
+    assert (len(ax.patches), labels(ax)) == (1, ["cat"])
 
 
 def test_box_beyond_the_image_is_drawn_unchanged():
@@ -285,10 +299,39 @@ def test_without_true_box_there_is_no_iou():
     assert ax.get_title() == ""
 
 
-def test_true_box_of_nan_is_left_out():
-    ax = plot_prediction(Fixed(x_min=0.0, x_max=0.5, y_min=0.0, y_max=1.0), IMAGE, [np.nan] * 4)
-    assert labels(ax) == ["predicted"]
-    assert ax.get_title() == ""
+NOTHING = {"class_name": None} | dict.fromkeys(TARGET_COLUMNS[1:], np.nan)
+HALF = {"class_name": "cat", "x_min": 0.0, "x_max": 0.5, "y_min": 0.0, "y_max": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true", "names", "title"),
+    [
+        (HALF, [np.nan] * 4, ["true: no object", "predicted: cat"], "false alarm"),
+        (
+            NOTHING | {"presence": 0.25},
+            (0, 1, 0, 1, "cat"),
+            ["true: cat", "predicted: no object"],
+            "missed, presence 0.25",
+        ),
+        (
+            NOTHING | {"presence": 0.25},
+            [np.nan] * 4,
+            ["true: no object", "predicted: no object"],
+            "presence 0.25",
+        ),
+        (NOTHING | {"presence": 0.25}, None, ["predicted: no object"], "presence 0.25"),
+        (
+            HALF | {"box_confidence": 0.5},
+            TABLE.iloc[[0]].assign(**dict.fromkeys(TARGET_COLUMNS[1:], np.nan)),
+            ["true: cat (class only)", "predicted: cat"],
+            "expected IoU 0.50",
+        ),
+    ],
+    ids=["false alarm", "missed", "right", "no true row", "class only"],
+)
+def test_missing_objects_and_labels_are_named(predicted, true, names, title):
+    ax = plot_prediction(Fixed(**predicted), IMAGE, true)
+    assert (labels(ax), ax.get_title()) == (names, title)
 
 
 @pytest.mark.parametrize(

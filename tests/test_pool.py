@@ -135,6 +135,7 @@ class Unnamed(layers.Layer):
         return self.function(x)
 
 
+@pytest.mark.slow
 def test_a_layer_that_cannot_be_copied_is_trained_and_predicts(shapes):
     def backbone(input_shape):
         pixels = keras.Input(input_shape)
@@ -224,6 +225,7 @@ def test_a_custom_loss_is_not_shared_between_fits(shapes):
     assert first_loss() > 50 * before
 
 
+@pytest.mark.slow
 def test_fits_in_threads_equal_sequential_fits(shapes):
     barrier = threading.Barrier(2)
 

@@ -51,6 +51,38 @@ def test_imagenet_features_beat_the_median_box_on_few_photographs(
     assert score > baseline.score(X.iloc[test], y.iloc[test]) + 0.05
 
 
+def test_the_projection_keeps_most_of_what_varies_in_photographs_it_has_not_seen(
+    microcontrollers, imagenet_weights
+):
+    import keras
+
+    from skbbox.images import load_image
+    from skbbox.network.building import build_network
+    from skbbox.network.feature_maps import compute_kernels
+
+    model = build_network(
+        backbone="mobilenet",
+        weights="imagenet",
+        frozen="none",
+        alpha=0.75,
+        preprocessing="auto",
+        image_size=(128, 128),
+        neck=0,
+        box_head="spatial",
+        n_classes=2,
+        dropout=0.7,
+        l2=0.01,
+        rng=np.random.default_rng(0),
+    )
+    wide = keras.Model(model.input, model.get_layer("features_fine").output)
+    (kernel,) = compute_kernels(wide)
+    images = np.stack([load_image(path, (128, 128)) for path in microcontrollers[0][::3]])
+    features = wide.predict_on_batch(images).reshape(-1, 384)
+    features = features - features.mean(axis=0)
+    kept = np.square(features @ kernel).sum() / np.square(features).sum()
+    assert kept > 0.9
+
+
 def test_one_weight_file_serves_128_and_160_pixels(imagenet_weights):
     import keras
 

@@ -373,3 +373,69 @@ def test_page_without_pictures_has_a_slider(report):
     assert not page.locator("#filters").is_visible()
     page.locator("#threshold-input").fill("0.8")
     assert counts(page).startswith("1 of 6 images")
+
+
+#: Half of the true box; a class only; a missed object; a false alarm.
+MIXED_TRUE = pd.DataFrame(
+    [
+        ("cat", 0.0, 1.0, 0.0, 1.0),
+        ("dog", None, None, None, None),
+        ("dog", 0.0, 1.0, 0.0, 1.0),
+        (None, None, None, None, None),
+    ],
+    columns=["class_name", "x_min", "x_max", "y_min", "y_max"],
+)
+MIXED_PREDICTED = MIXED_TRUE.iloc[[0, 0, 3, 0]].reset_index(drop=True).assign(x_max=0.5)
+
+
+@pytest.fixture
+def mixed(report):
+    """The open page of rows of which some lack labels."""
+
+    def open_page(**options):
+        X = make_shapes(4, image_size=48, random_state=0)[0]
+        predicted = MIXED_PREDICTED.assign(presence=[0.9, 0.8, 0.2, 0.6])
+        predicted.loc[2, "x_max"] = np.nan
+        return report(render_report(X, MIXED_TRUE, predicted), **options)
+
+    return open_page
+
+
+@pytest.mark.parametrize("order", [("worst", [2, 3, 0, 1]), ("best", [0, 2, 3, 1])])
+def test_picture_without_an_iou_comes_last(mixed, order):
+    page = mixed()
+    page.locator("#order").select_option(order[0])
+    assert rows(page) == order[1]
+
+
+def test_false_alarms_and_missed_objects_have_a_filter(mixed):
+    page = mixed()
+    page.get_by_label("Object", exact=True).select_option("false alarms")
+    assert rows(page) == [3]
+    page.get_by_label("Object", exact=True).select_option("missed objects")
+    assert rows(page) == [2]
+
+
+def test_range_of_iou_leaves_out_pictures_without_one(mixed):
+    page = mixed()
+    page.locator("#lowest").fill("0.1")
+    assert rows(page) == [0]
+
+
+def test_slider_counts_only_rows_with_an_iou(mixed):
+    page = mixed()
+    assert counts(page) == (
+        "1 of 3 images (33.3 %) have an IoU of at least 0.50; 1 (33.3 %) also have the right class."
+    )
+    page.locator("#threshold-input").press("Home")
+    assert counts(page).startswith("3 of 3 images (100.0 %)")
+    # The dog that was missed; the other one has no box.
+    assert page.locator("td[data-class]").all_inner_texts() == ["100.0 %", "100.0 %"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_page_with_missing_labels_fits_the_screen(mixed, screenshot, width):
+    page = mixed(width=width)
+    screenshot(page, f"report-{width}-missing-labels")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert "NaN" not in page.locator("body").inner_text()

@@ -63,9 +63,9 @@ def test_dask_workers_that_share_a_folder_find_what_one_process_finds(
     for key in alone:
         if "score" in key and "time" not in key:
             assert np.array_equal(alone[key], on_cluster[key]), key
-    # 48 images and a window of each, each computed by one of the workers.
+    # 48 images and a window of each for the fits, and 48 images to predict, each computed once.
     files = (tmp_path / "kept").glob("*.npy")
-    assert sum(len(np.load(path, mmap_mode="r")) for path in files) == 96
+    assert sum(len(np.load(path, mmap_mode="r")) for path in files) == 144
 
 
 @pytest.mark.usefixtures("cluster")

@@ -9,8 +9,10 @@ import pytest
 
 from skbbox.features.maps import Features
 from skbbox.features.store import Record
+from skbbox.inputs import Targets
 from skbbox.training.batches import FeatureBatches, ModelBatches
 from skbbox.training.compilation import make_optimizer
+from skbbox.training.labels import make_labels
 from skbbox.training.plan import TrainingSpec
 from skbbox.training.sources import _count_views
 from skbbox.training.trainer import train
@@ -23,8 +25,7 @@ def two_batches():
     records = [[Record(np.ones(3, np.float32), box)] for _ in range(8)]
     return FeatureBatches(
         Features(records, np.tile(box, (8, 1)), [(3,)]),
-        None,
-        None,
+        make_labels(Targets(np.tile(box, (8, 1)), None)),
         rows=np.arange(8),
         batch_size=4,
         shuffle=True,
@@ -69,7 +70,7 @@ def test_features_are_let_go_after_training(validates):
 @pytest.mark.usefixtures("tensorflow_only")
 @pytest.mark.parametrize(("endless", "length"), [(True, -1), (False, 2)])
 def test_tensorflow_does_not_tune_the_dataset(endless, length):
-    dataset = ModelBatches(two_batches(), 1, endless).for_backend({})
+    dataset = ModelBatches(two_batches(), ["bbox_prediction"], endless).for_backend({})
     assert dataset.options().autotune.enabled is False
     assert int(dataset.cardinality()) == length
 
@@ -124,6 +125,9 @@ def test_an_optimizer_of_two_rates_is_saved_as_one_of_its_own_class(tmp_path):
         (100, 2, 300, (10, 10)),
         (5000, 1, 8, (2, 0)),
         (5000, 2, 12, (2, 2)),
+        # At most 200,000 views in total.
+        (50_000, 2, 10, (2, 2)),
+        (100_000, 2, 10, (1, 1)),
         # An epoch takes one view of each image.
         (5000, 2, 2, (1, 1)),
         (100, 2, 5, (3, 2)),

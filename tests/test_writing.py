@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from skbbox import TARGET_COLUMNS, read_annotations, write_annotations
+from skbbox import TARGET_COLUMNS, DummyLocalizer, read_annotations, write_annotations
 from skbbox.annotations.writing import WRITTEN_FORMATS
 from skbbox.exceptions import AnnotationError, BoxError
 
@@ -145,6 +145,45 @@ NO_EMPTY = ("labelbox",)
 def test_written_table_is_read_again(tmp_path, format):
     boxes = BOXES if format in NO_EMPTY else WITH_EMPTY
     assert_same(write_and_read(boxes, tmp_path, format), boxes, PRECISION[format])
+
+
+@pytest.mark.parametrize("format", [name for name in WRITTEN_FORMATS if name not in NO_EMPTY])
+def test_images_without_an_object_alone_are_read_again(tmp_path, format):
+    boxes = table(*[(image, None, *[np.nan] * 4) for image in ("b.jpg", "a.jpg")])
+    assert_same(write_and_read(boxes, tmp_path, format), boxes, 0)
+
+
+def test_image_without_an_object_is_an_image_without_annotations(tmp_path):
+    for format in ("coco", "cvat"):
+        path = get_target(tmp_path, format)
+        write_annotations(WITH_EMPTY, path, format, images_dir=".", sizes=SIZES)
+    coco = json.loads(get_target(tmp_path, "coco").read_text())
+    assert coco["images"][2] == {"id": 3, "file_name": "c.jpg", "width": 200, "height": 100}
+    assert [annotation["image_id"] for annotation in coco["annotations"]] == [1, 1, 2]
+    (image,) = ElementTree.parse(get_target(tmp_path, "cvat")).findall("image[@name='c.jpg']")
+    assert len(image) == 0
+
+
+def test_image_without_an_object_has_a_file_without_objects(tmp_path):
+    for format in FOLDERS:
+        write_annotations(WITH_EMPTY, tmp_path, format, images_dir=".", sizes=SIZES)
+    assert (tmp_path / "c.txt").read_bytes() == b""
+    assert "object" not in (tmp_path / "c.xml").read_text()
+
+
+def test_image_without_an_object_is_a_row_without_values_in_csv(tmp_path):
+    write_annotations(WITH_EMPTY[3:], tmp_path / "a.csv", "snacks", images_dir=".")
+    assert (
+        tmp_path / "a.csv"
+    ).read_text() == "image,x_min,x_max,y_min,y_max,class_name\nc.jpg,,,,,\n"
+
+
+def test_prediction_of_no_object_is_written_as_an_image_without_one(tmp_path):
+    y = WITH_EMPTY.iloc[[0, 3, 3]]
+    predicted = DummyLocalizer("prior").fit(y["image"], y).predict(["a.jpg"])
+    read = write_and_read(predicted.assign(image="a.jpg"), tmp_path, "coco")
+    assert read["image"].tolist() == ["a.jpg"]
+    assert read[list(TARGET_COLUMNS)].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("format", ["snacks", "coco", "labelbox"])
@@ -295,16 +334,34 @@ def test_existing_files_are_replaced_only_with_overwrite(tmp_path, format):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"x_max": [0.3, 1.0, 0.5]}, BoxError, "Row 2: the box is empty"),
-        ({"x_max": [0.3, 1.0, 1.5]}, BoxError, "Row 2: an edge lies outside"),
-        ({"x_max": [0.3, 1.0, np.nan]}, BoxError, "Row 2: a coordinate is missing"),
+        ({"x_max": [0.3, 1.0, 0.5]}, BoxError, r"Row 2 \(b.jpg\): the box is empty"),
+        ({"x_max": [0.3, 1.0, 1.5]}, BoxError, r"Row 2 \(b.jpg\): an edge lies outside"),
+        ({"x_max": [0.3, 1.0, np.nan]}, BoxError, r"Row 2 \(b.jpg\): half a box"),
         (
             {"class_name": ["a", 3, "b"]},
             AnnotationError,
-            "Row 1: class_name must be .* Received: 3",
+            r"Row 1 \(a.jpg\): class_name must be .* Received: 3",
         ),
-        ({"class_name": ["a", "b\n", "b"]}, AnnotationError, "Row 1: class_name contains a char"),
-        ({"image": ["a.jpg", "b\n.jpg", "b.jpg"]}, AnnotationError, "Row 1: the name of the image"),
+        (
+            {"class_name": ["a", "b\n", "b"]},
+            AnnotationError,
+            r"Row 1 \(a.jpg\): class_name contains a char",
+        ),
+        (
+            {"class_name": ["a", None, None]},
+            AnnotationError,
+            r"Row 1 \(a.jpg\): it has a box but no class \(1 more rows like it\)",
+        ),
+        (
+            {side: BOXES[side].mask(BOXES.index == 1) for side in SIDES},
+            AnnotationError,
+            r"Row 1 \(a.jpg\): it has a class but no box, .* Add its box, or leave",
+        ),
+        (
+            {"image": ["a.jpg", "b\n.jpg", "b.jpg"]},
+            AnnotationError,
+            "Row 1 .*: the name of the image",
+        ),
     ],
 )
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
@@ -316,7 +373,7 @@ def test_row_that_cannot_be_written_is_named(tmp_path, format, change, error, me
 
 def test_rows_without_an_object_are_counted_in_messages(tmp_path):
     boxes = pd.concat([WITH_EMPTY[3:], BOXES.assign(x_max=[0.3, 1.0, 0.5])], ignore_index=True)
-    with pytest.raises(BoxError, match="Row 3: the box is empty"):
+    with pytest.raises(BoxError, match=r"Row 3 \(b.jpg\): the box is empty"):
         write_and_read(boxes, tmp_path, "coco")
 
 

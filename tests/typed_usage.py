@@ -48,7 +48,7 @@ def annotations() -> tuple[ImagesLike, TargetsLike]:
     cleaned = clean_annotations(boxes)
     assert_type(cleaned.actions, pd.DataFrame)
     write_annotations(cleaned, "boxes.json", "coco", sizes={"a.jpg": (640, 480)})
-    X, y = one_box_per_image(cleaned, keep="first")
+    X, y = one_box_per_image(cleaned, keep="first", empty="drop")
     assert_type(y, pd.DataFrame)
     return X, y
 
@@ -60,11 +60,13 @@ def estimator() -> float:
     assert_type(localizer, SingleBoxLocalizer)
     assert_type(localizer.predict(X), pd.DataFrame)
     assert_type(localizer.predict_proba(X), npt.NDArray[np.float64])
+    for row in localizer.predict_iter(path for path in X):
+        print(row.class_name, row.x_min)
     localizer.save("model.skbbox", overwrite=True)
     assert_type(SingleBoxLocalizer.load("model.skbbox"), SingleBoxLocalizer)
     iou_50: float = localizer.score(X, y).iou_50
     assert_type(iou_50, float)
-    baseline = DummyLocalizer(strategy="mean").fit(X, y)
+    baseline = DummyLocalizer(strategy="prior").fit(X, y)
     assert_type(baseline, DummyLocalizer)
     assert_type(baseline.predict(X), pd.DataFrame)
     assert_type(baseline.predict_proba(X), npt.NDArray[np.float64])
@@ -114,6 +116,7 @@ def command() -> int:
 
 # Incorrect calls: mypy must report each, because an unused "type: ignore" is an error too.
 one_box_per_image(pd.DataFrame(), keep="smallest")  # type: ignore[arg-type]
+one_box_per_image(pd.DataFrame(), empty="skip")  # type: ignore[arg-type]
 read_annotations("boxes.csv", corner="voc")  # type: ignore[call-arg]
 make_shapes(n_samples="many")  # type: ignore[arg-type]
 mean_iou(0.5, 0.5)  # type: ignore[arg-type]

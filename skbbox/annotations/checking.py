@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..boxes import COORDINATES, OVERSHOOT, iou
+from ..boxes import COORDINATES, OVERSHOOT, iou, look_like_pixels
+from ..boxes.tables import as_pandas
 from ..exceptions import AnnotationError
 from ..templates import Markup, render
 from .image_checks import check_images
-from .table import BoxTable, Problem, format_box, group_spellings, is_blank, make_columns
+from .table import (
+    BoxTable,
+    Problem,
+    find_lookalikes,
+    format_box,
+    group_spellings,
+    is_blank,
+    make_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ..typing import FloatArray
 
 __all__ = ["Problems", "check_annotations"]
 
@@ -25,18 +36,20 @@ EVERYTHING = 0.99
 KINDS = {
     "missing image": ("error", "the file does not exist"),
     "unreadable image": ("error", "the file is damaged or not an image"),
-    "missing class": ("error", "the box has no class"),
-    "missing coordinate": ("error", "a coordinate is missing or not finite"),
+    "blank class": ("error", "the class is blank text; it should be missing, or a name"),
+    "missing coordinate": ("error", "half a box, or a coordinate is not finite"),
     "pixel coordinates": ("error", "coordinates are in pixels, not in 0..1"),
     "inverted box": ("error", "an edge is beyond the opposite edge"),
     "empty box": ("error", "the box has no width or no height"),
     "outside image": ("error", "an edge is outside the image"),
+    "transposed size": ("error", "width and height of the upright image are exchanged"),
     "conflicting classes": ("error", "nearly the same box has another class"),
+    "contradicted by a row": ("error", "no class and no box, but another row has an object"),
     "tiny box": ("warning", "a side is only a few pixels long"),
     "covers everything": ("warning", "the box covers the whole image"),
     "duplicate": ("warning", "the same box appears again"),
     "near duplicate": ("warning", "nearly the same box appears again"),
-    "similar class names": ("warning", "names differ only by case or white space"),
+    "similar class names": ("warning", "names differ only by case or white space, or by a letter"),
     "rare class": ("warning", "too few images to train on"),
     "folder differs": ("warning", "the folder name differs from the class name"),
     "identical images": ("warning", "the same file under another name"),
@@ -51,21 +64,28 @@ COLUMNS = ["row", "image", "problem", "detail", "severity"]
 class Problems(pd.DataFrame):
     """Table of problems that :func:`check_annotations` found.
 
-    A DataFrame with a summary: ``print(problems.summary())``.
+    A DataFrame with a summary: ``print(problems.summary())``. Its attribute ``kinds`` is the number
+    of rows with ``"class and box"``, ``"class only"``, ``"box only"`` and ``"no object"``.
     """
+
+    _metadata = ["kinds"]
+    kinds: dict[str, int]
 
     @property
     def _constructor(self) -> type[Problems]:
         return Problems
 
     def summary(self) -> str:
-        """Number of rows with each problem as text, most severe first."""
-        if self.empty:
-            return "No problems found."
-        return "\n".join(
+        """Number of rows with each problem as text, most severe first.
+
+        If a row has no class or no box, the number of rows of each kind comes before.
+        """
+        lines = [f"{'rows':8}{count:>7}  {kind}" for kind, count in self._get_partial_kinds()]
+        lines += [
             f"{severity:8}{count:>7}  {kind}: {description}"
-            for severity, kind, count, description in self._count_kinds()
-        )
+            for severity, kind, count, description in self._count_problems()
+        ]
+        return "\n".join(lines + ["No problems found."] * self.empty)
 
     def _repr_html_(self) -> str:
         # The type stubs of pandas lack this method.
@@ -75,12 +95,19 @@ class Problems(pd.DataFrame):
             return table
         return render(
             "label_problems.html",
-            counts=list(self._count_kinds()),
+            kinds=list(self._get_partial_kinds()),
+            counts=list(self._count_problems()),
             n_rows=len(self),
             table=Markup(table),
         )
 
-    def _count_kinds(self) -> Iterator[tuple[str, str, int, str]]:
+    def _get_partial_kinds(self) -> list[tuple[str, int]]:
+        """Number of rows of each kind, or nothing if all have class and box."""
+        # Operations of pandas that join tables lose attributes.
+        kinds = list((getattr(self, "kinds", None) or {}).items())
+        return kinds if any(count for _, count in kinds[1:]) else []
+
+    def _count_problems(self) -> Iterator[tuple[str, str, int, str]]:
         """Yield severity, kind, number of rows and description, most severe first."""
         for severity in SEVERITIES:
             counts = self.loc[self["severity"] == severity, "problem"].value_counts()
@@ -104,7 +131,8 @@ def check_annotations(
     ----------
     boxes : DataFrame
         As returned by :func:`read_annotations`: a column ``image`` and the columns of
-        ``TARGET_COLUMNS``. It is not changed.
+        ``TARGET_COLUMNS``. It is not changed. In a row, the class, the box or both may be missing;
+        that is no problem, but half a box is.
     split : array-like of shape (n_boxes,), default=None
         Name of the part of the split that each row belongs to, such as train and val; None uses
         the column ``split`` if there is one. Images that are nearly the same in two parts are
@@ -125,7 +153,8 @@ def check_annotations(
         A DataFrame sorted by row, with the columns ``row`` (position in `boxes`), ``image``,
         ``problem``, ``detail`` and ``severity`` (``"error"``: wrong or cannot be trained on;
         ``"warning"``: should be checked; ``"info"``: for information). A problem of an image or a
-        class is reported at its first row. ``summary()`` counts the problems.
+        class is reported at its first row. ``summary()`` counts the problems and, if classes or
+        boxes are missing, the rows of each kind, which the attribute ``kinds`` holds.
 
     Raises
     ------
@@ -144,21 +173,29 @@ def check_annotations(
     [[0, 'inverted box', 'error'], [1, 'similar class names', 'warning']]
     >>> print(problems.summary())
     error         1  inverted box: an edge is beyond the opposite edge
-    warning       1  similar class names: names differ only by case or white space
+    warning       1  similar class names: names differ only by case or white space, or by a letter
     """
+    boxes = as_pandas(boxes)
     table = BoxTable(boxes)
     parts = _get_parts(boxes, split)
     problems = list(_check_boxes(table))
     problems += _check_pairs(table, duplicate_iou)
     problems += _check_classes(table, min_images)
     problems += _check_split(table, parts)
+    problems += _check_sizes(table)
+    problems += [
+        Problem(row, "contradicted by a row", "another row of the image has an object")
+        for row in table.find_contradictions()
+    ]
     if open_images:
         problems += check_images(table, parts, min_side)
     problems.sort(key=lambda problem: problem.row)
     rows = [
         (row, table.images[row], kind, detail, KINDS[kind][0]) for row, kind, detail in problems
     ]
-    return Problems(make_columns(rows, COLUMNS))
+    found = Problems(make_columns(rows, COLUMNS))
+    found.kinds = table.count_kinds()
+    return found
 
 
 def _get_parts(boxes: pd.DataFrame, split: Sequence[Any] | pd.Series | None) -> list[Any] | None:
@@ -175,12 +212,17 @@ def _get_parts(boxes: pd.DataFrame, split: Sequence[Any] | pd.Series | None) -> 
 
 def _check_boxes(table: BoxTable) -> Iterator[Problem]:
     """Yield the problems of single rows."""
+    folders = _get_class_folders(table)
     for row, box in enumerate(table.values):
         if table.is_empty[row]:
             continue
-        name = table.classes[row]
-        if is_blank(name):
-            yield Problem(row, "missing class", f"class_name is {name!r}")
+        name, folder = table.classes[row], folders[row]
+        if name is not None and is_blank(name):
+            yield Problem(row, "blank class", f"class_name is {name!r}")
+        if isinstance(folder, str) and folder and name is not None and folder != name:
+            yield Problem(row, "folder differs", f"folder {folder!r}, class {name!r}")
+        if not table.has_box[row]:
+            continue
         if not table.is_complete[row]:
             wrong = [
                 side for side, value in zip(COORDINATES, box, strict=True) if not np.isfinite(value)
@@ -193,15 +235,39 @@ def _check_boxes(table: BoxTable) -> Iterator[Problem]:
             yield Problem(row, "inverted box", detail)
         elif x_min == x_max or y_min == y_max:
             yield Problem(row, "empty box", detail)
-        if table.in_pixels[row]:
+        if table.in_pixels[row] and look_like_pixels(box):
             yield Problem(row, "pixel coordinates", detail)
         elif (box < -OVERSHOOT).any() or (box > 1 + OVERSHOOT).any():
-            yield Problem(row, "outside image", detail)
+            yield Problem(row, "outside image", f"{detail}; {_describe_overshoot(box)}")
         elif table.is_valid[row] and (x_max - x_min) * (y_max - y_min) >= EVERYTHING:
             yield Problem(row, "covers everything", detail)
-        folder = None if table.folders is None else table.folders[row]
-        if isinstance(folder, str) and folder and name is not None and folder != name:
-            yield Problem(row, "folder differs", f"folder {folder!r}, class {name!r}")
+
+
+def _describe_overshoot(box: FloatArray) -> str:
+    """How far each edge is outside the image, in percent of the side of the image."""
+    parts = []
+    for side, value in zip(COORDINATES, box, strict=True):
+        length = "width" if side.startswith("x") else "height"
+        beyond = max(-value, value - 1)
+        if beyond > OVERSHOOT:
+            parts.append(f"{side} is {beyond:.3g} times the {length} beyond the image")
+    return ", ".join(parts)
+
+
+def _get_class_folders(table: BoxTable) -> list[Any]:
+    """The folder of each row if folders are named after classes, else None.
+
+    The folder in Pascal VOC's files is that of the photographs, which says nothing of the class.
+    """
+    nothing = [None] * len(table.images)
+    if table.folders is None:
+        return nothing
+    named = [
+        folder == name
+        for folder, name in zip(table.folders, table.classes, strict=True)
+        if isinstance(folder, str) and folder and name is not None
+    ]
+    return table.folders if 2 * sum(named) >= len(named) else nothing
 
 
 def _check_pairs(table: BoxTable, duplicate_iou: float) -> Iterator[Problem]:
@@ -211,14 +277,17 @@ def _check_pairs(table: BoxTable, duplicate_iou: float) -> Iterator[Problem]:
         if len(rows) < 2:
             continue
         yield Problem(rows[0], "several boxes", f"{len(rows)} boxes")
-        classes = list(dict.fromkeys(table.classes[row] for row in rows))
+        names = [table.classes[row] for row in rows]
+        classes = list(dict.fromkeys(name for name in names if name is not None))
         if len(classes) > 1:
             yield Problem(rows[0], "several classes", ", ".join(map(str, classes)))
         for number, row in enumerate(rows[1:], start=1):
             earlier = rows[:number]
             overlaps = iou(table.values[row], table.values[earlier])
+            name = table.classes[row]
             for other, overlap in zip(earlier, overlaps, strict=True):
-                same_class = table.classes[row] == table.classes[other]
+                # A class that is missing may be that of the other box.
+                same_class = name is None or table.classes[other] in (None, name)
                 if same_class and (table.values[row] == table.values[other]).all():
                     yield Problem(row, "duplicate", f"of row {other}")
                     break
@@ -226,7 +295,7 @@ def _check_pairs(table: BoxTable, duplicate_iou: float) -> Iterator[Problem]:
                     kind = "near duplicate" if same_class else "conflicting classes"
                     detail = f"IoU {overlap:.3f} with row {other}"
                     if not same_class:
-                        detail += f", {table.classes[row]!r} and {table.classes[other]!r}"
+                        detail += f", {name!r} and {table.classes[other]!r}"
                     yield Problem(row, kind, detail)
                     break
 
@@ -240,10 +309,23 @@ def _check_classes(table: BoxTable, min_images: int) -> Iterator[Problem]:
             rows = rows_by_class[name]
             detail = f"{name!r} ({len(rows)} rows) and {usual!r} ({n_usual} rows)"
             yield Problem(rows[0], "similar class names", detail)
+    for name, usual in find_lookalikes(rows_by_class):
+        rows, n_usual = rows_by_class[name], len(rows_by_class[usual])
+        detail = f"{name!r} ({len(rows)} rows) looks like {usual!r} ({n_usual} rows)"
+        yield Problem(rows[0], "similar class names", detail)
     for name, rows in rows_by_class.items():
         n_images = len({table.images[row] for row in rows})
         if n_images < min_images:
             yield Problem(rows[0], "rare class", f"{name!r} is on {n_images} images")
+
+
+def _check_sizes(table: BoxTable) -> list[Problem]:
+    """Images whose size in the annotation file is transposed, each at its first row."""
+    problems: dict[str, Problem] = {}
+    for row, text in enumerate(table.transposed_sizes or ()):
+        if isinstance(text, str) and text:
+            problems.setdefault(table.images[row], Problem(row, "transposed size", text))
+    return list(problems.values())
 
 
 def _check_split(table: BoxTable, parts: list[Any] | None) -> list[Problem]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import COORDINATES, OVERSHOOT, PIXELS_FROM, iou
+from ..boxes.tables import as_pandas, like
 from ..exceptions import SkbboxWarning
 from ..files import as_path
 from ..images import upright_size
@@ -49,11 +50,13 @@ def clean_annotations(
 ) -> CleanedAnnotations:
     """Repair a table of boxes by fixed rules, and drop rows that cannot be used.
 
-    Class names are stripped, and names that differ only by case or white space are replaced by
-    the most frequent of them; then boxes in pixels are divided by the size of their image, edges
-    in the wrong order are swapped, and boxes are clipped to the image. A row is dropped if its
-    class or a coordinate is missing, its box is empty after the repair, the box repeats another
-    one of the same image and class, or its image cannot be read.
+    Class names are stripped, blank names become missing, and names that differ only by case or
+    white space are replaced by the most frequent of them; then boxes in pixels are divided by the
+    size of their image, edges in the wrong order are swapped, and boxes are clipped to the image.
+    A row is dropped if half of its box is missing, its box is empty after the repair, the box
+    repeats another one of the same image and class, its class is blank and it has no box, it says
+    that there is no object although another row of the image has one, or its image cannot be
+    read. Rows with only a class, only a box or neither stay as they are.
 
     Parameters
     ----------
@@ -64,12 +67,13 @@ def clean_annotations(
         sizes. If none of them exists, they are not read.
     duplicate_iou : float, default=0.9
         Two boxes of one class on one image with at least this IoU, in 0..1, are duplicates; the
-        first is kept.
+        first is kept. A box without a class is a duplicate of one with any class.
 
     Returns
     -------
     CleanedAnnotations
-        A DataFrame of the remaining rows in their order, with their index and columns. Its
+        A DataFrame of the remaining rows in their order, with their index and columns; of polars,
+        if `boxes` is. Its
         attribute ``actions`` is a DataFrame with one row per repair or dropped row: ``row``
         (position in `boxes`), ``image``, ``problem``, ``action`` (``"repaired"`` or
         ``"dropped"``) and ``detail``.
@@ -100,6 +104,7 @@ def clean_annotations(
     >>> cleaned.actions[["row", "problem", "action"]].values.tolist()
     [[0, 'inverted box', 'repaired'], [0, 'outside image', 'repaired'], [1, 'empty box', 'dropped']]
     """
+    given, boxes = boxes, as_pandas(boxes)
     table = BoxTable(boxes)
     if (
         open_images
@@ -121,10 +126,13 @@ def clean_annotations(
         for row, kind, detail in find_unreadable_rows(table):
             actions.append(_Action(row, kind, "dropped", detail))
             dropped.add(row)
+    for row in set(table.find_contradictions()) - dropped:
+        detail = "another row of the image has an object"
+        actions.append(_Action(row, "contradicted by a row", "dropped", detail))
     table.classes, renames = _unify_classes(table)
     actions += renames
-    for row in range(len(boxes)):
-        if row not in dropped and not table.is_empty[row]:
+    for row in np.flatnonzero(table.has_box).tolist():
+        if row not in dropped:
             table.values[row], repairs = _repair_box(table, row, open_images)
             actions += repairs
     dropped |= {action.row for action in actions if action.action == "dropped"}
@@ -138,13 +146,13 @@ def clean_annotations(
     for side, values in zip(COORDINATES, table.values.T, strict=True):
         cleaned[side] = values
     kept = np.array([row not in dropped for row in range(len(boxes))], dtype=bool)
-    result = CleanedAnnotations(cleaned[kept])
+    result = like(CleanedAnnotations(cleaned[kept]), given)
     rows = [
         (row, table.images[row], problem, action, detail)
         for row, problem, action, detail in actions
     ]
     columns = ["row", "image", "problem", "action", "detail"]
-    result.actions = pd.DataFrame(make_columns(rows, columns))
+    result.actions = like(pd.DataFrame(make_columns(rows, columns)), given)
     if actions:
         counts = Counter((problem, action) for _, problem, action, _ in actions)
         summary = ", ".join(f"{n} {problem} {action}" for (problem, action), n in counts.items())
@@ -160,6 +168,12 @@ def _unify_classes(table: BoxTable) -> tuple[list[Any], list[_Action]]:
     """Class of each row in its most frequent spelling, and the changes."""
     classes, actions = list(table.classes), []
     rows_by_class = table.group_by_class()
+    for name in filter(is_blank, rows_by_class):
+        for row in rows_by_class[name]:
+            # Without a box, a row without a class would say that the image has no object.
+            action = "repaired" if table.has_box[row] else "dropped"
+            actions.append(_Action(row, "blank class", action, f"class_name is {name!r}"))
+            classes[row] = None
     names = {name: rows for name, rows in rows_by_class.items() if not is_blank(name)}
     for spellings in group_spellings(names):
         usual = spellings[0].strip()
@@ -173,10 +187,8 @@ def _unify_classes(table: BoxTable) -> tuple[list[Any], list[_Action]]:
 
 def _repair_box(table: BoxTable, row: int, open_images: bool) -> tuple[FloatArray, list[_Action]]:
     """The repaired box of a row, and the repairs, the last of which may be to drop the row."""
-    name, box = table.classes[row], table.values[row]
+    box = table.values[row]
     before = format_box(box)
-    if is_blank(name):
-        return box, [_Action(row, "missing class", "dropped", f"class_name is {name!r}")]
     if not table.is_complete[row]:
         return box, [_Action(row, "missing coordinate", "dropped", before)]
     actions: list[_Action] = []
@@ -212,13 +224,15 @@ def _normalise_box(box: FloatArray, image: str, open_images: bool) -> tuple[Floa
 
 
 def _find_duplicates(table: BoxTable, dropped: set[int], duplicate_iou: float) -> list[_Action]:
-    """Rows that repeat an earlier row of the same image and class."""
-    kept: dict[tuple[str, Any], list[int]] = {}
+    """Rows whose box repeats that of another row of the same image and class."""
+    kept: dict[str, list[int]] = {}
     actions = []
-    for row, image in enumerate(table.images):
-        if row in dropped or table.is_empty[row]:
-            continue
-        others = kept.setdefault((image, table.classes[row]), [])
+    rows = [row for row in np.flatnonzero(table.has_box).tolist() if row not in dropped]
+    # Those without a class last, because they say less than a duplicate with one.
+    for row in sorted(rows, key=lambda row: table.classes[row] is None):
+        name = table.classes[row]
+        earlier = kept.setdefault(table.images[row], [])
+        others = [other for other in earlier if name is None or table.classes[other] == name]
         overlaps = iou(table.values[row], table.values[others]) if others else np.empty(0)
         if overlaps.size and overlaps.max() >= duplicate_iou:
             other = others[int(overlaps.argmax())]
@@ -227,5 +241,5 @@ def _find_duplicates(table: BoxTable, dropped: set[int], duplicate_iou: float) -
             detail = f"IoU {overlaps.max():.3f} with row {other}"
             actions.append(_Action(row, kind, "dropped", detail))
         else:
-            others.append(row)
+            earlier.append(row)
     return actions

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from xml.etree.ElementTree import Element as XmlElement
 from xml.etree.ElementTree import TreeBuilder
 
@@ -18,19 +19,35 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError
 from ..exceptions import AnnotationError
 from .nodes import Element, Line, Node, shorten_repr
 
-__all__ = ["Document"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Document", "FrameDocument"]
 
 #: Deeper nesting is no annotation file, and may be an attack.
 MAX_DEPTH = 100
 #: Number of bytes at the start of a file that its kind is detected from.
 N_START_BYTES = 64 * 1024
+#: Number of bytes of the largest file that is kept, so that it is opened only once. There may be
+#: a million files.
+N_KEPT_BYTES = 512
 
 _SPACE = re.compile(r"\s*")
 _MANY_BRACKETS = re.compile(rf"(\s*[\[{{]){{{MAX_DEPTH + 1}}}")
 
 
+class _Start(NamedTuple):
+    """What the start of a file shows; the attributes are those of :class:`Document`."""
+
+    encoding: str
+    kind: str
+    first_line: str
+    is_empty: bool
+    is_deep: bool
+
+
 class Document:
-    """An annotation file, parsed on first use.
+    """An annotation file, read and parsed on first use.
 
     Parameters
     ----------
@@ -42,31 +59,40 @@ class Document:
     kind : {"xml", "json", "csv", "text"}
         Detected from the content; always ``"csv"`` for names that end in ``.csv``.
     first_line : str
-        The first line, or its first 4096 characters.
+        The first line that is not blank, or its first 4096 characters.
     is_empty : bool
         Whether the file holds only white space.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with path.open("rb") as file:
-                start = file.read(N_START_BYTES)
-        except OSError as error:
-            raise AnnotationError(f"{path} cannot be read: {error.strerror}.") from None
-        self.encoding = _detect_encoding(start)
-        self.is_empty = not start.strip()
-        # The last character may be cut off; invalid ones raise an error when the file is parsed.
-        text = start.decode(self.encoding, errors="replace").removeprefix("\ufeff")
-        self.first_line = text[:4096].partition("\n")[0].rstrip("\r")
-        self.kind = self._detect_kind(text.lstrip()[:1])
-        self._is_deep = bool(_MANY_BRACKETS.match(text))
+        self._start: _Start | None = None
+        #: The whole file, if it is small: it is opened once to recognise it and to parse it.
+        self._content: bytes | None = None
         self._xml: Element | None = None
         self._json: Node | None = None
 
+    @property
+    def kind(self) -> str:
+        return self._read_start().kind
+
+    @property
+    def encoding(self) -> str:
+        return self._read_start().encoding
+
+    @property
+    def first_line(self) -> str:
+        return self._read_start().first_line
+
+    @property
+    def is_empty(self) -> bool:
+        return self._read_start().is_empty
+
     def forget(self) -> None:
-        """Free the parsed content; the next use parses the file again."""
+        """Free the parsed content, and the text unless it is tiny; the next use parses again."""
         self._xml = self._json = None
+        if self._content is not None and len(self._content) > N_KEPT_BYTES:
+            self._content = None
 
     def fail(self, message: str) -> NoReturn:
         """Raise an AnnotationError about the file."""
@@ -84,10 +110,18 @@ class Document:
             self._json = Node(self._parse_json_value(), self.path)
         return self._json
 
+    def parse_json_of(self, tool: str) -> Node:
+        """The value of a JSON file; raises an error that names the tool for other kinds of file."""
+        if self.kind != "json":
+            self.fail(f"expected JSON, {tool}'s kind of file.")
+        return self.parse_json()
+
     def read_text(self) -> str:
         """The content as text."""
+        encoding = self.encoding
+        content = self.path.read_bytes() if self._content is None else self._content
         try:
-            return self.path.read_bytes().decode(self.encoding)
+            return content.decode(encoding)
         except UnicodeDecodeError as error:
             raise self._make_decoding_error(error) from None
 
@@ -97,13 +131,13 @@ class Document:
             if text.strip():
                 yield Line(self.path, number), text.rstrip("\r")
 
-    def iter_rows(self) -> Iterator[tuple[int, list[str]]]:
+    def iter_rows(self, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
         """Yield line number and fields of each row of a CSV file that is not blank."""
         with self.path.open(encoding=self.encoding, newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             try:
                 for fields in reader:
-                    if fields:
+                    if fields and fields != [""]:
                         yield reader.line_num, fields
             except UnicodeDecodeError as error:
                 raise self._make_decoding_error(error) from None
@@ -113,10 +147,11 @@ class Document:
                     "unclosed. Fields of more than 131072 characters need csv.field_size_limit."
                 ) from None
 
-    def parse_header(self) -> list[str]:
+    def parse_header(self, delimiter: str = ",") -> list[str]:
         """Fields of the first line of a CSV file, stripped."""
+        lines = [self.first_line]
         try:
-            fields = next(csv.reader([self.first_line], skipinitialspace=True), [])
+            fields = next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), [])
         except csv.Error:
             return []
         return [field.strip() for field in fields]
@@ -147,21 +182,45 @@ class Document:
                 )
             yield Line(self.path, line), select(fields)
 
-    def _detect_kind(self, first: str) -> str:
+    def _read_start(self) -> _Start:
+        if self._start is None:
+            try:
+                with self.path.open("rb", buffering=0) as file:
+                    content = file.read(N_START_BYTES)
+                    is_whole = os.fstat(file.fileno()).st_size == len(content)
+            except OSError as error:
+                raise AnnotationError(f"{self.path} cannot be read: {error.strerror}.") from None
+            self._content = content if is_whole else None
+            self._start = self._examine(content)
+        return self._start
+
+    def _examine(self, content: bytes) -> _Start:
+        encoding = _detect_encoding(content)
+        # The last character may be cut off; invalid ones raise an error when the file is parsed.
+        text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
+        first_line = text.lstrip()[:4096].partition("\n")[0].rstrip("\r")
+        kind = self._detect_kind(first_line)
+        is_deep = bool(_MANY_BRACKETS.match(text))
+        return _Start(encoding, kind, first_line, not content.strip(), is_deep)
+
+    def _detect_kind(self, first_line: str) -> str:
         if self.path.suffix.lower() == ".csv":
             return "csv"
-        if first == "<":
+        if first_line.startswith("<"):
             return "xml"
-        if first and first in "[{":
+        if first_line.startswith(("[", "{")):
             return "json"
-        return "csv" if "," in self.first_line else "text"
+        return "csv" if "," in first_line else "text"
 
     def _parse_xml_root(self) -> XmlElement:
         parser = DefusedXMLParser(target=_ShallowTree())
         try:
-            with self.path.open("rb") as file:
-                while data := file.read(N_START_BYTES):
-                    parser.feed(data)
+            if self._content:
+                parser.feed(self._content)
+            else:
+                with self.path.open("rb") as file:
+                    while data := file.read(N_START_BYTES):
+                        parser.feed(data)
             # The type stubs do not know the class of `target`.
             root: XmlElement = parser.close()
             return root
@@ -175,7 +234,7 @@ class Document:
             self.fail(f"the encoding of this XML file cannot be read: {error}.")
 
     def _parse_json_value(self) -> Any:
-        if self._is_deep:
+        if self._read_start().is_deep:
             self.fail(f"nested deeper than {MAX_DEPTH} levels; not an annotation file.")
         text = self.read_text()
         values = []
@@ -198,6 +257,23 @@ class Document:
     def _make_decoding_error(self, error: UnicodeDecodeError) -> AnnotationError:
         name = "UTF-8" if self.encoding == "utf-8-sig" else self.encoding
         return AnnotationError(f"{self.path} is not {name}: {error}; save it as UTF-8.")
+
+
+class FrameDocument(Document):
+    """A table in memory in place of a file.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    """
+
+    kind, encoding, first_line, is_empty = "frame", "", "", False
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        # Names of images are relative to the working directory.
+        self.path = Path("DataFrame")
+        self._content = self._xml = self._json = None
 
 
 class _ShallowTree:

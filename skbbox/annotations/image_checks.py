@@ -11,19 +11,18 @@ import numpy as np
 from ..exceptions import ImageError
 from ..files import as_path
 from ..images import load_image
+from .near_duplicates import (
+    HASH_BITS,
+    MAX_DIFFERENT_BITS,
+    count_different_bits,
+    hash_image,
+)
 from .table import BoxTable, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..typing import Pixels
-
 __all__ = ["check_images", "find_unreadable_rows"]
-
-#: Side of the reduced image that is hashed.
-HASH_SIDE = 12
-#: Near-identical images differ in at most this many of the 144 bits of the hash.
-MAX_DIFFERENT_BITS = 10
 
 
 def check_images(table: BoxTable, parts: list[Any] | None, min_side: float) -> list[Problem]:
@@ -48,7 +47,7 @@ def check_images(table: BoxTable, parts: list[Any] | None, min_side: float) -> l
         else:
             image_by_digest[digest] = image
             if parts is not None:
-                hashes[image] = _hash_image(pixels)
+                hashes[image] = hash_image(pixels)
         height, width = pixels.shape[:2]
         for row in rows:
             if table.is_valid[row] and not table.in_pixels[row]:
@@ -87,18 +86,6 @@ def _get_kind(image: str) -> str:
     return "unreadable image" if os.path.exists(as_path(image)) else "missing image"
 
 
-def _hash_image(pixels: Pixels) -> NDArray[np.uint64]:
-    """Difference hash: for each pixel of the reduced image, whether the next one is brighter.
-
-    References
-    ----------
-    .. [1] N. Krawetz, "Kind of like that", The Hacker Factor Blog, 2013 (difference hash).
-    """
-    small = load_image(pixels, size=(HASH_SIDE, HASH_SIDE + 1)).astype(np.int64).sum(axis=2)
-    bits = np.packbits(small[:, 1:] > small[:, :-1])
-    return np.concatenate([bits, np.zeros(-len(bits) % 8, np.uint8)]).view(np.uint64)
-
-
 def _find_near_identical(
     hashes: dict[str, NDArray[np.uint64]], part_by_image: dict[str, str]
 ) -> list[tuple[str, str]]:
@@ -110,12 +97,12 @@ def _find_near_identical(
     for number, image in enumerate(images):
         others = np.flatnonzero(parts[:number] != parts[number])
         if others.size:
-            n_different = np.bitwise_count(values[others] ^ values[number]).sum(axis=1)
+            n_different = count_different_bits(values[number], values[others])
             nearest = int(n_different.argmin())
             if n_different[nearest] <= MAX_DIFFERENT_BITS:
                 other = others[nearest]
                 detail = (
-                    f"{n_different[nearest]} of {HASH_SIDE**2} bits differ from {images[other]} "
+                    f"{n_different[nearest]} of {HASH_BITS} bits differ from {images[other]} "
                     f"in {parts[other]!r}"
                 )
                 found.append((image, detail))

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from numbers import Real
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..exceptions import AnnotationError, ImageError
 from ..files import as_path
 from ..images import upright_size
-from .record import UNWRITABLE, ImageStem
+from .record import UNWRITABLE, ImageStem, PlacedImage, ServedImage
 
 if TYPE_CHECKING:
     from ..typing import PathLikeStr, Sizes
     from .record import BoxRecord
 
-__all__ = ["ENDINGS", "ImageFiles"]
+__all__ = ["ENDINGS", "ImageFiles", "has_image_ending", "is_url"]
 
 #: File extensions of the images that Pillow reads and annotation tools show.
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+#: Folders of images by the name of the folder of annotations that they are next to: those of
+#: Ultralytics, Pascal VOC and ImageNet, Stanford Dogs, Oxford-IIIT Pet and KITTI.
+SIBLINGS = {
+    "labels": ("images",),
+    "Annotations": ("JPEGImages", "Data", "images"),
+    "Annotation": ("Images",),
+    "annotations": ("images",),
+    "xmls": ("images",),
+    "label_2": ("image_2",),
+}
+#: Number of files after which images are not looked for in other folders again.
+MAX_SEARCHES = 100
+#: A scheme has two letters or more; one letter is a drive of Windows.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class ImageFiles:
@@ -33,20 +49,42 @@ class ImageFiles:
         The folder that names are relative to; None means the folder of each annotation file.
     sizes : mapping of str to (width, height), or None
         Sizes in pixels by image name, path or last part of the path.
+    root : Path, default=None
+        Folder whose annotation files are read, if it is a folder.
     """
 
-    def __init__(self, images_dir: PathLikeStr | None = None, sizes: Sizes | None = None) -> None:
+    def __init__(
+        self,
+        images_dir: PathLikeStr | None = None,
+        sizes: Sizes | None = None,
+        root: Path | None = None,
+    ) -> None:
         self.images_dir = None if images_dir is None else as_path(images_dir)
+        self.root = root
         self.sizes = _check_sizes(sizes)
         self._known_sizes: dict[str, tuple[float, float]] = {}
         self._by_stem: dict[Path, dict[str, list[str]]] = {}
+        self._foreign_names: dict[str, str] = {}
+        self._folders: dict[Path, Path] = {}
+        self._n_searches = 0
+        self._file: Path | None = None
+        self._folder = Path()
 
     def find_path(self, record: BoxRecord, file: Path) -> str:
         """Path of the image of a record; raises an error if it is outside the folder."""
-        folder = file.parent if self.images_dir is None else self.images_dir
+        if file is not self._file:
+            # A table may have a million rows, and a Path costs more than its text.
+            self._file = file
+            self._folder = self._choose_folder(file, record.image)
+        folder = self._folder
         image = record.image
         if isinstance(image, ImageStem):
             return self._find_by_stem(image, folder)
+        if isinstance(image, ServedImage):
+            return self._find_served(record, file, image)
+        if isinstance(image, PlacedImage):
+            folder = image.folder if self.images_dir is None else folder
+            image = image.name
         name = image
         # CVAT exports the images of each subset of a project in a folder of its own.
         subset = record.extra.get("subset")
@@ -56,9 +94,16 @@ class ImageFiles:
             name = name.replace("\\", "/")
         if not name or name.endswith("/"):
             _fail(file, record, f"the name of the image is empty. Received: {image!r}.")
+        if "://" in name and is_url(name):
+            return self._find_foreign(record, file, *_split_url(name, record, file))
         if name[0] == "/" or name[1:3] == ":/" or ".." in name or "\0" in name:
             relative = _make_relative(name, folder)
             if relative is None:
+                path = self._find_above(file, name)
+                if not path and _is_foreign(name):
+                    path = self._find_foreign(record, file, name)
+                if path:
+                    return path
                 _fail(
                     file,
                     record,
@@ -68,7 +113,83 @@ class ImageFiles:
             name = relative
         if "//" in name or "./" in name:
             name = str(PurePosixPath(name))
-        return _join(folder, name)
+        path = _join(folder, name)
+        # The first comparison saves time: a table may have a million rows.
+        if name[-4:] != ".jpg" and not has_image_ending(name) and not os.path.exists(path):
+            above, _, stem = name.rpartition("/")
+            return self._find_by_stem(ImageStem(stem, "", file), folder / above)
+        return path
+
+    def _choose_folder(
+        self, file: Path, image: str | ImageStem | ServedImage | PlacedImage
+    ) -> Path:
+        """The folder that names in a file are relative to.
+
+        It is that of the file, unless the first image is not there, but in one of the folders that
+        tools and data sets have for images.
+        """
+        folder = file.parent if self.images_dir is None else self.images_dir
+        if self.images_dir is not None or not isinstance(image, str) or not image:
+            return folder
+        is_single = file.suffix.lower() in (".xml", ".txt", "")
+        known = self._folders.get(folder)
+        is_enough = is_single or self._n_searches >= MAX_SEARCHES
+        if known is not None and (is_enough or _has_image(known, image)):
+            return known
+        self._n_searches += 1
+        places = [folder] if _is_outside(image) else [folder, *_list_image_folders(file)]
+        chosen = next((place for place in places if _has_image(place, image)), folder)
+        self._folders[folder] = chosen
+        return chosen
+
+    def _find_above(self, file: Path, name: str) -> str:
+        """Path of an image such as ``../images/a.jpg``, relative to the annotation file.
+
+        It must be in `images_dir` or, without one, in the folder that is read.
+        """
+        folder = self.root if self.images_dir is None else self.images_dir
+        if folder is None or name[0] == "/" or name[1:3] == ":/" or "\0" in name:
+            return ""
+        path = os.path.normpath(os.path.join(file.parent, name))
+        relative = _make_relative(os.path.abspath(path), folder)
+        if relative is None or self.images_dir is None:
+            return "" if relative is None else path
+        return _join(folder, relative)
+
+    def _find_served(self, record: BoxRecord, file: Path, image: ServedImage) -> str:
+        path = image.path.replace("\\", "/")
+        if image.name in ("", ".", "..") or "\0" in path or path.endswith("/"):
+            _fail(file, record, f"the URL contains no image name. Received: {path[:80]!r}.")
+        return self._find_foreign(record, file, path, image.name)
+
+    def _find_foreign(self, record: BoxRecord, file: Path, name: str, default: str = "") -> str:
+        """Path of an image whose name is a URL, or a path of another computer.
+
+        The longest end of the name that exists in the folder is the image, else the longest end
+        that does so with `default` as its last part, else `default`; an empty text if that is
+        empty.
+        """
+        folder = file.parent if self.images_dir is None else self.images_dir
+        parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+        ends = ["/".join(parts[i:]) for i in range(len(parts))]
+        if default and default != parts[-1]:
+            ends += ["/".join([*parts[i:-1], default]) for i in range(len(parts))]
+        found = next((end for end in ends if os.path.isfile(os.path.join(folder, end))), default)
+        path = _join(folder, found)
+        if not has_image_ending(found or name) and not (found and os.path.isfile(path)):
+            found = found or parts[-1]
+            path = self._find_by_stem(ImageStem(found, "", file), folder)
+            found = found if default or os.path.isfile(path) else ""
+        if not found:
+            return ""
+        if self._foreign_names.setdefault(path, name) != name:
+            _fail(
+                file,
+                record,
+                f"two images, {self._foreign_names[path]!r} and {name!r}, would both be {path}. "
+                "Store the images in folders of images_dir= that have the names in these paths.",
+            )
+        return path
 
     def find_size(self, record: BoxRecord, path: str, file: Path) -> tuple[float, float]:
         """Width and height in pixels of the image of a record without a size."""
@@ -143,15 +264,88 @@ class ImageFiles:
             if self.images_dir is None:
                 # Images are in the same folder or, as for Ultralytics, in images/ for labels/.
                 names = [name for name in names if "/" not in name]
-                parts = list(folder.parts)
-                if "labels" in parts:
-                    last = len(parts) - 1 - parts[::-1].index("labels")
-                    folders.append(Path(*parts[:last], "images", *parts[last + 1 :]))
+                folders += _list_siblings(folder)
             found = [_join(folder, name) for name in names]
             found += [_join(other, name) for other in folders[1:] for name in _list_images(other)]
             for path in found:
                 stems.setdefault(PurePosixPath(path).stem, []).append(path)
         return self._by_stem[folder]
+
+
+def _list_siblings(folder: Path) -> list[Path]:
+    """Folders of images next to that of annotations, whose name they have in its place."""
+    parts = folder.parts
+    found = []
+    for name, others in SIBLINGS.items():
+        if name in parts:
+            last = len(parts) - 1 - parts[::-1].index(name)
+            for other in others:
+                # Oxford-IIIT Pet has images/ beside annotations/xmls/.
+                place = Path(*parts[:last], other)
+                inner = Path(place, *parts[last + 1 :])
+                found += [inner] if inner.is_dir() else [place] if place.is_dir() else []
+    return found
+
+
+def _list_image_folders(file: Path) -> list[Path]:
+    """Folders where tools and data sets have the images of an annotation file."""
+    folder, stem = file.parent, file.stem
+    places = _list_siblings(folder)
+    # Kaggle has train/ next to train.csv; COCO has train2017/ for instances_train2017.json.
+    words = dict.fromkeys([stem, *re.split(r"[_\-]", stem)])
+    for base in (folder, folder.parent):
+        for above in (base, *(base / name for name in ("images", "Images", "JPEGImages", "img"))):
+            places += [above] if above != base else []
+            places += [above / word for word in words]
+    return places + [folder.parent / f"WIDER_{word}" / "images" for word in words]
+
+
+def _has_image(folder: Path, name: str) -> bool:
+    """Whether an image exists, if its name has no extension with any of them."""
+    path = os.path.join(folder, name)
+    if os.path.isfile(path):
+        return True
+    return not has_image_ending(name) and any(os.path.isfile(path + end) for end in ENDINGS)
+
+
+def _is_outside(name: str) -> bool:
+    """Whether a name is a URL, or a path that is not below its folder."""
+    return "://" in name or name[:1] in "/\\" or name[1:2] == ":" or ".." in name or "\0" in name
+
+
+def has_image_ending(name: str) -> bool:
+    """Whether a name ends in one of ``ENDINGS``."""
+    return name.lower().endswith(ENDINGS)
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is a URL, such as ``https://host/a.jpg`` or ``s3://bucket/a.jpg``."""
+    return _URL.match(name) is not None
+
+
+def _split_url(name: str, record: BoxRecord, file: Path) -> tuple[str, str]:
+    """Host and path of a URL without the signature that may follow them, and its last part."""
+    try:
+        url = urlsplit(name)
+    except ValueError as error:
+        _fail(file, record, f"the name of the image is not a valid URL: {error}.")
+    path = unquote(url.path)
+    if not has_image_ending(path):
+        # Some servers, such as Label Studio's, are asked for a path in a parameter.
+        values = [value for _, value in parse_qsl(url.query) if has_image_ending(value)]
+        path = f"{path}/{values[0]}" if len(values) == 1 else path
+    last = path.rstrip("/").rpartition("/")[2]
+    if last in ("", ".", "..") or "\0" in path or "\\" in path:
+        _fail(file, record, f"the URL contains no image name. Received: {name[:80]!r}.")
+    return f"{url.netloc}{path}", last
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a name is a path of another computer: absolute, or from a folder above."""
+    if "\0" in name:
+        return False
+    is_above = ".." in name.split("/")
+    return is_above or name[1:3] == ":/" or (name[0] == "/" and not os.path.exists(name))
 
 
 def _make_relative(name: str, folder: Path) -> str | None:

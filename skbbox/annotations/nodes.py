@@ -17,6 +17,7 @@ __all__ = [
     "Node",
     "Place",
     "make_size",
+    "parse_degrees",
     "parse_number",
     "parse_numbers",
     "shorten_repr",
@@ -157,12 +158,51 @@ class Node:
                 return value
         self.fail(f"expected a number. Received: {shorten_repr(self.value)}.")
 
-    def read_size(self) -> tuple[float, float] | None:
-        """Values of the keys ``width`` and ``height``; None if one is missing or 0."""
-        if "width" not in self or "height" not in self:
+    def as_flag(self) -> int:
+        """0 or 1 for false or true; numbers are converted to integers."""
+        return int(self.value if isinstance(self.value, bool) else self.as_number())
+
+    def as_numbers(self, count: int | None = None) -> list[float]:
+        """The numbers of a list, of which `count` are expected."""
+        numbers = _to_floats(self.value) if self.is_list else None
+        if numbers is None:
+            numbers = [node.as_number() for node in self.as_list()]
+        if count is not None and len(numbers) != count:
+            words = {2: "two numbers, x and y", 4: "four numbers"}
+            self.fail(f"expected {words.get(count, f'{count} numbers')}. Received {len(numbers)}.")
+        return numbers
+
+    def as_points(self) -> list[tuple[float, float]]:
+        """Points, from a list of ``[x, y]``, of ``{"x": x, "y": y}``, or of ``x, y, x, y``."""
+        first = self.value[0] if self.is_list and self.value else None
+        if isinstance(first, dict):
+            return [node.as_point() for node in self]
+        numbers = None
+        if not isinstance(first, list):
+            numbers = self.as_numbers()
+        elif all(isinstance(pair, list) and len(pair) == 2 for pair in self.value):
+            # A file may have thousands of points, so that a node for each takes long.
+            numbers = _to_floats([number for pair in self.value for number in pair])
+        if numbers is None:
+            numbers = [number for node in self for number in node.as_numbers(2)]
+        if len(numbers) % 2:
+            self.fail(f"expected pairs of x and y. Received {len(numbers)} numbers.")
+        return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+    def as_point(self) -> tuple[float, float]:
+        """Values of the keys ``x`` and ``y``."""
+        return self["x"].as_number(), self["y"].as_number()
+
+    def read_corner_box(self, *names: str) -> tuple[float, float, float, float]:
+        """A box from the keys of its left and top edges, its width and its height."""
+        x, y, width, height = (self[name].as_number() for name in names)
+        return x, x + width, y, y + height
+
+    def read_size(self, width: str = "width", height: str = "height") -> tuple[float, float] | None:
+        """Numbers at the keys of width and height; None if one is missing or 0."""
+        if width not in self or height not in self:
             return None
-        width, height = self["width"].as_number(), self["height"].as_number()
-        return make_size(width, height)
+        return make_size(self[width].as_number(), self[height].as_number())
 
 
 class Element:
@@ -242,6 +282,35 @@ class Element:
             for tag in ("width", "height")
         )
         return make_size(width, height)
+
+
+def _to_floats(values: list[Any]) -> list[float] | None:
+    """Finite numbers as floats; None if a value is something else."""
+    if not {*map(type, values)} <= {int, float}:
+        return None
+    try:
+        numbers = list(map(float, values))
+    except OverflowError:
+        return None
+    return numbers if math.isfinite(sum(numbers)) else None
+
+
+def parse_degrees(value: object) -> float:
+    """The rotation that CVAT stores among the attributes of a box, in degrees.
+
+    Parameters
+    ----------
+    value : object
+        The attribute ``rotation``. A user's own attribute of this name may hold anything; 0.0 is
+        returned if it is not a number.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return 0.0
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e6 else 0.0  # type: ignore[arg-type]
 
 
 def make_size(width: float, height: float) -> tuple[float, float] | None:

@@ -13,7 +13,8 @@ from .shapes import bound_points
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .class_names import ClassNames
+    from .class_names import ClassNames, FoundNames
+    from .documents import Document
     from .nodes import Place
     from .record import Box, Point
 
@@ -26,7 +27,7 @@ Y_ORIGINS = ("top", "bottom")
 
 @dataclass
 class Options:
-    """Arguments of one call of :func:`read_annotations`, and two records of its progress.
+    """Arguments of one call of :func:`read_annotations`, and records of its progress.
 
     Attributes
     ----------
@@ -38,8 +39,24 @@ class Options:
     class_names : list of str, dict or None
     n_unbounded : Counter
         Number of shapes without a bounding box so far, by kind.
+    yolo_rows : {"box", "polygon", "scored_polygon"} or None
+        What the rows of YOLO's files hold; None decides it from all rows.
+    kpt_shape : (int, int) or None
+        Number of keypoints in YOLO's rows and of the values of each, from `class_names`.
+    columns : dict
+        Names of the columns of a table, by their role.
+    box_format : str or None
+        What four numbers of a table are, of ``box_readings.BOX_FORMATS``; None decides it.
+    units : {"pixels", "normalised", "percent"} or None
+        Units of the numbers of a table; None decides it.
+    root : Path or None
+        The folder that is read, if it is one.
+    documents : list of Document
+        All files of the call.
     names_by_folder : dict
         Class names that were found so far, by folder.
+    decided_rows : str or None
+        What the rows of YOLO's files were found to hold, once that is decided.
     """
 
     corners: str | None = None
@@ -47,8 +64,16 @@ class Options:
     shapes: str = "hull"
     class_attribute: str | None = None
     class_names: ClassNames | None = None
+    yolo_rows: str | None = None
+    kpt_shape: tuple[int, int] | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    box_format: str | None = None
+    units: str | None = None
+    root: Path | None = None
+    documents: list[Document] = field(default_factory=list)
     n_unbounded: Counter[str] = field(default_factory=Counter)
-    names_by_folder: dict[Path, ClassNames | None] = field(default_factory=dict)
+    names_by_folder: dict[Path, FoundNames] = field(default_factory=dict)
+    decided_rows: str | None = None
 
     def bound_shape(self, place: Place, kind: str, points: list[Point] | Box) -> Box | None:
         """Bounding box of a shape that is not a box, or None if the shape is skipped.
@@ -86,6 +111,32 @@ class Options:
             x_min, x_max, y_min, y_max = box
             return x_min - 1, x_max, y_min - 1, y_max
         return box
+
+    def choose_attribute(self, document: Document, holder: str, names: list[str]) -> str | None:
+        """The attribute that holds the classes: the given one, or the only one.
+
+        Parameters
+        ----------
+        document : Document
+            For the error if there are several, or not the given one.
+        holder : str
+            What has the attributes, such as ``"region"``, for messages.
+        names : list of str
+            The attributes of the document that can be it.
+        """
+        if self.class_attribute is not None:
+            if names and self.class_attribute not in names:
+                document.fail(
+                    f"no {holder} has the attribute {self.class_attribute!r}; the attributes are "
+                    f"{names}."
+                )
+            return self.class_attribute
+        if len(names) > 1:
+            document.fail(
+                f"the {holder}s have the attributes {names}; pass the one that holds the class, "
+                f"such as class_attribute={names[0]!r}."
+            )
+        return names[0] if names else None
 
     def get_class_name(self, key: str, place: Place, names: ClassNames | None = None) -> str:
         """Class name for a number or code in a file; `key` itself if there are no names.

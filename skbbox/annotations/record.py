@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import COORDINATES, TARGET_COLUMNS
+from ..boxes.tables import describe_type, suggest_conversion
 from ..exceptions import AnnotationError
 from ..files import names_to_series
 
@@ -23,8 +24,11 @@ __all__ = [
     "UNWRITABLE",
     "BoxRecord",
     "FoundBox",
+    "ImageName",
     "ImageStem",
     "ImageWithBoxes",
+    "PlacedImage",
+    "ServedImage",
     "check_columns",
     "choose_confidence",
     "make_records",
@@ -69,6 +73,39 @@ class ImageStem(NamedTuple):
     annotation_file: Path | None = None
 
 
+class ServedImage(NamedTuple):
+    """Image on the server of a tool, which may be stored here under either of two names.
+
+    Attributes
+    ----------
+    path : str
+        Its path on the server, the longest end of which that exists here is the image.
+    name : str
+        The last part of the path as it was before the upload; the name if no image exists.
+    """
+
+    path: str
+    name: str
+
+
+class PlacedImage(NamedTuple):
+    """Image in a folder that the layout of a format determines, such as ``img`` for ``ann``.
+
+    Attributes
+    ----------
+    name : str
+        Relative to `folder`, or to ``images_dir`` if that is given.
+    folder : Path
+    """
+
+    name: str
+    folder: Path
+
+
+#: How a record names its image; a text is relative to the folder of images.
+ImageName: TypeAlias = str | ImageStem | ServedImage | PlacedImage
+
+
 class BoxRecord(NamedTuple):
     """One box of one image, or an image without an object, as stored in a file.
 
@@ -76,8 +113,8 @@ class BoxRecord(NamedTuple):
     ----------
     place : Line, Node or Element
         Position in the file, for messages.
-    image : str or ImageStem
-        Name of the image, relative to the folder of images.
+    image : str, ImageStem, ServedImage or PlacedImage
+        Name of the image; a text is relative to the folder of images.
     class_name : str or None
         None for an image without an object.
     box : tuple of 4 floats, or None
@@ -90,7 +127,7 @@ class BoxRecord(NamedTuple):
     """
 
     place: Place
-    image: str | ImageStem
+    image: ImageName
     class_name: str | None = None
     box: Box | None = None
     size: tuple[float, float] | None = (1.0, 1.0)
@@ -134,7 +171,7 @@ def choose_confidence(confidences: Confidences) -> float | None:
 
 def make_records(
     place: Place,
-    image: str | ImageStem,
+    image: ImageName,
     found: Iterable[FoundBox],
     size: tuple[float, float] | None,
     extra: dict[str, Any] | None = None,
@@ -166,8 +203,19 @@ def make_records(
 
 
 def check_columns(boxes: pd.DataFrame) -> None:
-    """Raise an AnnotationError if ``image`` or one of ``TARGET_COLUMNS`` is missing."""
+    """Raise an AnnotationError if ``image`` or one of ``TARGET_COLUMNS`` is missing or twice."""
     needed = ["image", *TARGET_COLUMNS]
+    if not isinstance(boxes, pd.DataFrame):
+        raise AnnotationError(
+            f"boxes must be a table with the columns {needed}. Received: {describe_type(boxes)}."
+            f"{suggest_conversion('boxes', boxes)}"
+        )
+    twice = [name for name in needed if (boxes.columns == name).sum() > 1]
+    if twice:
+        raise AnnotationError(
+            f"boxes has the column {twice[0]} more than once. Keep one of them, for example the "
+            "first: boxes.loc[:, ~boxes.columns.duplicated()]."
+        )
     missing = [name for name in needed if name not in boxes.columns]
     if missing:
         raise AnnotationError(

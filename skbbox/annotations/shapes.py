@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from .nodes import Place
     from .record import Box, Point
 
-__all__ = ["bound_ellipse", "bound_points", "parse_points", "parse_wkt_polygons", "rotate_box"]
+__all__ = [
+    "bound_ellipse",
+    "bound_points",
+    "bound_runs",
+    "parse_points",
+    "parse_wkt_polygons",
+    "rotate_about_corner",
+    "rotate_box",
+]
 
 #: One polygon in well-known text: the outer ring, then any holes.
 _POLYGON = re.compile(r"\(\s*\(([^()]*)\)((?:\s*,\s*\([^()]*\))*)\s*\)")
@@ -52,13 +60,41 @@ def bound_ellipse(
 def rotate_box(box: Box, degrees: float) -> list[Point]:
     """Corners of a box after a rotation about its centre, clockwise on the screen."""
     x_min, x_max, y_min, y_max = box
-    x, y = (x_min + x_max) / 2, (y_min + y_max) / 2
+    return _rotate_about(box, degrees, (x_min + x_max) / 2, (y_min + y_max) / 2)
+
+
+def rotate_about_corner(box: Box, degrees: float) -> list[Point]:
+    """Corners of a box after a rotation about its top left corner, clockwise on the screen."""
+    return _rotate_about(box, degrees, box[0], box[2])
+
+
+def _rotate_about(box: Box, degrees: float, x: float, y: float) -> list[Point]:
+    x_min, x_max, y_min, y_max = box
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return [
         (x + (a - x) * cosine - (b - y) * sine, y + (a - x) * sine + (b - y) * cosine)
         for a in (x_min, x_max)
         for b in (y_min, y_max)
     ]
+
+
+def bound_runs(runs: Iterable[tuple[int, int]], width: int) -> Box | None:
+    """Bounding box of pixels that are numbered row by row, or None if there are none.
+
+    Parameters
+    ----------
+    runs : iterable of (int, int)
+        Numbers of the first pixel of each run, and of the one after its last.
+    width : int
+        Number of pixels of a row.
+    """
+    xs, ys = [], []
+    for start, end in runs:
+        (first_row, first), (last_row, last) = divmod(start, width), divmod(end - 1, width)
+        # A run that continues in the next row touches both sides.
+        xs += [first, last + 1] if first_row == last_row else [0, width]
+        ys += [first_row, last_row + 1]
+    return (min(xs), max(xs), min(ys), max(ys)) if xs else None
 
 
 def parse_points(text: str, place: Place) -> list[Point]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import COORDINATES, PIXELS_FROM, as_boxes
+from ..boxes.tables import as_pandas
 from ..files import names_to_series
 from .record import check_columns
 
@@ -18,7 +19,19 @@ if TYPE_CHECKING:
 
     from ..typing import FloatArray
 
-__all__ = ["BoxTable", "Problem", "format_box", "group_spellings", "is_blank", "make_columns"]
+__all__ = [
+    "BoxTable",
+    "Problem",
+    "find_lookalikes",
+    "format_box",
+    "group_spellings",
+    "is_blank",
+    "make_columns",
+]
+
+#: A class name that looks like another has at least this many letters, and the other one is this
+#: many times as frequent.
+MIN_LETTERS, RARER = 4, 10
 
 
 class BoxTable:
@@ -28,11 +41,13 @@ class BoxTable:
     ----------
     images, classes : list
         Paths of the images and names of the classes, None if missing.
-    folders : list or None
-        The column ``folder``, if there is one.
+    folders, transposed_sizes : list or None
+        The columns ``folder`` and ``transposed_size``, if there are any.
     values : ndarray of shape (n_boxes, 4)
+    has_box : ndarray of bool
+        Rows with a box or a part of one.
     is_empty : ndarray of bool
-        Rows of images without an object.
+        Rows of images without an object, that is with neither class nor box.
     is_complete : ndarray of bool
         Rows whose coordinates are all finite.
     is_valid : ndarray of bool
@@ -42,13 +57,17 @@ class BoxTable:
     """
 
     def __init__(self, boxes: pd.DataFrame) -> None:
+        boxes = as_pandas(boxes)
         check_columns(boxes)
         self.images: list[str] = [os.fspath(image) for image in boxes["image"]]
         self.values: FloatArray = as_boxes(boxes)
         self.classes: list[Any] = [None if pd.isna(name) else name for name in boxes["class_name"]]
-        self.folders: list[Any] | None = list(boxes["folder"]) if "folder" in boxes else None
+        self.folders, self.transposed_sizes = (
+            list(boxes[name]) if name in boxes else None for name in ("folder", "transposed_size")
+        )
         no_class = np.array([name is None for name in self.classes], dtype=bool)
-        self.is_empty: NDArray[np.bool_] = np.all(np.isnan(self.values), axis=1) & no_class
+        self.has_box: NDArray[np.bool_] = ~np.all(np.isnan(self.values), axis=1)
+        self.is_empty: NDArray[np.bool_] = ~self.has_box & no_class
         self.is_complete: NDArray[np.bool_] = np.all(np.isfinite(self.values), axis=1)
         self.is_valid: NDArray[np.bool_] = (
             self.is_complete
@@ -58,6 +77,23 @@ class BoxTable:
         self.in_pixels: NDArray[np.bool_] = self.is_complete & np.any(
             np.abs(self.values) >= PIXELS_FROM, axis=1
         )
+
+    def count_kinds(self) -> dict[str, int]:
+        """Number of rows of each kind, without those that have only a part of a box."""
+        has_class = np.array([name is not None for name in self.classes], dtype=bool)
+        return {
+            "class and box": int((has_class & self.is_complete).sum()),
+            "class only": int((has_class & ~self.has_box).sum()),
+            "box only": int((~has_class & self.is_complete).sum()),
+            "no object": int(self.is_empty.sum()),
+        }
+
+    def find_contradictions(self) -> list[int]:
+        """Rows without class and box of images that have an object in another row."""
+        with_object = {self.images[row] for row in np.flatnonzero(~self.is_empty)}
+        return [
+            int(row) for row in np.flatnonzero(self.is_empty) if self.images[row] in with_object
+        ]
 
     def group_by_image(self, rows: Iterable[int]) -> dict[str, list[int]]:
         """Rows of each image, in order."""
@@ -95,6 +131,40 @@ def group_spellings(rows: dict[Any, list[int]]) -> list[list[str]]:
     for name in sorted(texts, key=lambda name: -len(rows[name])):
         groups.setdefault(" ".join(name.split()).casefold(), []).append(name)
     return list(groups.values())
+
+
+def find_lookalikes(rows: dict[Any, list[int]]) -> list[tuple[str, str]]:
+    """Rare class names that differ by one letter from a frequent one, which is second."""
+    texts = [name for name in rows if isinstance(name, str) and len(name) >= MIN_LETTERS]
+    # Names that differ by one letter are the same after the removal of at most one letter of each.
+    by_rest: dict[str, list[str]] = {}
+    for name in texts:
+        for rest in _remove_letters(name):
+            by_rest.setdefault(rest, []).append(name)
+    found = {}
+    for names in by_rest.values():
+        usual = max(names, key=lambda name: len(rows[name]))
+        for name in names:
+            if len(rows[name]) * RARER <= len(rows[usual]) and _differ_by_a_letter(name, usual):
+                found[name] = usual
+    return list(found.items())
+
+
+def _remove_letters(name: str) -> set[str]:
+    text = name.casefold()
+    return {text, *(text[:i] + text[i + 1 :] for i in range(len(text)))}
+
+
+def _differ_by_a_letter(name: str, other: str) -> bool:
+    """Whether one letter is added, missing, replaced or exchanged with the next."""
+    name, other = name.casefold(), other.casefold()
+    while name and other and name[0] == other[0]:
+        name, other = name[1:], other[1:]
+    while name and other and name[-1] == other[-1]:
+        name, other = name[:-1], other[:-1]
+    # Digits are numbers of classes, such as in class 1 and class 2.
+    is_short = max(len(name), len(other)) == 1 or (len(name) == 2 and name == other[::-1])
+    return is_short and f"{name}{other}".isalpha()
 
 
 def format_box(box: FloatArray) -> str:

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..boxes import as_boxes, check_boxes
+from ..boxes import RowNames, check_boxes, find_boxes
+from ..boxes.tables import as_pandas
 from ..exceptions import AnnotationError
 from ..files import as_path, atomic_write, check_overwrite
+from .folders import is_ignored
 from .formats import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
-from .reading import is_ignored
 from .record import CONFIDENCES, UNWRITABLE, ImageWithBoxes, check_columns
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..typing import PathLikeStr, Sizes
     from .formats import Writer
 
@@ -51,7 +54,8 @@ def write_annotations(
     boxes : DataFrame
         As returned by :func:`read_annotations`: a column ``image`` and the columns of
         ``TARGET_COLUMNS``, normalised. Rows without class and coordinates are images without
-        an object. Add the column ``image`` to write the result of ``predict``. Confidences
+        an object, which are written as the tool does: as images without annotations, or files
+        without objects. Add the column ``image`` to write the result of ``predict``. Confidences
         are the columns ``class_confidence``, ``box_confidence`` and ``confidence``.
     path : str or Path
         The file; for ``"pascal_voc"`` and ``"yolo"``, a folder with one file per image.
@@ -71,18 +75,19 @@ def write_annotations(
     FileExistsError
         If a file exists and `overwrite` is False; nothing is written.
     AnnotationError
-        If a column is missing, an image is outside `images_dir`, its size is unknown, or the
-        format cannot store a value; a ValueError.
+        If a column is missing, an image is outside `images_dir`, its size is unknown, a row has
+        only a class or only a box, or the format cannot store a value; a ValueError.
     BoxError
-        If a box is incomplete, inverted, empty or outside the image; see
+        If a box is half missing, inverted, empty or outside the image; see
         :func:`clean_annotations`.
 
     Notes
     -----
     Pascal VOC's corners are rounded to pixels and YOLO's numbers to six digits; the other formats
     are exact. CSV stores all confidences; COCO and Labelbox one for each box: the first known of
-    ``box_confidence``, ``class_confidence`` and ``confidence``. Labelbox cannot store an image
-    without an object, which raises an error. So do image names that would not be read back
+    ``box_confidence``, ``class_confidence`` and ``confidence``. In all of them, an object has a
+    class and a box; a row with only one of them raises an error. Labelbox cannot store an image
+    without an object, which raises an error too. So do image names that would not be read back
     unchanged: those with control characters, a backslash or bytes that are not UTF-8; for Pascal
     VOC, those that begin or end with space; for YOLO, those without a common file extension.
 
@@ -106,7 +111,7 @@ def write_annotations(
     in_folder = writer in (pascal_voc, yolo)
     if images_dir is None:
         images_dir = path if in_folder else path.parent
-    images = _group_by_image(boxes, as_path(images_dir), sizes, writer.NEEDS_SIZES)
+    images = _group_by_image(boxes, as_path(images_dir), sizes, format)
     texts = writer.write(images)
     for name in texts:
         if in_folder and is_ignored(PurePosixPath(name)):
@@ -123,15 +128,16 @@ def write_annotations(
 
 
 def _group_by_image(
-    boxes: pd.DataFrame, images_dir: Path, sizes: Sizes | None, needs_sizes: bool
+    boxes: pd.DataFrame, images_dir: Path, sizes: Sizes | None, format: str
 ) -> list[ImageWithBoxes]:
     """Images in order of their first rows, each with its boxes."""
+    boxes = as_pandas(boxes)
     check_columns(boxes)
-    values = as_boxes(boxes)
-    empty = np.isnan(values).all(axis=1) & boxes["class_name"].isna().to_numpy()
-    # Valid boxes as placeholders, so that errors of `check_boxes` count all rows.
-    values[empty] = (0.0, 1.0, 0.0, 1.0)
-    values = check_boxes(values)
+    values = check_boxes(boxes, allow_missing=True)
+    has_box, has_class = find_boxes(values), boxes["class_name"].notna().to_numpy()
+    row_names = RowNames(boxes)
+    _check_kinds(has_box, has_class, row_names, format)
+    needs_sizes = WRITTEN_FORMATS[format].NEEDS_SIZES
     columns = {name: boxes[name].tolist() for name in CONFIDENCES if name in boxes}
     rows = zip(boxes["image"], boxes["class_name"], values.tolist(), strict=True)
     image_files = ImageFiles(images_dir, sizes)
@@ -142,20 +148,40 @@ def _group_by_image(
             try:
                 name = image_files.name(path)
             except AnnotationError as error:
-                raise AnnotationError(f"Row {row}: {error}") from None
+                raise AnnotationError(f"{row_names(row)}: {error}") from None
             size = image_files.read_size(path, name) if needs_sizes else None
             images[path] = ImageWithBoxes(name, size, [])
-        if empty[row]:
+        if not has_box[row]:
             continue
         if not isinstance(class_name, str):
-            raise AnnotationError(f"Row {row}: class_name must be text. Received: {class_name!r}.")
+            raise AnnotationError(
+                f"{row_names(row)}: class_name must be text. Received: {class_name!r}."
+            )
         if UNWRITABLE.search(class_name):
             raise AnnotationError(
-                f"Row {row}: class_name contains a character that annotation files cannot store. "
-                f"Received: {class_name!r}."
+                f"{row_names(row)}: class_name contains a character that annotation files cannot "
+                f"store. Received: {class_name!r}."
             )
         confidences = {
             name: float(column[row]) for name, column in columns.items() if pd.notna(column[row])
         }
         images[path].boxes.append((class_name, tuple(box), confidences))
     return list(images.values())
+
+
+def _check_kinds(
+    has_box: NDArray[np.bool_], has_class: NDArray[np.bool_], row_names: RowNames, format: str
+) -> None:
+    """Raise if a row has a class and no box, or a box and no class."""
+    for wrong, kind, advice in (
+        (has_class & ~has_box, "a class but no box", "Add its box"),
+        (has_box & ~has_class, "a box but no class", "Add its class"),
+    ):
+        rows = np.flatnonzero(wrong)
+        if rows.size:
+            more = f" ({rows.size - 1} more rows like it)" if rows.size > 1 else ""
+            raise AnnotationError(
+                f"{row_names(int(rows[0]))}: it has {kind}{more}, and an object in the format "
+                f"{format!r} has both. {advice}, or leave such rows out; boxes.to_csv "
+                "of pandas stores all rows."
+            )

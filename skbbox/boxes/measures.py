@@ -1,20 +1,21 @@
-"""IoU and the measures derived from it, in NumPy float64."""
+"""IoU of boxes, in NumPy float64."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+import pandas as pd
 
 from ..exceptions import BoxError
-from .convention import as_boxes, as_class_names, as_ordered_boxes, is_single_box
+from .convention import as_ordered_boxes
+from .rows import is_single_box, read_table
+from .tables import is_default_index, warn_of_order
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
     from ..typing import BoxesLike, BoxLike, FloatArray
 
-__all__ = ["giou", "iou", "iou_at", "iou_matrix", "localization_accuracy", "mean_iou"]
+__all__ = ["giou", "iou", "iou_matrix", "warn_of_table_order"]
 
 
 @overload
@@ -137,132 +138,9 @@ def iou_matrix(a: BoxesLike, b: BoxesLike) -> FloatArray:
     return iou(left, right).reshape(len(a), len(b))
 
 
-def mean_iou(
-    y_true: BoxesLike, y_pred: BoxesLike, *, sample_weight: ArrayLike | None = None
-) -> float:
-    """Mean IoU of paired boxes given as ``x_min, x_max, y_min, y_max``.
-
-    Parameters
-    ----------
-    y_true, y_pred : table of boxes
-        A DataFrame or structured array with the columns of ``TARGET_COLUMNS``,
-        an array of shape (n_boxes, 4), or the object array that
-        ``cross_val_predict`` returns. In one unit; rows are paired by position.
-    sample_weight : array-like of shape (n_boxes,), default=None
-        Weight of each row.
-
-    Returns
-    -------
-    float
-        In 0..1.
-
-    Raises
-    ------
-    BoxError
-        If there are no rows, the lengths differ, a coordinate is NaN or infinite,
-        or a box is inverted.
-
-    Examples
-    --------
-    >>> from skbbox import mean_iou
-    >>> mean_iou([(0, 1, 0, 1), (0, 1, 0, 1)], [(0, 1, 0, 1), (0, 0.5, 0, 1)])
-    0.75
-    """
-    return _mean(iou(*_read_tables(y_true, y_pred)), sample_weight)
-
-
-def iou_at(
-    y_true: BoxesLike,
-    y_pred: BoxesLike,
-    *,
-    threshold: float = 0.5,
-    sample_weight: ArrayLike | None = None,
-) -> float:
-    """Share of boxes ``x_min, x_max, y_min, y_max`` with IoU >= `threshold`.
-
-    Parameters
-    ----------
-    y_true, y_pred : table of boxes
-        As for :func:`mean_iou`.
-    threshold : float, default=0.5
-        In 0..1.
-    sample_weight : array-like of shape (n_boxes,), default=None
-        Weight of each row.
-
-    Returns
-    -------
-    float
-        In 0..1.
-
-    Raises
-    ------
-    BoxError
-        As :func:`mean_iou` does.
-
-    Examples
-    --------
-    >>> from skbbox import iou_at
-    >>> iou_at([(0, 1, 0, 1), (0, 1, 0, 1)], [(0, 1, 0, 1), (0, 0.4, 0, 1)])
-    0.5
-    """
-    return _mean(iou(*_read_tables(y_true, y_pred)) >= threshold, sample_weight)
-
-
-def localization_accuracy(
-    y_true: BoxesLike,
-    y_pred: BoxesLike,
-    *,
-    threshold: float = 0.5,
-    sample_weight: ArrayLike | None = None,
-) -> float:
-    """Share of boxes ``x_min, x_max, y_min, y_max`` with the right class and IoU >= `threshold`.
-
-    Parameters
-    ----------
-    y_true, y_pred : table of boxes with a class
-        As for :func:`mean_iou`, with the column ``class_name``. In rows of an array, the
-        class comes before the four numbers.
-    threshold : float, default=0.5
-        In 0..1.
-    sample_weight : array-like of shape (n_boxes,), default=None
-        Weight of each row.
-
-    Returns
-    -------
-    float
-        In 0..1.
-
-    Raises
-    ------
-    BoxError
-        As :func:`mean_iou` does, and if a table has no classes.
-
-    References
-    ----------
-    .. [1] O. Russakovsky et al., "ImageNet Large Scale Visual Recognition
-       Challenge", IJCV 115 (2015), section 4.2 (single-object localization).
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skbbox import TARGET_COLUMNS, localization_accuracy
-    >>> true = pd.DataFrame([("cat", 0, 1, 0, 1), ("dog", 0, 1, 0, 1)],
-    ...                     columns=TARGET_COLUMNS)
-    >>> localization_accuracy(true, true.assign(class_name="cat"))
-    0.5
-    """
-    located = iou(*_read_tables(y_true, y_pred)) >= threshold
-    names = as_class_names(y_true), as_class_names(y_pred)
-    if names[0] is None or names[1] is None:
-        raise BoxError(
-            "localization_accuracy compares classes, but "
-            f"{'y_true' if names[0] is None else 'y_pred'} has no class_name; "
-            "use iou_at for boxes without classes."
-        )
-    return _mean(located & (names[0] == names[1]), sample_weight)
-
-
 def _pair(a: BoxesLike, b: BoxesLike) -> tuple[FloatArray, FloatArray, bool]:
+    a, b = _read(a), _read(b)
+    warn_of_table_order(("a", "b"), a, b)
     single = is_single_box(a) and is_single_box(b)
     a, b = as_ordered_boxes(a), as_ordered_boxes(b)
     if len(a) != len(b) and 1 not in (len(a), len(b)):
@@ -271,36 +149,20 @@ def _pair(a: BoxesLike, b: BoxesLike) -> tuple[FloatArray, FloatArray, bool]:
     return a, b, single
 
 
-def _read_tables(y_true: BoxesLike, y_pred: BoxesLike) -> tuple[FloatArray, FloatArray]:
-    true, pred = as_boxes(y_true), as_boxes(y_pred)
-    if len(true) != len(pred):
-        raise BoxError(
-            f"y_true and y_pred are paired by row. Received {len(true)} and {len(pred)} rows."
-        )
-    if len(true) == 0:
-        raise BoxError("There are no boxes to compare: y_true has 0 rows.")
-    return true, pred
+def _read(boxes: BoxesLike) -> Any:
+    """Boxes with the names of their columns; a list as an array, which is then made only once."""
+    table = read_table(boxes)
+    return np.asarray(table, dtype=object) if isinstance(table, (list, tuple)) else table
 
 
-def _mean(values: NDArray[Any], sample_weight: ArrayLike | None) -> float:
-    if sample_weight is not None:
-        sample_weight = np.asarray(sample_weight, dtype=np.float64)
-        if sample_weight.shape != np.shape(values):
-            raise BoxError(
-                f"sample_weight needs one entry for each of the {len(values)} rows. "
-                f"Received shape {sample_weight.shape}."
-            )
-        wrong = np.flatnonzero(~np.isfinite(sample_weight) | (sample_weight < 0))
-        if wrong.size:
-            raise BoxError(
-                "sample_weight must be finite and not negative. "
-                f"Received: {sample_weight[wrong[0]]} in row {wrong[0]}."
-            )
-        if sample_weight.sum() == 0:
-            raise BoxError(
-                "sample_weight is zero in every row; at least one weight must be positive."
-            )
-    return float(np.average(values, weights=sample_weight))
+def warn_of_table_order(names: tuple[str, str], a: Any, b: Any) -> None:
+    """Warn if two tables have the same labels in another order, unless one just counts its rows.
+
+    The default index of a result of ``predict`` says nothing about its rows.
+    """
+    tables = [table for table in (a, b) if isinstance(table, pd.DataFrame)]
+    if len(tables) == 2 and not any(is_default_index(table.index) for table in tables):
+        warn_of_order(names, a.index, b.index, stacklevel=5)
 
 
 def _area(boxes: FloatArray) -> FloatArray:

@@ -9,19 +9,21 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing, check_random_state
 
-from ..boxes import as_boxes, as_class_names, iou
+from ..boxes import as_boxes, as_class_names, read_table
+from ..boxes.tables import as_pandas
 from ..exceptions import BoxError
 from ..images import load_image
 from ..inputs import check_images
-from ..metrics import compute_box_issue
+from ..metrics import pair_rows
 from ..templates import shorten
 from .drawing import (
     PREDICTED_COLOR,
     PREDICTED_STYLE,
     TRUE_COLOR,
     draw_box,
-    format_iou,
+    format_expected,
     format_label,
+    format_result,
     get_column,
     get_confidences,
     make_axes,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from ..metrics import Pairs
     from ..typing import (
         BoxesLike,
         FloatArray,
@@ -52,10 +55,15 @@ ORDERS = ("worst", "best", "random", "suspicious")
 PANEL = (2.5, 3.1)
 #: Labels with longer names would overlap the next image.
 MAX_NAME_LENGTH = 18
+#: Of names that are followed by "(class only)".
+SHORT_NAME_LENGTH = 8
 
 
 class BoxGridDisplay:
     """Images with their true and predicted box, class, confidence and IoU.
+
+    Labels name what is missing: ``no object``, ``class only`` or ``box only``. Titles name false
+    alarms and missed objects.
 
     Create one with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -72,7 +80,9 @@ class BoxGridDisplay:
     Attributes
     ----------
     iou : ndarray of shape (n,) or None
-        In 0..1; None without true or predicted boxes.
+        In 0..1, as :func:`skbbox.mean_iou` counts it: an image without an object has 1 if none is
+        predicted, else 0, and a missed object has 0. NaN for a row with a class only. None without
+        true or predicted boxes.
     axes_ : ndarray of matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -97,10 +107,14 @@ class BoxGridDisplay:
         true: BoxesLike | None = None,
     ) -> None:
         self.images, self.rows = images, rows
+        predicted, true = _read_optional(predicted), _read_optional(true)
         self.predicted, self.true = predicted, true
         self.iou: FloatArray | None = None
+        self._pairs: Pairs | None = None
         if true is not None and predicted is not None:
-            self.iou = np.asarray(iou(true, predicted))
+            self._pairs = pair_rows(true, predicted)
+            self.iou = np.full(self._pairs.n_rows, np.nan)
+            self.iou[self._pairs.rows] = self._pairs.iou
 
     @classmethod
     def from_estimator(
@@ -167,7 +181,11 @@ class BoxGridDisplay:
             Which images come first: those with the lowest or the highest IoU; random ones; or
             those where the model confidently contradicts `y_true`, by (1 - IoU) times
             ``box_confidence`` (``class_confidence`` without it), where the IoU of a wrong class
-            counts as 0. Or positions of rows, such as ``rank_label_issues(...)["row"]``.
+            counts as 0, and the confidence of a false alarm or a missed object is that in the
+            presence. Or positions of rows, such as ``rank_label_issues(...)["row"]``.
+
+            Rows with a class only have no IoU and come last with ``"worst"`` and ``"best"``, wrong
+            classes first with ``"worst"``, right ones with ``"best"``.
         n_images : int, default=12
             Maximum number of images.
         n_columns : int, default=4
@@ -189,17 +207,18 @@ class BoxGridDisplay:
             If `order` needs true and predicted boxes, or there are neither.
         """
         images = check_images(X).items
-        for name, boxes in (("y_true", y_true), ("y_pred", y_pred)):
+        true, predicted = _read_optional(y_true), _read_optional(y_pred)
+        for name, boxes in (("y_true", true), ("y_pred", predicted)):
             if boxes is not None and len(boxes) != len(images):
                 raise ValueError(
                     f"X and {name} differ in length: {len(images)} images and {len(boxes)} boxes."
                 )
-        rows = _order_rows(y_true, y_pred, order, random_state)[:n_images]
+        rows = _order_rows(true, predicted, order, random_state)[:n_images]
         return cls(
             [images[row] for row in rows],
             rows,
-            None if y_pred is None else _safe_indexing(y_pred, rows),
-            None if y_true is None else _safe_indexing(y_true, rows),
+            None if predicted is None else _safe_indexing(predicted, rows),
+            None if true is None else _safe_indexing(true, rows),
         ).plot(n_columns=n_columns, ax=ax)
 
     def plot(self, *, n_columns: int = 4, ax: Axes | NDArray[Any] | None = None) -> Self:
@@ -222,49 +241,75 @@ class BoxGridDisplay:
             spare.set_axis_off()
         self.axes_ = axes[: len(self.images)]
         self.figure_ = axes[0].figure
-        true, predicted = _split(self.true), _split(self.predicted)
         for i, (panel, image) in enumerate(zip(self.axes_, self.images, strict=True)):
             show_image(load_image(image), panel)
             labels = []
             class_confidence, box_confidence = get_confidences(self.predicted, i)
-            if true is not None:
-                draw_box(panel, true[0][i], None, TRUE_COLOR)
-                labels.append((format_label("true", _get_name(true[1], i)), TRUE_COLOR))
-            if predicted is not None:
-                draw_box(panel, predicted[0][i], None, PREDICTED_COLOR, linestyle=PREDICTED_STYLE)
-                label = format_label("predicted", _get_name(predicted[1], i), class_confidence)
+            if self.true is not None:
+                label = _draw_row(panel, "true", self.true, i, TRUE_COLOR)
+                labels.append((label, TRUE_COLOR))
+            if self.predicted is not None:
+                label = _draw_row(
+                    panel,
+                    "predicted",
+                    self.predicted,
+                    i,
+                    PREDICTED_COLOR,
+                    class_confidence,
+                    linestyle=PREDICTED_STYLE,
+                )
                 labels.append((label, PREDICTED_COLOR))
-            title = format_iou(None if self.iou is None else self.iou[i], box_confidence)
+            title = self._format_title(i, box_confidence)
             panel.set_title(f"row {self.rows[i]}   {title}".strip(), fontsize="small")
             _write_labels(panel, labels)
         return self
+
+    def _format_title(self, i: int, box_confidence: float | None) -> str:
+        if self._pairs is None:
+            presence = get_column(self.predicted, "presence")
+            return format_expected(box_confidence, None if presence is None else presence[i])
+        # Without the rows of unreadable images.
+        place = np.flatnonzero(self._pairs.rows == i)
+        return format_result(self._pairs, place[0], box_confidence) if place.size else ""
 
 
 def compute_suspicion(y_true: BoxesLike, y_pred: BoxesLike) -> FloatArray:
     """How confidently predictions contradict the given boxes and classes, in 0..1.
 
-    (1 - IoU) times the confidence of :func:`skbbox.metrics.compute_box_issue`; the IoU of a wrong
-    class counts as 0. A model trained on the same rows reproduces their mistakes with confidence;
-    use :func:`skbbox.rank_label_issues` for those.
+    (1 - IoU) times ``box_confidence``, or ``class_confidence`` without it; the IoU of a wrong class
+    counts as 0. Of a row with a class only, a wrong class counts as 0, a right one as 1, and the
+    confidence is that of the class. The confidence of a false alarm is its ``presence``, that of a
+    missed object 1 - ``presence``. Where a confidence does not exist, it is 1.
+
+    A model trained on the same rows reproduces their mistakes with confidence; use
+    :func:`skbbox.rank_label_issues` for those.
 
     Parameters
     ----------
     y_true, y_pred : tables of n boxes
+        Without images that could not be read.
 
     Returns
     -------
     ndarray of shape (n,)
     """
-    overlap = np.array(iou(y_true, y_pred), dtype=np.float64)
-    true_names, predicted_names = as_class_names(y_true), as_class_names(y_pred)
-    if true_names is not None and predicted_names is not None:
-        overlap[true_names != predicted_names] = 0.0
-    return compute_box_issue(overlap, y_pred)
+    pairs = pair_rows(y_true, y_pred)
+    overlap = np.where(pairs.has_iou, pairs.iou, pairs.is_right_class)
+    overlap[pairs.is_right_class == 0] = 0.0
+    of_class, of_box = (
+        _get_numbers(y_pred, name, len(pairs)) for name in ("class_confidence", "box_confidence")
+    )
+    # The class of a missing box decides; no predicted box has no confidence either.
+    of_object = np.where(pairs.has_iou & ~np.isnan(of_box), of_box, of_class)
+    confidence = np.where(np.isnan(of_object), 1.0, of_object)
+    if pairs.presence is not None:
+        confidence = np.where(pairs.is_false_alarm, pairs.presence, confidence)
+        confidence = np.where(pairs.is_detected, confidence, 1 - pairs.presence)
+    # Without classes to compare, a row with a class only contradicts nothing.
+    return np.where(np.isnan(overlap), 0.0, 1 - overlap) * confidence
 
 
-def _order_rows(
-    y_true: BoxesLike | None, y_pred: BoxesLike | None, order: Any, random_state: RandomStateLike
-) -> IntArray:
+def _order_rows(y_true: Any, y_pred: Any, order: Any, random_state: RandomStateLike) -> IntArray:
     """Positions of rows in drawing order."""
     known = y_true if y_pred is None else y_pred
     if known is None:
@@ -290,18 +335,46 @@ def _order_rows(
         raise BoxError(f"order={order!r} needs {missing} boxes; pass them, or order='random'.")
     y_true, y_pred = _safe_indexing(y_true, readable), _safe_indexing(y_pred, readable)
     if order == "suspicious":
-        first = -compute_suspicion(y_true, y_pred)
-    else:
-        first = np.asarray(iou(y_true, y_pred)) * (1 if order == "worst" else -1)
-    return readable[np.argsort(first, kind="stable")]
+        return readable[np.argsort(-compute_suspicion(y_true, y_pred), kind="stable")]
+    pairs = pair_rows(y_true, y_pred)
+    sign = 1 if order == "worst" else -1
+    by_class = np.where(pairs.has_iou, 0, sign * pairs.is_right_class)
+    # The last key counts first; NaN comes last.
+    return readable[np.lexsort((by_class, sign * pairs.iou))]
 
 
-def _split(boxes: BoxesLike | None) -> tuple[FloatArray, NDArray[np.object_] | None] | None:
-    return None if boxes is None else (as_boxes(boxes), as_class_names(boxes))
+def _read_optional(boxes: BoxesLike | None) -> Any:
+    return None if boxes is None else read_table(boxes)
 
 
-def _get_name(names: NDArray[np.object_] | None, row: int) -> str | None:
-    return None if names is None else shorten(names[row], MAX_NAME_LENGTH)
+def _get_numbers(table: Any, name: str, n: int) -> FloatArray:
+    """A column of numbers; NaN where it is missing."""
+    column = get_column(as_pandas(table), name)
+    return np.full(n, np.nan) if column is None else column.astype(np.float64)
+
+
+def _draw_row(
+    ax: Axes,
+    owner: str,
+    table: Any,
+    i: int,
+    color: str,
+    class_confidence: float | None = None,
+    **options: Any,
+) -> str:
+    """Draw the box of a row, if it has one, and return the label of the row."""
+    errors = get_column(table, "error")
+    if errors is not None and not pd.isna(errors[i]):
+        return f"{owner}: image not read"
+    box, names = as_boxes(table)[i], as_class_names(table)
+    has_box = not np.isnan(box).any()
+    if has_box:
+        draw_box(ax, box, None, color, **options)
+    if names is None or pd.isna(names[i]):
+        is_box_only = has_box and names is not None
+        return format_label(owner, "box only" if is_box_only else None, has_box=has_box)
+    name = shorten(names[i], MAX_NAME_LENGTH if has_box else SHORT_NAME_LENGTH)
+    return format_label(owner, name, class_confidence, has_box=has_box)
 
 
 def _write_labels(ax: Axes, labels: list[tuple[str, str]]) -> None:

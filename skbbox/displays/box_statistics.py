@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import _safe_indexing
 
-from ..boxes import as_boxes, as_class_names
+from ..boxes import as_boxes, as_class_names, read_table
 from ..exceptions import BoxError
-from ..metrics import drop_unreadable_rows
-from .drawing import PREDICTED_COLOR, TRUE_COLOR, format_count_axis, make_axes
+from ..metrics import pair_rows
+from .drawing import (
+    PREDICTED_COLOR,
+    TRUE_COLOR,
+    describe_kinds,
+    format_count_axis,
+    make_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,8 +79,9 @@ class BoxStatisticsDisplay:
         Parameters
         ----------
         boxes : table of boxes
-            As :func:`skbbox.read_annotations` returns it, or the y of ``fit``. Rows without an
-            object are left out, and a title states their number.
+            As :func:`skbbox.read_annotations` returns it, or the y of ``fit``. Rows without a box
+            only count in the panel of classes, if they have one; a title states how many rows of
+            each kind there are.
         ax : matplotlib Axes, array of them or None, default=None
             A subplot, which the panels replace; or an axes for each of the four. None creates a
             figure.
@@ -87,7 +95,7 @@ class BoxStatisticsDisplay:
         BoxError
             If there is no box, or one has no width or height.
         """
-        return cls({"boxes": boxes}).plot(ax=ax)
+        return cls({"boxes": read_table(boxes)}).plot(ax=ax)
 
     @classmethod
     def from_predictions(
@@ -107,8 +115,11 @@ class BoxStatisticsDisplay:
         -------
         BoxStatisticsDisplay
         """
-        y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
-        return cls({"true": y_true, "predicted": y_pred}).plot(ax=ax)
+        tables = {"true": read_table(y_true), "predicted": read_table(y_pred)}
+        rows = pair_rows(y_true, y_pred).rows
+        return cls({name: _safe_indexing(table, rows) for name, table in tables.items()}).plot(
+            ax=ax
+        )
 
     @classmethod
     def from_estimator(
@@ -156,7 +167,8 @@ class BoxStatisticsDisplay:
         for (name, (x, y, width, height)), color in zip(sides.items(), COLORS, strict=False):
             _draw_histogram(area, width * height, AREA_BINS, name, color)
             power = np.log2(width / height).clip(RATIO_BINS[0], RATIO_BINS[-1])
-            farthest = max(farthest, np.abs(power).max() + RATIO_BINS[1] - RATIO_BINS[0])
+            widest = np.abs(power).max(initial=0) + RATIO_BINS[1] - RATIO_BINS[0]
+            farthest = max(farthest, widest)
             _draw_histogram(ratio, power, RATIO_BINS, name, color)
             _draw_points(centre, x, y, color)
         area.set(xlabel="share of the image that the box covers", ylabel="boxes", xlim=(0, 1))
@@ -167,15 +179,18 @@ class BoxStatisticsDisplay:
         _show_unit_square(centre, "centre from the left", "centre from the top")
         centre.invert_yaxis()
         self._draw_classes(last, sides)
+        kinds = {name: describe_kinds(boxes) for name, boxes in self.boxes.items()}
         if len(sides) > 1:
             area.legend()
-        elif n_empty := _count_empty(*self.boxes.values()):
-            area.set_title(f"{n_empty} images without an object left out", fontsize="small")
+            kinds = {name: f"{name}: {text}" for name, text in kinds.items() if text}
+        if title := "\n".join(kinds.values()):
+            area.set_title(title, fontsize="small")
         return self
 
     def _draw_classes(self, ax: Axes, sides: dict[str, FloatArray]) -> None:
         names = {name: as_class_names(boxes) for name, boxes in self.boxes.items()}
-        if any(classes is None for classes in names.values()):
+        is_without = any(classes is None for classes in names.values())
+        if is_without or all(pd.Series(classes).isna().all() for classes in names.values()):
             for (_, _, width, height), color in zip(sides.values(), COLORS, strict=False):
                 _draw_points(ax, width, height, color)
             _show_unit_square(ax, "width", "height")
@@ -197,7 +212,11 @@ class BoxStatisticsDisplay:
         size = "small" if len(counts) <= 12 else "x-small"
         ax.set_yticks(places + (len(names) - 1) * height / 2, labels, fontsize=size)
         ax.invert_yaxis()
-        ax.set(xlabel="boxes of each class")
+        has_class_only = any(
+            (np.isnan(as_boxes(boxes)[:, 0]) & ~pd.isna(names[name])).any()
+            for name, boxes in self.boxes.items()
+        )
+        ax.set(xlabel="rows of each class" if has_class_only else "boxes of each class")
         format_count_axis(ax.xaxis)
 
 
@@ -205,7 +224,7 @@ def _measure_boxes(name: str, boxes: BoxesLike) -> FloatArray:
     """Centre x and y, width and height, of shape (4, n_boxes)."""
     coordinates = as_boxes(boxes)
     coordinates = coordinates[~np.isnan(coordinates).any(axis=1)]
-    if not len(coordinates):
+    if not len(coordinates) and name != "predicted":
         raise BoxError("There is no box to draw: no row has coordinates.")
     x_min, x_max, y_min, y_max = coordinates.T
     empty = np.flatnonzero((x_max <= x_min) | (y_max <= y_min))
@@ -214,13 +233,9 @@ def _measure_boxes(name: str, boxes: BoxesLike) -> FloatArray:
             f"{empty.size} boxes have no width or height and cannot be drawn; "
             "clean_annotations removes them."
         )
-    # A model may predict a box without width or height.
+    # A model may predict no box, or one without width or height.
     width, height = np.maximum(x_max - x_min, 1e-3), np.maximum(y_max - y_min, 1e-3)
     return np.stack([(x_min + x_max) / 2, (y_min + y_max) / 2, width, height])
-
-
-def _count_empty(boxes: BoxesLike) -> int:
-    return int(np.isnan(as_boxes(boxes)).any(axis=1).sum())
 
 
 def _draw_histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, color: str) -> None:
@@ -234,7 +249,7 @@ def _draw_histogram(ax: Axes, values: FloatArray, bins: list[float], name: str, 
 
 def _draw_points(ax: Axes, x: FloatArray, y: FloatArray, color: str) -> None:
     # More points are drawn fainter, so that dense regions stand out.
-    alpha = float(np.clip(60 / len(x), 0.1, 0.7))
+    alpha = float(np.clip(60 / max(len(x), 1), 0.1, 0.7))
     ax.scatter(x, y, s=12, color=color, alpha=alpha, linewidth=0)
 
 

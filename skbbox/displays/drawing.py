@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..boxes import PIXELS_FROM, as_boxes, as_class_names
+from ..boxes import PIXELS_FROM, as_boxes, as_class_names, find_boxes, read_table
 from ..exceptions import BoxError
+from ..metrics import NO_OBJECT, count_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,18 +20,24 @@ if TYPE_CHECKING:
     from matplotlib.typing import ColorType, LineStyleType
     from numpy.typing import NDArray
 
+    from ..metrics import Pairs
     from ..typing import BoxesLike, FloatArray
 
 __all__ = [
+    "CLASS_ONLY",
+    "EMPTY_COLOR",
     "MEASURE_COLOR",
     "PREDICTED_COLOR",
     "PREDICTED_STYLE",
     "TRUE_COLOR",
     "create_axes",
+    "describe_kinds",
     "draw_box",
+    "draw_row",
     "format_count_axis",
-    "format_iou",
+    "format_expected",
     "format_label",
+    "format_result",
     "get_column",
     "get_confidences",
     "make_axes",
@@ -38,12 +45,17 @@ __all__ = [
     "split_boxes_and_labels",
 ]
 
-# Sky blue, orange and bluish green of M. Okabe and K. Ito, "Color universal design" (2008):
-# distinct with every kind of colour blindness; the first two are light enough for black text.
+# Sky blue, orange, bluish green and reddish purple of M. Okabe and K. Ito, "Color universal
+# design" (2008): distinct with every kind of colour blindness; the first two are light enough for
+# black text.
 TRUE_COLOR = "#56B4E9"
 PREDICTED_COLOR = "#E69F00"
 #: Bars and curves of measures.
 MEASURE_COLOR = "#009E73"
+#: Images without an object.
+EMPTY_COLOR = "#CC79A7"
+#: In labels of rows without a box.
+CLASS_ONLY = "(class only)"
 #: Dashes of the predicted box.
 PREDICTED_STYLE = (0, (4, 2))
 
@@ -90,15 +102,28 @@ def draw_box(
         _place_text(ax, text, left, bottom if label_below else top, label_below)
 
 
+def draw_row(
+    ax: Axes, box: FloatArray, label: str | None, color: ColorType, **options: Any
+) -> None:
+    """Draw a box as :func:`draw_box` does; of a row without one, the label in a corner."""
+    if not np.isnan(box).any():
+        draw_box(ax, box, label, color, **options)
+    elif label is not None:
+        text = _add_text(ax, label, color)
+        height = ax.get_ylim()[0]
+        below = bool(options.get("label_below"))
+        # At the edge of the image, where _place_text puts a label inside.
+        _place_text(ax, text, 0, height if below else 0, below)
+
+
 def split_boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | None]]:
-    """Pairs of (ndarray of shape (4,), label or None); boxes of NaN are left out."""
+    """Pairs of (ndarray of shape (4,), label or None); rows without a box have NaN."""
     coordinates, labels = _split_table(boxes)
     pairs = []
     for row, (box, label) in enumerate(zip(coordinates, labels, strict=True)):
-        if np.isnan(box).all():
-            continue
         # Other invalid boxes are drawn, so that the user sees the mistake.
-        if not np.isfinite(box).all() or (np.abs(box) >= PIXELS_FROM).any():
+        is_drawn = np.isfinite(box).all() and (np.abs(box) < PIXELS_FROM).all()
+        if not is_drawn and not np.isnan(box).all():
             raise BoxError(
                 f"Box {row} cannot be drawn: boxes are four numbers normalised to 0..1; divide "
                 "pixels by the image's width and height. Received: "
@@ -108,19 +133,47 @@ def split_boxes_and_labels(boxes: BoxesLike) -> list[tuple[FloatArray, str | Non
     return pairs
 
 
-def format_label(owner: str, name: str | None, class_confidence: float | None = None) -> str:
-    """Text of a label, such as ``predicted: cat 0.98``."""
+def format_label(
+    owner: str, name: str | None, class_confidence: float | None = None, *, has_box: bool = True
+) -> str:
+    """Text of a label: ``predicted: cat 0.98``, ``true: cat (class only)``, ``true: no object``."""
+    if name is None and not has_box:
+        return f"{owner}: {NO_OBJECT}"
     parts = [] if name is None else [name]
     if class_confidence is not None:
         parts.append(f"{class_confidence:.2f}")
+    if not has_box:
+        parts.append(CLASS_ONLY)
     return f"{owner}: {' '.join(parts)}" if parts else owner
 
 
-def format_iou(measured: float | None, expected: float | None) -> str:
-    """Text of a title, such as ``IoU 0.72, expected 0.77``."""
-    if measured is None:
-        return "" if expected is None else f"expected IoU {expected:.2f}"
-    return f"IoU {measured:.2f}" + ("" if expected is None else f", expected {expected:.2f}")
+def format_expected(box_confidence: float | None, presence: float | None = None) -> str:
+    """Text of a title without a true row: ``expected IoU 0.77``, or ``presence 0.12`` of no box."""
+    if box_confidence is not None:
+        return f"expected IoU {box_confidence:.2f}"
+    return "" if presence is None else f"presence {presence:.2f}"
+
+
+def format_result(pairs: Pairs, row: int, box_confidence: float | None) -> str:
+    """Text of a title, such as ``IoU 0.72, expected 0.77`` or ``false alarm, presence 0.83``."""
+    presence = None if pairs.presence is None else float(pairs.presence[row])
+    if pairs.is_empty[row] or pairs.is_missed[row]:
+        words = "false alarm" if pairs.is_false_alarm[row] else ""
+        words = "missed" if pairs.is_missed[row] else words
+        return ", ".join(filter(None, [words, format_expected(None, presence)]))
+    if not pairs.has_iou[row]:
+        return format_expected(box_confidence)
+    expected = "" if box_confidence is None else f", expected {box_confidence:.2f}"
+    return f"IoU {pairs.iou[row]:.2f}{expected}"
+
+
+def describe_kinds(boxes: BoxesLike) -> str:
+    """Number of rows of each kind, as in ``8 class and box, 2 no object``; empty for one kind."""
+    has_box = find_boxes(as_boxes(boxes))
+    names = as_class_names(boxes)
+    has_class = np.zeros_like(has_box) if names is None else pd.Series(names).notna().to_numpy()
+    kinds = count_kinds(has_class, has_box)
+    return ", ".join(f"{n:,} {kind}" for kind, n in kinds.items()) if len(kinds) > 1 else ""
 
 
 def get_confidences(predicted: Any, row: int) -> tuple[float | None, float | None]:
@@ -200,10 +253,11 @@ def create_axes(size: tuple[float, float] | None = None) -> Axes:
 
 
 def _split_table(boxes: BoxesLike) -> tuple[Iterable[FloatArray], Iterable[Any]]:
-    if _is_table(boxes):
-        coordinates, names = as_boxes(boxes), as_class_names(boxes)
+    table: Any = read_table(boxes)
+    if _is_table(table):
+        coordinates, names = as_boxes(table), as_class_names(table)
         return coordinates, [None] * len(coordinates) if names is None else names
-    rows = list(boxes)
+    rows = list(table)
     if rows and np.ndim(rows[0]) == 0:
         rows = [rows]
     # One by one, because only some of the boxes may have a label.

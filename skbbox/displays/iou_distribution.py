@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import pandas as pd
 
-from ..boxes import as_class_names, iou
-from ..metrics import drop_unreadable_rows
-from .drawing import MEASURE_COLOR, create_axes, format_count_axis
+from ..metrics import NO_OBJECT, pair_rows
+from .drawing import EMPTY_COLOR, MEASURE_COLOR, create_axes, format_count_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,9 @@ ROW_HEIGHT = 0.42
 class IoUDistributionDisplay:
     """Histogram of the IoU of true and predicted boxes, for all images or each class.
 
+    Each row counts as in :func:`skbbox.mean_iou`: an image without an object has an IoU of 1 if
+    none is predicted, else 0; a missed object has 0; a row with a class only is left out.
+
     Create one with :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
@@ -33,7 +36,9 @@ class IoUDistributionDisplay:
     iou : ndarray of shape (n,)
         In 0..1.
     class_names : ndarray of shape (n,), default=None
-        True classes.
+        True classes; None in rows without one.
+    is_empty : ndarray of shape (n,), default=None
+        Whether each image has no object. None means that all have one.
     name : str, default=None
         Name of the model, for the title.
 
@@ -61,9 +66,11 @@ class IoUDistributionDisplay:
         iou: FloatArray,
         class_names: NDArray[np.object_] | None = None,
         *,
+        is_empty: NDArray[np.bool_] | None = None,
         name: str | None = None,
     ) -> None:
         self.iou, self.class_names, self.name = iou, class_names, name
+        self.is_empty = np.zeros(len(iou), dtype=bool) if is_empty is None else is_empty
 
     @classmethod
     def from_estimator(
@@ -114,7 +121,8 @@ class IoUDistributionDisplay:
         y_pred : table of n boxes
             What ``predict`` returned. Images that could not be read are left out.
         by_class : bool, default=False
-            Whether to draw one row for each class of `y_true`, lowest mean at the top.
+            Whether to draw one row for each class of `y_true`, lowest mean at the top. Images
+            without an object, and objects of unknown class, have a row each.
         bins : int, default=20
             Number of bars between 0 and 1.
         name : str, default=None
@@ -130,9 +138,13 @@ class IoUDistributionDisplay:
         ------
         ValueError
             If `by_class` is True and `y_true` has no classes.
+        BoxError
+            If no row can be scored.
         """
-        y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
-        display = cls(np.atleast_1d(iou(y_true, y_pred)), as_class_names(y_true), name=name)
+        pairs = pair_rows(y_true, y_pred)
+        iou, is_scored = pairs.select_iou(), pairs.has_iou
+        names = None if pairs.true_names is None else pairs.true_names[is_scored]
+        display = cls(iou, names, is_empty=pairs.is_empty[is_scored], name=name)
         return display.plot(by_class=by_class, bins=bins, ax=ax)
 
     def plot(self, *, by_class: bool = False, bins: int = 20, ax: Axes | None = None) -> Self:
@@ -162,7 +174,21 @@ class IoUDistributionDisplay:
 
     def _draw_all(self, edges: list[float], ax: Axes | None) -> None:
         self.ax_ = create_axes() if ax is None else ax
-        self.ax_.hist(self.iou, edges, color=MEASURE_COLOR, edgecolor="white", linewidth=0.5)
+        # One on top of the other.
+        groups = [(self.iou[~self.is_empty], MEASURE_COLOR, "images with an object")]
+        if self.is_empty.any():
+            label = "without one: 1 if none is predicted, else 0"
+            groups.append((self.iou[self.is_empty], EMPTY_COLOR, label))
+        values, colors, labels = zip(*groups, strict=True)
+        self.ax_.hist(
+            values,
+            edges,
+            stacked=True,
+            color=colors,
+            edgecolor="white",
+            linewidth=0.5,
+            label=labels if len(groups) > 1 else None,
+        )
         mean, share = self.iou.mean(), (self.iou >= 0.5).mean()
         self.ax_.axvline(mean, color="black", label=f"mean {mean:.3f}")
         label = f"0.5, reached by {share:.0%}"
@@ -178,7 +204,11 @@ class IoUDistributionDisplay:
                 "by_class=True needs class_name in y_true, which has only coordinates; add the "
                 "column, or leave out by_class."
             )
-        groups = [(self.iou[names == name], str(name)) for name in np.unique(names)]
+        is_unknown = pd.isna(names) & ~self.is_empty
+        classes = sorted(pd.unique(names[~pd.isna(names)]), key=str)
+        kinds = [(str(name), names == name) for name in classes]
+        kinds += [("box only", is_unknown), (NO_OBJECT, self.is_empty)]
+        groups = [(self.iou[is_kind], label) for label, is_kind in kinds if is_kind.any()]
         # Rows are drawn from the bottom up.
         groups.sort(key=lambda group: -group[0].mean())
         self.ax_ = create_axes((6.4, 1.2 + ROW_HEIGHT * len(groups))) if ax is None else ax

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ..boxes import iou
-from ..metrics import drop_unreadable_rows
+from ..metrics import pair_rows
 from .drawing import create_axes
 
 if TYPE_CHECKING:
@@ -23,8 +22,10 @@ __all__ = ["IoUThresholdDisplay"]
 class IoUThresholdDisplay:
     """Share of predictions whose IoU is at least a threshold, for all thresholds.
 
-    The area under the curve is the mean IoU. To compare several models, pass the `ax_` of the
-    first display as `ax` of the next.
+    Each row counts as in :func:`skbbox.mean_iou`: an image without an object has an IoU of 1 if
+    none is predicted, else 0; a missed object has 0; a row with a class only is left out. The area
+    under the curve is the mean IoU. To compare several models, pass the `ax_` of the first display
+    as `ax` of the next.
 
     Create one with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -128,9 +129,13 @@ class IoUThresholdDisplay:
         Returns
         -------
         IoUThresholdDisplay
+
+        Raises
+        ------
+        BoxError
+            If no row can be scored.
         """
-        y_true, y_pred, _ = drop_unreadable_rows(y_true, y_pred)
-        overlap = np.sort(np.atleast_1d(iou(y_true, y_pred)))
+        overlap = np.sort(pair_rows(y_true, y_pred).select_iou())
         thresholds = np.unique(np.concatenate([[0.0], overlap, [1.0]]))
         shares = 1 - np.searchsorted(overlap, thresholds, side="left") / len(overlap)
         display = cls(thresholds, shares, float(overlap.mean()), name=name)

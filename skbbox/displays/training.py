@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["TrainingDisplay"]
 
 #: Names of curves and labels of their axes; shares have an axis from 0 to 1.
-LOSSES = {"class_prediction_loss": "class loss", "bbox_prediction_loss": "box loss"}
-SHARES = {"class_prediction_accuracy": "accuracy", "bbox_prediction_mean_iou": "mean IoU"}
+LOSSES = {
+    "class_prediction_loss": "class loss",
+    "bbox_prediction_loss": "box loss",
+    "object_presence_loss": "presence loss",
+}
+SHARES = {
+    "class_prediction_accuracy": "accuracy",
+    "bbox_prediction_mean_iou": "mean IoU",
+    "object_presence_accuracy": "presence accuracy",
+}
 
 #: Width and height of a panel in inches.
 PANEL = (4.2, 2.8)
@@ -43,7 +51,8 @@ class TrainingDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        One for each curve: four, or two for a model without classes.
+        One for each curve: two for each of the classes, the boxes and the presence of an object,
+        as far as the model learns them.
     figure_ : matplotlib Figure
 
     Examples

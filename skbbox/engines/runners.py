@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import joblib
 import keras
@@ -26,7 +26,17 @@ from .conversion import convert_to_openvino, export_network
 from .folding import fold_batch_norm
 from .registry import get_engine, has_accelerator
 
-__all__ = ["KerasRunner", "Runner", "get_graph_size", "get_runner", "predict_padded"]
+if TYPE_CHECKING:
+    from ..network.fitted import ModelState
+
+__all__ = [
+    "KerasRunner",
+    "Runner",
+    "get_graph_size",
+    "get_runner",
+    "has_runner",
+    "predict_padded",
+]
 
 #: One array of shape (n, ...) for each output of a network.
 Outputs: TypeAlias = list[npt.NDArray[Any]]
@@ -82,6 +92,17 @@ def get_runner(
                 _runners.popitem(last=False)
         _runners.move_to_end(key)
         return _runners[key]
+
+
+def has_runner(state: ModelState, engine: str, joined: str | None = None) -> bool:
+    """Whether :func:`get_runner` has a runner of a model already, and so returns at once."""
+    # Without any, nobody needs to wait for the digest of the first model.
+    if not _runners:
+        return False
+    try:
+        return (state.identity, engine, joined) in _runners
+    except NotImplementedError:  # A layer without a config, which no runner can have.
+        return False
 
 
 def _make_runner(network: keras.Model, engine: str) -> Runner:
@@ -148,25 +169,31 @@ class _ImageRunner(ABC):
     def __init__(self, network: keras.Model, n_threads: int) -> None:
         self.outputs = [(output.shape[1:], output.dtype) for output in network.outputs]
         self.memory, self.n_threads = BufferPool(), n_threads
+        self._idle: list[Compute] = []
 
     def __call__(self, images: list[Pixels], size: int) -> Outputs:
         outputs = [self.memory.empty((len(images), *shape), dtype) for shape, dtype in self.outputs]
-        of_thread = threading.local()
-
-        def start_thread() -> None:
-            of_thread.compute = self._make_compute()
 
         def run(first: int) -> None:
             rows = slice(first, first + self.n_together)
-            of_thread.compute(images[rows], [output[rows] for output in outputs])
+            try:
+                compute = self._idle.pop()
+            except IndexError:
+                compute = self._make_compute()
+            compute(images[rows], [output[rows] for output in outputs])
+            self._idle.append(compute)
 
-        with ThreadPoolExecutor(self.n_threads, initializer=start_thread) as pool:
-            list(pool.map(run, range(0, len(images), self.n_together)))
+        firsts = range(0, len(images), self.n_together)
+        if len(firsts) == 1:
+            run(0)
+        else:
+            with ThreadPoolExecutor(self.n_threads) as pool:
+                list(pool.map(run, firsts))
         return outputs
 
     @abstractmethod
     def _make_compute(self) -> Compute:
-        """The function that one thread calls."""
+        """A function that one thread at a time may call."""
 
 
 class _OpenVINORunner(_ImageRunner):

@@ -16,12 +16,14 @@ import numpy as np
 
 from ..augmentation import View
 from ..engines.registry import get_engine, has_accelerator
-from ..engines.runners import get_graph_size, get_runner
-from ..network.graph import digest_model
+from ..engines.runners import get_graph_size, get_runner, has_runner
+from ..network.fitted import ModelState, WatchedModel
 from ..progress import progress_bar
 from .digests import digest_image
-from .maps import Features, RecomputedFeatures
-from .prefetch import AHEAD, N_THREADS, get_loader, map_ahead, map_batches
+from .maps import Features, RecomputedFeatures, split_values
+from .prefetch import AHEAD, N_THREADS, get_loader, load_images, map_ahead, map_batches
+from .quantization import RANGE_BYTES, quantize
+from .record_files import FileRecord
 from .store import (
     KEY_SIZE,
     FileStore,
@@ -45,7 +47,8 @@ BLOCK = 512
 #: For more images than this, and more than the fit had, ``predict`` uses no features.
 WITHOUT_FEATURES = 5000
 
-#: Features are stored as float16 if that changes them by less, relative to the largest.
+#: Features for `predict` are stored as float16 if that changes them by less, relative to the
+#: largest.
 PRECISION = 1e-3
 
 
@@ -85,7 +88,7 @@ class FrozenBackbone:
 
     Parameters
     ----------
-    extractor : keras.Model
+    extractor : keras.Model or WatchedModel
         From pixels in 0..255 to feature maps of shape (height, width, channels) and profiles of
         shape (length, channels).
     batch_size : int
@@ -98,7 +101,11 @@ class FrozenBackbone:
     """
 
     def __init__(
-        self, extractor: keras.Model, batch_size: int, memory: Any = None, engine: str = "keras"
+        self,
+        extractor: keras.Model | WatchedModel,
+        batch_size: int,
+        memory: Any = None,
+        engine: str = "keras",
     ) -> None:
         # The location of a joblib.Memory that stores nothing is None.
         folder = getattr(memory, "location", memory)
@@ -107,16 +114,23 @@ class FrozenBackbone:
                 f"memory must be a folder, a joblib.Memory or None. Received: {memory!r}."
             )
         self.folder = folder if folder is None else os.path.expanduser(folder)
-        self.extractor, self.batch_size, self.engine = extractor, batch_size, engine
-        self.image_size: tuple[int, int] = tuple(extractor.input_shape[1:3])
+        is_watched = isinstance(extractor, WatchedModel)
+        self._watched = extractor if is_watched else WatchedModel(extractor)
+        self.extractor, self.batch_size, self.engine = self._watched.model, batch_size, engine
+        self.image_size: tuple[int, int] = tuple(self.extractor.input_shape[1:3])
         self.shapes: list[tuple[int, ...]] = [
-            tuple(output.shape[1:]) for output in extractor.outputs
+            tuple(output.shape[1:]) for output in self.extractor.outputs
         ]
 
     @functools.cached_property
+    def state(self) -> ModelState:
+        """The extractor with its weights, which are read once."""
+        return self._watched.state
+
+    @property
     def identity(self) -> bytes:
         """Digest of architecture and weights."""
-        return digest_model(self.extractor)
+        return self.state.identity
 
     @functools.cached_property
     def engine_name(self) -> str:
@@ -133,6 +147,15 @@ class FrozenBackbone:
         is_slow = self.engine_name == "keras" and not has_accelerator()
         return is_slow or n_images <= max(WITHOUT_FEATURES, n_trained)
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether another engine than Keras is ready to compute features."""
+        return self.engine_name != "keras" and has_runner(self.state, self.engine, "float16")
+
+    def prepare(self) -> None:
+        """Convert the extractor for the engine, which takes seconds."""
+        get_runner(self.extractor, self.identity, self.engine, "float16")
+
     def compute_features(
         self,
         items: Sequence[ImageLike],
@@ -140,7 +163,7 @@ class FrozenBackbone:
         views: Sequence[View],
         verbose: bool | int = 0,
     ) -> Features:
-        """Features of several views of each image.
+        """Features of several views of each image, in one byte for each value.
 
         Parameters
         ----------
@@ -168,7 +191,7 @@ class FrozenBackbone:
         if self.folder is None and self.count_bytes(len(items) * len(views)) > KEPT_BYTES:
             folder = tempfile.TemporaryDirectory(prefix="skbbox-", ignore_cleanup_errors=True)
         store = FileStore(folder.name) if folder else self._get_store()
-        job = _Job(items, boxes, views, store)
+        job = _Job(items, boxes, views, store, is_quantized=True)
         blocks = list(self._iter_blocks(job, verbose))
         records = [row for block, _ in blocks for row in block]
         return Features(records, boxes, self.shapes, folder=folder)
@@ -180,7 +203,7 @@ class FrozenBackbone:
 
         Parameters and errors are those of :meth:`compute_features`; errors are raised by the batch.
         """
-        job = _Job(items, boxes, views, MemoryStore(0), keeps=False)
+        job = _Job(items, boxes, views, MemoryStore(0), keeps=False, is_quantized=True)
         return RecomputedFeatures(
             functools.partial(self._compute, job), boxes, len(views), self.shapes
         )
@@ -208,12 +231,17 @@ class FrozenBackbone:
     ) -> Iterator[Features]:
         """Features of each image without augmentation, a block of images at a time.
 
-        They are stored if all of them take no more than ``PREDICTED_BYTES``. With `skip_bad`,
-        ``Features.bad`` lists the unreadable images; otherwise they raise an ImageError. With
-        `windows`, of shape (n_images, 4), they are those of a part of each image, and not stored,
-        as each fit has other windows.
+        They are not quantised, and stored if all of them take no more than ``PREDICTED_BYTES``.
+        Those of a single image are not stored either: looking for them, and starting threads,
+        would take long compared with computing them.
+
+        With `skip_bad`, ``Features.bad`` lists the unreadable images; otherwise they raise an
+        ImageError. With `windows`, of shape (n_images, 4), they are those of a part of each image,
+        and not stored, as each fit has other windows.
         """
-        fits = self.count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
+        if len(items) == 1:
+            return iter([self._compute_one(items, skip_bad, windows)])
+        fits = 2 * self.count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         store: MemoryStore | FileStore
         if windows is None:
             view, boxes, store = View("image"), np.full((len(items), 4), np.nan), self._get_store()
@@ -228,15 +256,16 @@ class FrozenBackbone:
         )
 
     def count_bytes(self, n_views: int) -> int:
-        """Bytes of the features of this many views, in half precision."""
-        return 2 * n_views * sum(int(np.prod(shape)) for shape in self.shapes)
+        """Bytes of the features of this many views of a fit."""
+        n_values = sum(int(np.prod(shape)) for shape in self.shapes)
+        return n_views * (n_values + RANGE_BYTES * len(self.shapes))
 
     def _get_store(self) -> MemoryStore | FileStore:
         return _kept if self.folder is None else _open_file_store(os.path.abspath(self.folder))
 
     def _iter_blocks(
         self, job: _Job, verbose: bool | int
-    ) -> Iterator[tuple[list[list[Record]], dict[int, str]]]:
+    ) -> Iterator[tuple[list[list[Record | FileRecord]], dict[int, str]]]:
         """Records of each row's views, and the block's unreadable rows, block by block.
 
         Nothing here holds a block, so that its memory is free before the next one is computed.
@@ -259,18 +288,18 @@ class FrozenBackbone:
         rows: range,
         decoding: ThreadPoolExecutor,
         computing: ThreadPoolExecutor,
-    ) -> tuple[list[list[Record]], dict[int, str]]:
+    ) -> tuple[list[list[Record | FileRecord]], dict[int, str]]:
         found = decoding.map(lambda row: digest_image(job.items, row, job.skip_bad), rows)
         digests, errors = zip(*found, strict=True)
         bad = {row: error for row, error in zip(rows, errors, strict=True) if error is not None}
         numbers = range(len(job.views))
         keys = {
-            (row, number): self._make_key(digest, job.views[number], job.boxes[row])
+            (row, number): self._make_key(job, digest, job.views[number], job.boxes[row])
             for row, digest in zip(rows, digests, strict=True)
             for number in numbers
         }
         with job.store.exclusive():
-            records = job.store.find(keys.values())
+            records: dict[bytes, Record | FileRecord] = {**job.store.find(keys.values())}
             missing: dict[bytes, tuple[int, int]] = {}
             for view, key in keys.items():
                 if key not in records:
@@ -288,10 +317,10 @@ class FrozenBackbone:
         block = [[records[keys[row, number]] for number in numbers] for row in rows]
         return block, {row - rows.start: bad[row] for row in sorted(bad)}
 
-    def _make_key(self, digest: bytes, view: View, box: FloatArray) -> bytes:
-        # The image itself does not depend on a box, so predict finds it.
+    def _make_key(self, job: _Job, digest: bytes, view: View, box: FloatArray) -> bytes:
+        # The image itself does not depend on a box.
         shown = b"" if view.kind == "image" else box.tobytes()
-        settings = repr((self.engine_name, self.image_size, view)).encode()
+        settings = repr((self.engine_name, self.image_size, view, job.is_quantized)).encode()
         parts = (self.identity, digest, settings, shown)
         return hashlib.blake2b(b"".join(parts), digest_size=KEY_SIZE).digest()
 
@@ -317,26 +346,18 @@ class FrozenBackbone:
                 for view, part, window in zip(views, parts, windows, strict=True)
             ]
 
-        make_runner = functools.partial(get_runner, self.extractor, self.identity, self.engine)
-        run = make_runner("float16")
         size = get_graph_size(self.batch_size, len(missing))
+        parts = split_values(self.shapes)
+
+        def pack(row: NDArray[Any]) -> NDArray[Any]:
+            return quantize(row, parts) if job.is_quantized else row.copy()
 
         def compute(
             batch: list[tuple[Pixels, FloatArray, str | None]],
         ) -> list[tuple[Record, str | None]]:
-            images = [pixels for pixels, _, _ in batch]
-            values: Any
-            (values,) = run(images, size)
-            fits = [_fits_float16(row) for row in values]
-            if not all(fits):
-                (exact,) = make_runner("float32")(images, size)
-                # Zeros are equal in both.
-                values = [
-                    half if is_equal or not full.any() else full
-                    for is_equal, half, full in zip(fits, values, exact, strict=True)
-                ]
+            values = self._run([pixels for pixels, _, _ in batch], size)
             return [
-                (Record(row.copy(), np.array(box, dtype=np.float64)), error)
+                (Record(pack(row), np.array(box, dtype=np.float64)), error)
                 for row, (_, box, error) in zip(values, batch, strict=True)
             ]
 
@@ -352,6 +373,31 @@ class FrozenBackbone:
                 errors[key] = error
         return records, errors
 
+    def _compute_one(
+        self, items: Sequence[ImageLike], skip_bad: bool, windows: FloatArray | None
+    ) -> Features:
+        """The features of a single image as a block of :meth:`compute_blocks`."""
+        ((pixels, error),) = load_images(items, self.image_size, 1, skip_bad, windows)
+        box = np.full(4, np.nan) if windows is None else windows[0]
+        (values,) = self._run([pixels], get_graph_size(self.batch_size, 1))
+        bad = {} if error is None else {0: error}
+        return Features([[Record(values, box)]], box[None], self.shapes, bad)
+
+    def _run(self, images: list[Pixels], size: int) -> Sequence[NDArray[Any]]:
+        """All features of each image, as float16 if that is precise enough."""
+        make_runner = functools.partial(get_runner, self.extractor, self.identity, self.engine)
+        values: Any
+        (values,) = make_runner("float16")(images, size)
+        fits = [_fits_float16(row) for row in values]
+        if all(fits):
+            return values
+        (exact,) = make_runner("float32")(images, size)
+        # Zeros are equal in both.
+        return [
+            half if is_equal or not full.any() else full
+            for is_equal, half, full in zip(fits, values, exact, strict=True)
+        ]
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -363,6 +409,7 @@ class _Job:
     store: MemoryStore | FileStore
     keeps: bool = True
     skip_bad: bool = False
+    is_quantized: bool = False
 
 
 def _fits_float16(values: NDArray[np.float16]) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engines.buffers import BufferPool
 from .prefetch import AHEAD, N_THREADS
+from .quantization import RANGE_BYTES, dequantize
 
 if TYPE_CHECKING:
     import tempfile
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from ..typing import FloatArray, IntArray
+    from .record_files import FileRecord
     from .store import Record
 
     Maps = NDArray[Any] | tuple[NDArray[Any], ...]
@@ -28,32 +30,52 @@ if TYPE_CHECKING:
         tuple[dict[View, Record], dict[View, str]],
     ]
 
-__all__ = ["Features", "RecomputedFeatures"]
+__all__ = ["Features", "RecomputedFeatures", "split_values"]
+
+
+def split_values(shapes: Sequence[tuple[int, ...]]) -> list[slice]:
+    """Where the values of each map are in a record."""
+    ends = [0, *itertools.accumulate(map(math.prod, shapes))]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 class _Stack:
-    """Stacks records as maps.
+    """Stacks records as maps; quantised ones as float32.
 
     Parameters
     ----------
     shapes : list of tuple of int
         The shape of each map.
     dtype : dtype
+        Of the records.
     """
 
     def __init__(self, shapes: list[tuple[int, ...]], dtype: DTypeLike) -> None:
-        self.shapes, self.dtype = shapes, dtype
-        ends = [0, *itertools.accumulate(map(math.prod, shapes))]
-        self._parts = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self.shapes, self._parts = shapes, split_values(shapes)
+        self._is_quantized = dtype == np.uint8
+        self.dtype = np.float32 if self._is_quantized else dtype
         self._buffers = BufferPool()
 
-    def __call__(self, records: Sequence[Record]) -> Maps:
+    def __call__(self, records: Sequence[Record | FileRecord]) -> Maps:
         maps = []
-        for part, shape in zip(self._parts, self.shapes, strict=True):
+        stored = self._read(records)
+        for number, (part, shape) in enumerate(zip(self._parts, self.shapes, strict=True)):
             values = self._buffers.empty((len(records), part.stop - part.start), self.dtype)
-            np.stack([record.values[part] for record in records], out=values)
+            if self._is_quantized:
+                dequantize(stored, self._parts, number, values)
+            else:
+                np.stack([row[part] for row in stored], out=values)
             maps.append(values.reshape(len(records), *shape))
         return tuple(maps) if len(maps) > 1 else maps[0]
+
+    def _read(self, records: Sequence[Record | FileRecord]) -> list[NDArray[Any]] | NDArray[Any]:
+        if not self._is_quantized:
+            return [record.values for record in records]
+        n_values = self._parts[-1].stop + RANGE_BYTES * len(self._parts)
+        rows = self._buffers.empty((len(records), n_values), np.uint8)
+        for row, record in zip(rows, records, strict=True):
+            record.read_into(row)
+        return rows
 
 
 class Features:
@@ -79,7 +101,7 @@ class Features:
 
     def __init__(
         self,
-        records: list[list[Record]],
+        records: list[list[Record | FileRecord]],
         boxes: FloatArray,
         shapes: list[tuple[int, ...]],
         bad: dict[int, str] | None = None,
@@ -89,7 +111,7 @@ class Features:
         self.bad = bad or {}
         self._boxes = np.array([[record.box for record in row] for row in records])
         self._boxes[:, 0] = boxes
-        dtypes = {record.values.dtype for row in records for record in row}
+        dtypes = {record.dtype for row in records for record in row}
         self._stack = _Stack(shapes, np.result_type(*dtypes))
 
     def __len__(self) -> int:
@@ -137,8 +159,7 @@ class RecomputedFeatures:
         shapes: list[tuple[int, ...]],
     ) -> None:
         self.boxes, self.n_views = boxes, n_views
-        # All batches need one dtype, whether or not half precision is enough for their images.
-        self._compute, self._stack = compute, _Stack(shapes, np.float32)
+        self._compute, self._stack = compute, _Stack(shapes, np.uint8)
         self._pools = ThreadPoolExecutor(N_THREADS), ThreadPoolExecutor(AHEAD)
 
     def __len__(self) -> int:

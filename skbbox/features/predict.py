@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
+import pandas as pd
 
+from ..boxes import COORDINATES
 from ..engines.registry import get_engine
-from ..engines.runners import KerasRunner, Runner, get_graph_size, get_runner, predict_padded
-from ..network.graph import digest_model
-from ..network.pool import borrow_model
+from ..engines.runners import (
+    KerasRunner,
+    Runner,
+    get_graph_size,
+    get_runner,
+    has_runner,
+    predict_padded,
+)
+from ..network.box_heads import IOU_ESTIMATE
+from ..network.pool import share_model
+from ..network.presence_head import PRESENCE
 from ..progress import progress_bar
 from ..windows import from_window, place_windows
 from .prefetch import AHEAD, load_images, map_batches
@@ -23,15 +32,20 @@ from .prefetch import AHEAD, load_images, map_batches
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..network.fitted import ModelState
     from ..typing import FloatArray, ImageLike, Pixels
     from .frozen_backbone import FrozenBackbone
     from .maps import Features
 
-__all__ = ["Predictor", "predict_features", "predict_images"]
+__all__ = ["Predictor", "make_predictions", "predict_features", "predict_images"]
 
 #: Names of the outputs that looks combine, and the window that shows the whole image.
 BOX, CLASS = "bbox_prediction", "class_prediction"
 WHOLE = (0.0, 1.0, 0.0, 1.0)
+
+#: Up to this number of images, one step with the complete network is faster than one for features
+#: and one for the heads; with an engine that has converted only what computes features, it is not.
+FEW = 16
 
 #: From this number of images on, a network without kept features is converted for an engine.
 WORTH_CONVERTING = 1000
@@ -43,12 +57,12 @@ class Predictor:
 
     Attributes
     ----------
-    network : keras.Model
+    network : ModelState
         From pixels in 0..255 to outputs.
-    heads : keras.Model or None
-        From features to the same outputs; None if the backbone is not frozen.
-    backbone : FrozenBackbone or None
-        Gives the features.
+    make_backbone : callable or None
+        Returns the FrozenBackbone that gives the features; None if the backbone is not frozen.
+    get_heads : callable or None
+        Returns the ModelState from features to the same outputs.
     n_trained : int
         Number of images of the fit.
     batch_size : int
@@ -59,9 +73,9 @@ class Predictor:
         Whether unreadable images have missing outputs; otherwise they raise an ImageError.
     """
 
-    network: keras.Model
-    heads: keras.Model | None
-    backbone: FrozenBackbone | None
+    network: ModelState
+    make_backbone: Callable[[], FrozenBackbone] | None
+    get_heads: Callable[[], ModelState] | None
     n_trained: int
     batch_size: int
     engine: str
@@ -103,18 +117,36 @@ class Predictor:
             again[BOX] = from_window(again[BOX], windows)
             if CLASS in again:
                 again[CLASS] = (outputs[CLASS] + again[CLASS]) / 2
+            if PRESENCE in again:
+                # A window shows less of the image.
+                again[PRESENCE] = outputs[PRESENCE]
             outputs = again
         for output in outputs.values():
             output[list(bad)] = np.nan
         return outputs, bad
 
+    def prepare(self, n_images: int, n_looks: int) -> None:
+        """Convert and compile what predicts this number of images, which takes seconds.
+
+        Parameters
+        ----------
+        n_images : int
+        n_looks : int
+        """
+        if get_engine(self.engine) != "keras":
+            if self._backbone and n_images > FEW:
+                self._backbone.prepare()
+            else:
+                get_runner(self.network.model, self.network.identity, self.engine)
+        black = np.zeros((*self.network.model.input_shape[1:3], 3), np.uint8)
+        self.look([black] * n_images, n_looks)
+
     def _run(
         self, items: Sequence[ImageLike], windows: FloatArray | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:
-        backbone, heads = self.backbone, self.heads
-        if backbone and heads and backbone.is_faster(len(items), self.n_trained):
+        if (backbone := self._get_faster_backbone(len(items))) and self._heads:
             blocks = backbone.compute_blocks(items, self.verbose, self.skip_bad, windows)
-            values, bad = predict_features(heads, blocks, len(items), self.batch_size)
+            values, bad = predict_features(self._heads, blocks, len(items), self.batch_size)
         else:
             values, bad = predict_images(
                 self.network,
@@ -125,15 +157,80 @@ class Predictor:
                 self.skip_bad,
                 windows,
             )
-        outputs = dict(zip(self.network.output_names, values, strict=True))
+        outputs = dict(zip(self.network.model.output_names, values, strict=True))
         if BOX in outputs:
             boxes = outputs[BOX].astype(np.float64).clip(0.0, 1.0)
             outputs[BOX] = np.sort(boxes.reshape(-1, 2, 2), axis=2).reshape(-1, 4)
         return outputs, bad
 
+    @functools.cached_property
+    def _backbone(self) -> FrozenBackbone | None:
+        return self.make_backbone and self.make_backbone()
+
+    @functools.cached_property
+    def _heads(self) -> ModelState | None:
+        return self.get_heads and self.get_heads()
+
+    def _get_faster_backbone(self, n_images: int) -> FrozenBackbone | None:
+        """The backbone if predicting from features is faster than with the complete network."""
+        if n_images <= FEW and (
+            get_engine(self.engine) == "keras" or has_runner(self.network, self.engine)
+        ):
+            return None
+        backbone = self._backbone
+        if backbone is None:
+            return None
+        is_faster = (
+            backbone.is_prepared
+            if n_images <= FEW
+            else backbone.is_faster(n_images, self.n_trained)
+        )
+        return backbone if is_faster else None
+
+
+def make_predictions(
+    fitted: Any, outputs: dict[str, NDArray[Any]], bad: dict[int, str], index: pd.Index | None
+) -> pd.DataFrame:
+    """The table that ``predict`` returns.
+
+    Parameters
+    ----------
+    fitted : SingleBoxLocalizer
+    outputs : dict of str to ndarray of shape (n, ...)
+        Of the network.
+    bad : dict of int to str
+        Rows of the unreadable images, and why.
+    index : Index or None
+        Of the table.
+    """
+    boxes = outputs[BOX] if fitted._has_boxes else np.full_like(outputs[BOX], np.nan)
+    is_missing = np.zeros(len(boxes), dtype=bool)
+    is_missing[list(bad)] = True
+    presence = outputs[PRESENCE][:, 0].astype(np.float64) if PRESENCE in outputs else None
+    if presence is not None:
+        is_missing |= ~(presence >= fitted.presence_threshold)
+    boxes[is_missing] = np.nan
+    table = pd.DataFrame(boxes, columns=COORDINATES, index=index)
+    if fitted.classes_ is not None:
+        class_names = fitted.classes_[outputs[CLASS].argmax(axis=1)]
+        if is_missing.any():
+            class_names = class_names.astype(object)
+            class_names[is_missing] = None
+        table.insert(0, "class_name", class_names)
+        confidence = outputs[CLASS].max(axis=1).astype(np.float64)
+        table["class_confidence"] = np.where(is_missing, np.nan, confidence)
+    if IOU_ESTIMATE in outputs:
+        confidence = outputs[IOU_ESTIMATE][:, 0].astype(np.float64)
+        table["box_confidence"] = np.where(np.isnan(boxes[:, 0]), np.nan, confidence)
+    if presence is not None:
+        table["presence"] = presence
+    if fitted.on_bad_image != "raise":
+        table["error"] = [bad.get(row) for row in range(len(table))]
+    return table
+
 
 def predict_images(
-    model: keras.Model,
+    model: ModelState,
     items: Sequence[ImageLike],
     batch_size: int,
     verbose: bool | int = 0,
@@ -145,7 +242,7 @@ def predict_images(
 
     Parameters
     ----------
-    model : keras.Model
+    model : ModelState
         Takes pixels in 0..255 of shape (n, height, width, 3).
     items : sequence
         Anything :func:`load_image` takes.
@@ -153,7 +250,8 @@ def predict_images(
     verbose : bool or int, default=0
         Whether to show a progress bar.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="keras"
-        ``"auto"`` is Keras for fewer than ``WORTH_CONVERTING`` images.
+        ``"auto"`` is Keras for fewer than ``WORTH_CONVERTING`` images, unless the model is already
+        converted for a faster engine.
     skip_bad : bool, default=False
         Whether unreadable images are predicted as black images.
     windows : ndarray of shape (n_images, 4), default=None
@@ -171,11 +269,16 @@ def predict_images(
     ImageError
         If an image cannot be read and `skip_bad` is False; names the row.
     """
-    size = tuple(model.input_shape[1:3])
-    images = load_images(items, size, AHEAD * batch_size, skip_bad, windows)
+    size = tuple(model.model.input_shape[1:3])
+    images: Iterable[tuple[Pixels, str | None]] = load_images(
+        items, size, AHEAD * batch_size, skip_bad, windows
+    )
     errors: list[str | None] = []
     outputs = []
     n_together = get_graph_size(batch_size, len(items))
+    if len(items) <= batch_size:
+        # An error must not take the compiled network with it.
+        images = list(images)
 
     def compute(batch: list[tuple[Pixels, str | None]]) -> tuple[list[Any], list[str | None]]:
         return run([pixels for pixels, _ in batch], n_together), [error for _, error in batch]
@@ -185,7 +288,9 @@ def predict_images(
         _open_runner(model, engine, len(items)) as run,
         ThreadPoolExecutor(AHEAD) as computing,
     ):
-        for output, batch_errors in map_batches(computing, compute, images, batch_size):
+        for output, batch_errors in map_batches(
+            computing, compute, iter(images), batch_size, len(items)
+        ):
             outputs.append(output)
             errors += batch_errors
             progress.update(len(batch_errors))
@@ -194,7 +299,7 @@ def predict_images(
 
 
 def predict_features(
-    model: keras.Model, blocks: Iterable[Features], n_images: int, batch_size: int
+    model: ModelState, blocks: Iterable[Features], n_images: int, batch_size: int
 ) -> tuple[list[NDArray[Any]], dict[int, str]]:
     """Outputs of a model for features of images, a block at a time.
 
@@ -211,7 +316,7 @@ def predict_features(
 
     first = 0
     with (
-        borrow_model(model, "prediction") as (network, _),
+        share_model(model) as network,
         ThreadPoolExecutor(AHEAD) as computing,
     ):
         for features in blocks:
@@ -219,7 +324,7 @@ def predict_features(
             bad |= {first + row: error for row, error in features.bad.items()}
             first += len(features)
             outputs += map_batches(
-                computing, functools.partial(compute, features), rows, batch_size
+                computing, functools.partial(compute, features), rows, batch_size, n_images
             )
             # Free its memory before the next block is computed.
             del features
@@ -227,14 +332,15 @@ def predict_features(
 
 
 @contextmanager
-def _open_runner(model: keras.Model, engine: str, n_images: int) -> Iterator[Runner]:
+def _open_runner(model: ModelState, engine: str, n_images: int) -> Iterator[Runner]:
     """What runs a model: a function of a list of images, and of how many to run at a time."""
-    if engine == "auto" and n_images < WORTH_CONVERTING:
-        engine = "keras"
-    if get_engine(engine) != "keras":
-        yield get_runner(model, digest_model(model), engine)
+    name = get_engine(engine)
+    if engine == "auto" and n_images < WORTH_CONVERTING and not has_runner(model, engine):
+        name = "keras"
+    if name != "keras":
+        yield get_runner(model.model, model.identity, engine)
         return
-    with borrow_model(model, "prediction") as (network, _):
+    with share_model(model) as network:
         yield KerasRunner(network)
 
 

@@ -89,15 +89,16 @@ def load_images(
         The part of each image to load; None loads all of it.
     """
     load = get_loader(items, image_size, skip_bad)
+
+    def load_part(row: int) -> tuple[Pixels, str | None]:
+        (pixels,), error = load(row, [None if windows is None else windows[row]])
+        return pixels, error
+
+    if len(items) == 1:  # A thread would take longer to start than many an image to decode.
+        yield load_part(0)
+        return
     with ThreadPoolExecutor(N_THREADS) as pool:
-        loaded = map_ahead(
-            pool,
-            lambda row: load(row, [None if windows is None else windows[row]]),
-            range(len(items)),
-            n_ahead,
-        )
-        for (pixels,), error in loaded:
-            yield pixels, error
+        yield from map_ahead(pool, load_part, range(len(items)), n_ahead)
 
 
 def get_loader(
@@ -114,9 +115,15 @@ def map_batches(
     function: Callable[[list[Value]], Result],
     values: Iterator[Value],
     batch_size: int,
+    n_values: int | None = None,
 ) -> Iterator[Result]:
-    """Results of a function for each batch of values; one is prepared while another runs."""
+    """Results of a function for each batch of values; one is prepared while another runs.
+
+    A single batch, if the number of values is known, needs no thread.
+    """
     batches = iter(lambda: list(islice(values, batch_size)), [])
+    if n_values is not None and n_values <= batch_size:
+        return map(function, batches)
     return map_ahead(pool, function, batches, AHEAD)
 
 

@@ -31,8 +31,17 @@ __all__ = [
     "load_weights",
 ]
 
+
+def _get_keras_home() -> Path:
+    if "KERAS_HOME" in os.environ:
+        return as_path(os.environ["KERAS_HOME"])
+    # Without HOME and an entry in passwd, "~" stays as it is.
+    home = os.path.expanduser("~")
+    return Path(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+
+
 #: Where Keras looks for ImageNet weights; it reads KERAS_HOME when it is imported.
-KERAS_MODELS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+KERAS_MODELS = _get_keras_home() / "models"
 
 #: Smallest side in pixels for which a backbone has a feature map; 32 for those not listed.
 MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}

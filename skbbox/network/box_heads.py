@@ -10,25 +10,23 @@ import numpy as np
 from keras import layers, ops
 
 from ..losses import order_edges
+from .feature_maps import reduce_axis
 from .seeds import draw_seed, get_full_precision_dtype, make_initializer
 
 if TYPE_CHECKING:
     from ..typing import FloatArray, Tensor
+    from .feature_maps import FeatureMaps
 
 __all__ = [
     "BOX_HEADS",
     "DROPOUT",
     "EDGES",
     "IOU_ESTIMATE",
-    "PROFILES",
     "ChannelDropout",
     "OrderedBox",
     "ProfileConvolution",
     "normalize",
 ]
-
-#: Names of the layers that output the profiles of the finest map, along columns and rows.
-PROFILES = ("features_columns", "features_rows")
 
 #: Names of the layers of the spatial head whose outputs are trained as well as the box: the
 #: expected IoU of the box, and the logits of the distributions of its edges.
@@ -42,7 +40,7 @@ MAP_CHANNELS = 64
 PROFILE_CHANNELS = 64
 
 #: Dropout rates of the features, and of the features from which the query is computed.
-DROPOUT = 0.2
+DROPOUT = 0.15
 QUERY_DROPOUT = 0.3
 
 #: The statistics must settle within few steps; Keras's default momentum is 0.99.
@@ -65,13 +63,13 @@ class BoxOutput(NamedTuple):
     edges: tuple[Tensor, Tensor] | None = None
 
 
-def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
+def build_pooled_head(features: FeatureMaps, rng: np.random.Generator) -> BoxOutput:
     """The chapter's head: one convolution, pooled over the image, four linear numbers.
 
     Parameters
     ----------
-    maps : list of KerasTensor of shape (n, height, width, channels)
-        Feature maps, the coarsest last; this head and the dense one use only the last.
+    features : FeatureMaps
+        This head and the dense one use only the coarsest map.
     rng : numpy Generator
         Source of the seeds of the initial weights.
 
@@ -81,7 +79,7 @@ def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput
     """
     x = layers.Conv2D(
         512, 3, padding="same", kernel_initializer=make_initializer(rng), name="bbox_conv"
-    )(maps[-1])
+    )(features.maps[-1])
     x = layers.BatchNormalization(name="bbox_bn")(x)
     x = layers.ReLU(name="bbox_relu")(x)
     x = layers.GlobalAveragePooling2D(name="bbox_pool")(x)
@@ -94,14 +92,14 @@ def build_pooled_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput
     return BoxOutput(box)
 
 
-def build_dense_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
+def build_dense_head(features: FeatureMaps, rng: np.random.Generator) -> BoxOutput:
     """Dense layers on the flattened map: each position has its own weights, which keeps location.
 
     Parameters and result as for :func:`build_pooled_head`.
     """
     x = layers.Conv2D(
         64, 1, activation="relu", kernel_initializer=make_initializer(rng), name="bbox_conv"
-    )(maps[-1])
+    )(features.maps[-1])
     x = layers.Flatten(name="bbox_flatten")(x)
     x = layers.Dense(128, kernel_initializer=make_initializer(rng), name="bbox_dense")(x)
     # Without it, a large first step can leave no unit above 0, and so one box for all images.
@@ -118,31 +116,29 @@ def build_dense_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
     return BoxOutput(box)
 
 
-def build_spatial_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutput:
+def build_spatial_head(features: FeatureMaps, rng: np.random.Generator) -> BoxOutput:
     """Each edge is the mean of a distribution over the columns or rows of the maps.
 
-    The last two maps are used at every position. Of a third, finer one only the profiles are
-    used, which are small enough to be stored for every image. Parameters and result as for
-    :func:`build_pooled_head`.
+    Parameters and result as for :func:`build_pooled_head`.
 
     Integral regression: X. Sun et al., "Integral Human Pose Regression", ECCV 2018,
     arXiv:1711.08229. The distributions are trained as well as the box, and their sharpness
     predicts its quality: X. Li et al., "Generalized Focal Loss V2", CVPR 2021,
     arXiv:2011.12885.
     """
-    size = maps[-2:][0].shape[1:3]
+    size = features.maps[0].shape[1:3]
     if min(size) < 2:
         raise ValueError(
             "box_head='spatial' needs a feature map of at least 2 x 2 positions; this backbone "
             f"outputs {size}. Pass a larger image_size, or box_head='dense'."
         )
-    attended = _attend(_reduce_channels(maps[-2:], rng), maps[-1], rng)
-    finer_columns, finer_rows = _name_profiles(maps[0]) if len(maps) > 2 else (None, None)
+    attended = _attend(_reduce_channels(features.maps, rng), features.maps[-1], rng)
+    finer_columns, finer_rows = features.profiles or (None, None)
     columns, column_sharpness, x_edges = _predict_edges(
-        [_reduce_axis(x, 1) for x in attended], finer_columns, "x", rng
+        [reduce_axis(x, 1) for x in attended], finer_columns, "x", rng
     )
     rows, row_sharpness, y_edges = _predict_edges(
-        [_reduce_axis(x, 2) for x in attended], finer_rows, "y", rng
+        [reduce_axis(x, 2) for x in attended], finer_rows, "y", rng
     )
     box = layers.Concatenate(dtype=get_full_precision_dtype(), name="bbox_edges")([columns, rows])
     estimate = _estimate_iou(box, [column_sharpness, row_sharpness], rng)
@@ -151,7 +147,7 @@ def build_spatial_head(maps: list[Tensor], rng: np.random.Generator) -> BoxOutpu
     return BoxOutput(box, (x_edges, y_edges))
 
 
-BOX_HEADS: dict[str, Callable[[list[Tensor], np.random.Generator], BoxOutput]] = {
+BOX_HEADS: dict[str, Callable[[FeatureMaps, np.random.Generator], BoxOutput]] = {
     "dense": build_dense_head,
     "pooled": build_pooled_head,
     "spatial": build_spatial_head,
@@ -241,21 +237,23 @@ class ProfileConvolution(layers.Layer):
     def call(self, profiles: Sequence[Tensor]) -> Tensor:
         # PyTorch gives sizes as tensors while it is traced.
         length = int(profiles[-1].shape[1])
+        width, channels, filters = map(int, self.kernel.shape)
+        kernel = ops.transpose(self.kernel, (1, 0, 2))
+        kernel = ops.reshape(kernel, (channels, width * filters))
         total, first = 0, 0
         for profile in profiles:
             last = first + profile.shape[-1]
-            total += self._convolve(profile, self.kernel[:, first:last], length)
+            total += self._convolve(profile, kernel[first:last], length)
             first = last
         return total if self.bias is None else total + self.bias
 
     def _convolve(self, profile: Tensor, kernel: Tensor, length: int) -> Tensor:
-        width, channels, filters = map(int, kernel.shape)
-        old = int(profile.shape[1])
-        kernel = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (channels, width * filters))
+        old, channels = map(int, profile.shape[1:])
         # The product of each position with each offset of the kernel, then their sums.
         parts = ops.matmul(ops.reshape(profile, (-1, channels)), kernel)
-        parts = ops.reshape(parts, (-1, old * width, filters))
-        return ops.matmul(ops.cast(_select_neighbours(old, length, width), parts.dtype), parts)
+        parts = ops.reshape(parts, (-1, old * self.kernel_size, self.filters))
+        neighbours = _select_neighbours(old, length, self.kernel_size)
+        return ops.matmul(ops.cast(neighbours, parts.dtype), parts)
 
 
 def _select_neighbours(old: int, length: int, width: int) -> FloatArray:
@@ -330,19 +328,6 @@ def _resize_like(x: Tensor, other: Tensor, name: str) -> Tensor:
     """A map at the height and width of another."""
     size = other.shape[1:3]
     return x if x.shape[1:3] == size else layers.Resizing(*size, name=name)(x)
-
-
-def _name_profiles(finest: Tensor) -> list[Tensor]:
-    """Profiles along both axes, named as features of the image: they have no weights."""
-    return [
-        layers.Identity(name=name)(_reduce_axis(finest, axis))
-        for name, axis in zip(PROFILES, (1, 2), strict=True)
-    ]
-
-
-def _reduce_axis(features: Tensor, axis: int) -> Tensor:
-    """A profile: mean and maximum over one axis, of shape (n, length, 2 * channels)."""
-    return ops.concatenate([ops.mean(features, axis=axis), ops.max(features, axis=axis)], axis=-1)
 
 
 def _predict_edges(

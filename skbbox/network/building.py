@@ -10,8 +10,10 @@ from keras import layers
 from .backbones import add_finer_maps, build_backbone, split_last_stage
 from .box_heads import BOX_HEADS, DROPOUT, ChannelDropout, normalize
 from .class_head import ClassHead
+from .feature_maps import FeatureMaps, make_features, make_profiles
 from .graph import unfreeze
 from .preprocessing import get_preprocessing, make_preprocessing_layer
+from .presence_head import add_presence_head
 from .seeds import draw_seed, make_initializer, preserve_random_state
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def build_network(
     dropout: float,
     l2: float,
     rng: np.random.Generator,
+    has_presence: bool = False,
 ) -> keras.Model:
     """Build the two-head model.
 
@@ -52,11 +55,13 @@ def build_network(
         None leaves out the class head.
     rng : numpy Generator
         Source of every layer's seed.
+    has_presence : bool, default=False
+        Whether there is a presence head.
 
     Returns
     -------
     keras.Model
-        From pixels in 0..255 to ``[class_prediction, bbox_prediction]``.
+        From pixels in 0..255 to ``[class_prediction, bbox_prediction, object_presence]``.
     """
     if box_head not in BOX_HEADS:
         raise ValueError(f"box_head must be one of {list(BOX_HEADS)}. Received: {box_head!r}.")
@@ -77,7 +82,7 @@ def build_network(
         prepared = make_preprocessing_layer(preprocess, image_size)(pixels)
         frozen = get_frozen(weights, frozen)
         if frozen == "early":
-            maps = _compute_maps_in_stages(extractor, prepared, image_size)
+            features = _compute_features_in_stages(extractor, prepared, image_size)
         else:
             extractor.trainable = frozen == "none"
             if weights is None:
@@ -87,14 +92,18 @@ def build_network(
                     unfreeze(extractor)
                 # BatchNorm must not update the statistics of given weights (keras#9965).
                 maps = extractor(prepared, training=False)
-            maps = _name_features(maps if isinstance(maps, list) else [maps])
+            maps = maps if isinstance(maps, list) else [maps]
+            features = make_features(pixels, maps, is_projected=frozen == "all")
         if neck:
-            maps[-1] = _build_neck(maps[-1], neck, rng)
+            features.maps[-1] = _build_neck(features.maps[-1], neck, rng)
         class_head = None if n_classes is None else ClassHead(n_classes, dropout, l2, rng)
-        box, edges = BOX_HEADS[box_head](maps, rng)
+        box, edges = BOX_HEADS[box_head](features, rng)
         outputs = [box]
         if class_head:
-            outputs.insert(0, class_head(maps, edges if neck else None))
+            outputs.insert(0, class_head(features.maps, edges if neck else None))
+        if has_presence:
+            # Last, so that the seeds of the other heads do not depend on it.
+            outputs.append(add_presence_head(features.maps, edges if neck else None, rng))
         return keras.Model(pixels, outputs, name="single_box_localizer")
 
 
@@ -117,23 +126,18 @@ def _check_feature_map(backbone: keras.Model, image_size: tuple[int, int]) -> No
         )
 
 
-def _name_features(maps: list[Tensor]) -> list[Tensor]:
-    """Name the last two maps as features; of an earlier map, only the profiles are features."""
-    names = ("features_fine", "features")[-len(maps) :]
-    named = zip(names, maps[-2:], strict=True)
-    return maps[:-2] + [layers.Identity(name=name)(x) for name, x in named]
-
-
-def _compute_maps_in_stages(
+def _compute_features_in_stages(
     extractor: keras.Model, prepared: Tensor, image_size: tuple[int, int]
-) -> list[Tensor]:
-    """The maps of a backbone whose last stage is trained, and is not part of the features."""
+) -> FeatureMaps:
+    """The features of a backbone whose last stage is trained, and so is not one of them."""
     early, last_stage = split_last_stage(extractor, image_size)
     *finest, fine = keras.tree.flatten(early(prepared, training=False))
+    # It keeps its channels: the last stage needs all of them.
     fine = layers.Identity(name="features_fine")(fine)
     coarsest = layers.Identity(name="features")(last_stage(fine, training=False))
     # The heads get as many maps as those of a frozen backbone.
-    return [*finest, fine, coarsest][-len(extractor.outputs) :]
+    maps = [fine, coarsest][-len(extractor.outputs) :]
+    return FeatureMaps(maps, make_profiles(finest[0]) if finest else ())
 
 
 def _build_neck(features: Tensor, channels: int, rng: np.random.Generator) -> Tensor:

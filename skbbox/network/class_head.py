@@ -14,7 +14,7 @@ from .seeds import draw_seed, get_full_precision_dtype, make_initializer
 if TYPE_CHECKING:
     from ..typing import Tensor
 
-__all__ = ["ClassHead"]
+__all__ = ["ClassHead", "average_inside"]
 
 #: Added to the weight of each position, so that a box without area still has a mean.
 EPSILON = 1e-4
@@ -38,6 +38,12 @@ class ClassHead:
 
     def __init__(self, n_classes: int, dropout: float, l2: float, rng: np.random.Generator) -> None:
         dtype = get_full_precision_dtype()
+        # The softmax of a single class is 1; Keras warns of it.
+        last = (
+            layers.Rescaling(0.0, offset=1.0, dtype=dtype, name="class_prediction")
+            if n_classes == 1
+            else layers.Activation("softmax", dtype=dtype, name="class_prediction")
+        )
         self.layers = [
             layers.Dropout(dropout, seed=draw_seed(rng), name="class_dropout"),
             layers.Dense(
@@ -47,7 +53,7 @@ class ClassHead:
                 dtype=dtype,
                 name="dense_class",
             ),
-            layers.Activation("softmax", dtype=dtype, name="class_prediction"),
+            last,
         ]
 
     def __call__(self, maps: Sequence[Tensor], edges: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -68,14 +74,14 @@ class ClassHead:
         """
         x = layers.GlobalAveragePooling2D(name="class_pool")(maps[-1])
         if edges is not None:
-            inside = [_average_inside(features, *edges) for features in maps[-2:]]
+            inside = [average_inside(features, *edges) for features in maps[-2:]]
             x = layers.Concatenate(name="class_features")([x, *inside])
         for layer in self.layers:
             x = layer(x)
         return x
 
 
-def _average_inside(features: Tensor, x_edges: Tensor, y_edges: Tensor) -> Tensor:
+def average_inside(features: Tensor, x_edges: Tensor, y_edges: Tensor) -> Tensor:
     """Mean of a map over the inside of a box, of shape (n, channels)."""
     _, height, width, channels = features.shape
     rows = ops.reshape(features, (-1, height, width * channels))

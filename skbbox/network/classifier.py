@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import keras
 import numpy as np
 from keras import layers
@@ -12,9 +15,12 @@ from keras import layers
 from ..exceptions import WeightsError
 from ..files import as_path
 from .graph import flatten_model, synchronized
+from .model_configs import check_config
 from .seeds import preserve_random_state
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
     from ..typing import PathLikeStr, Tensor
@@ -24,6 +30,10 @@ __all__ = ["split_classifier"]
 EXPECTED = (
     "A classifier has a backbone, GlobalAveragePooling2D, perhaps Dropout, Dense and a softmax. "
 )
+
+#: Members of a .keras file without assets, which belong to layers that read text.
+KERAS_MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
+LARGEST_CONFIG = 100_000_000
 
 #: Layers that do nothing in prediction.
 TRAINING_ONLY = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise)
@@ -84,13 +94,32 @@ def _load_classifier(classifier: keras.Model | PathLikeStr) -> keras.Model:
             "classifier must be a keras.Model or the path of a .keras or .h5 file. "
             f"Received: {classifier!r}, which is not a file."
         )
+    path = as_path(classifier)
     try:
-        return keras.models.load_model(as_path(classifier), compile=False)
+        config, is_legacy = _read_config(path)
+        check_config(config, is_legacy=is_legacy)
+        return keras.models.load_model(path, compile=False)
     except Exception as error:
         raise WeightsError(
-            f"{classifier} cannot be read as a Keras model: {error}. Load it yourself, with the "
-            "custom_objects that it needs, and pass the model."
+            f"{classifier} cannot be read as a Keras model: {error}. If you trust it, load it "
+            "yourself, with the custom_objects that it needs, and pass the model."
         ) from error
+
+
+def _read_config(path: Path) -> tuple[Any, bool]:
+    """The config in a file of Keras, and whether it is of the earlier format.
+
+    From the same place as Keras reads it, which goes by the ending of the name.
+    """
+    if path.name.endswith((".h5", ".hdf5")):
+        with h5py.File(path) as file:
+            return json.loads(file.attrs["model_config"]), True
+    with zipfile.ZipFile(path) as archive:
+        if other := sorted(set(archive.namelist()) - KERAS_MEMBERS):
+            raise ValueError(f"it has the member {other[0]!r}, which no image classifier needs")
+        if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
+            raise ValueError(f"its config is larger than {LARGEST_CONFIG} bytes")
+        return json.loads(archive.read("config.json")), False
 
 
 def _check_is_built(model: keras.Model) -> None:

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from .box_heads import PROFILES
 from .seeds import draw_seed
 
 if TYPE_CHECKING:
@@ -23,13 +22,16 @@ if TYPE_CHECKING:
     from ..typing import Tensor
 
 __all__ = [
+    "FEATURES",
     "LAST_STAGE",
     "add_outputs",
     "concatenate_outputs",
     "copy_model",
     "describe_architecture",
     "digest_model",
+    "digest_weights",
     "flatten_model",
+    "get_embedder",
     "get_feature_extractor",
     "get_heads",
     "reinitialise",
@@ -41,7 +43,7 @@ __all__ = [
 
 #: Names of the layers whose outputs are a model's features, from fine to coarse. The layers
 #: before them are the backbone, those after them the heads.
-FEATURES = (*PROFILES, "features_fine", "features")
+FEATURES = ("features_columns", "features_rows", "features_fine", "features")
 
 #: Name of the backbone's last stage where it is trained with the heads, and so is no part of what
 #: computes the features.
@@ -80,6 +82,14 @@ def get_feature_extractor(model: keras.Model) -> keras.Model:
 def get_heads(model: keras.Model) -> keras.Model:
     """The part of a model from the features to the outputs, with the same weights."""
     return keras.Model(_get_features(model), model.outputs, name="heads")
+
+
+@synchronized
+def get_embedder(model: keras.Model) -> keras.Model:
+    """The part of a model from pixels to the mean of its last feature map over its positions."""
+    # Under one name, so that networks of equal layers share a compiled one.
+    mean = layers.GlobalAveragePooling2D(name="embedding")(model.get_layer("features").output)
+    return keras.Model(model.input, mean)
 
 
 @synchronized
@@ -169,9 +179,14 @@ def describe_architecture(model: keras.Model) -> str:
 
 def digest_model(model: keras.Model) -> bytes:
     """Digest of a model's architecture and weights."""
-    digest = hashlib.blake2b(describe_architecture(model).encode(), digest_size=16)
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest_weights(describe_architecture(model), model.get_weights())
+
+
+def digest_weights(architecture: str, weights: Sequence[npt.NDArray[Any]]) -> bytes:
+    """Digest of a model of which the architecture and all weights are given."""
+    digest = hashlib.blake2b(architecture.encode(), digest_size=16)
+    for values in weights:
+        digest.update(np.ascontiguousarray(values).tobytes())
     return digest.digest()
 
 

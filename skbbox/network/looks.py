@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from ..windows import from_window, place_windows
 from .box_heads import OrderedBox
+from .presence_head import PRESENCE
 
 if TYPE_CHECKING:
     from ..typing import Tensor
@@ -40,6 +41,8 @@ def look(network: keras.Model, pixels: Tensor, n_looks: int) -> dict[str, Tensor
     second["bbox_prediction"] = from_window(second["bbox_prediction"], windows, ops)
     if "class_prediction" in second:
         second["class_prediction"] = (first["class_prediction"] + second["class_prediction"]) / 2
+    if PRESENCE in second:
+        second[PRESENCE] = first[PRESENCE]
     return second
 
 

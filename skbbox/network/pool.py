@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 from keras import layers
 
+from ..exceptions import ImageError
 from .graph import copy_model, describe_architecture, without_compile_config
 
-__all__ = ["borrow_model", "copy_state", "get_variables"]
+if TYPE_CHECKING:
+    from .fitted import ModelState, WatchedModel
+
+__all__ = ["borrow_model", "copy_state", "get_key", "get_variables", "share_model"]
 
 #: A network, and what `prepare` returned for it.
 Entry: TypeAlias = tuple[keras.Model, Any]
@@ -27,6 +33,12 @@ Entry: TypeAlias = tuple[keras.Model, Any]
 N_IDLE = 8
 _idle: OrderedDict[Hashable, list[Entry]] = OrderedDict()
 _lock = threading.Lock()
+
+#: Networks in use by `share_model`, by what they are and the version of the weights.
+_shared: dict[Hashable, _Shared] = {}
+
+#: The first network of each kind that was loaded.
+_first: dict[Hashable, weakref.ref[WatchedModel]] = {}
 
 #: Layers with state that is not in their variables: a function, or values measured on data.
 OPAQUE = ("Lambda", "Normalization")
@@ -59,29 +71,108 @@ def borrow_model(
         With the weights and seeds of the network; it may consist of the network's own layers.
     prepared : object or None
     """
-    text = _describe_if_shareable(network) if shared and not _is_distributed() else None
-    if text is None:
+    key = get_key(network) if shared and not _is_distributed() else None
+    if key is None:
         yield _prepare(without_compile_config(network), prepare)
         return
-    key = text, tuple(network.output_names), settings
+    key = key, settings
     with _lock:
-        idle = _idle.pop(key, [])
-        lent = idle.pop() if idle else None
-        if idle:
-            _idle[key] = idle
+        lent = _take(key)
     if lent is None:
         lent = _prepare(copy_model(network), prepare)
     copy_state(network, lent[0])
     yield lent
     # After an error its state is unknown, so it does not return to the pool.
     with _lock:
-        _idle.setdefault(key, []).append(lent)
-        _idle.move_to_end(key)
-        while sum(map(len, _idle.values())) > N_IDLE:
-            oldest = next(iter(_idle))
-            _idle[oldest].pop(0)
-            if not _idle[oldest]:
-                del _idle[oldest]
+        _give_back(key, lent)
+
+
+@dataclass
+class _Shared:
+    """A network that any number of threads use for prediction, which does not change its state."""
+
+    entry: Entry | None = None
+    n_users: int = 0
+    is_intact: bool = True
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@contextmanager
+def share_model(state: ModelState) -> Iterator[keras.Model]:
+    """Borrow a network for prediction in a given state, together with other threads.
+
+    One that was in the same state before needs no copy of it.
+
+    Yields
+    ------
+    keras.Model
+    """
+    if state.key is None or _is_distributed() or _is_first(state):
+        yield state.compile_own()
+        return
+    key, version = (state.key, "prediction"), state.version
+    with _lock:
+        shared = _shared.setdefault((key, version), _Shared())
+        shared.n_users += 1
+    try:
+        with shared.lock:
+            if shared.entry is None:
+                shared.entry = _enter_state(key, state)
+        yield shared.entry[0]
+    except BaseException as error:
+        shared.is_intact &= isinstance(error, ImageError)
+        raise
+    finally:
+        with _lock:
+            shared.n_users -= 1
+            if not shared.n_users:
+                del _shared[key, version]
+                if shared.is_intact and shared.entry is not None:
+                    _give_back(key, shared.entry)
+
+
+def _is_first(state: ModelState) -> bool:
+    """Whether a network is loaded, and is the first of its kind: copying it would take a second."""
+    watched = state.watched
+    return watched.is_loaded and _first.setdefault(state.key, weakref.ref(watched))() is watched
+
+
+def _enter_state(key: Hashable, state: ModelState) -> Entry:
+    """A network of the pool, or a new one, in a given state, and the version of this state."""
+    with _lock:
+        entry = _take(key, state.version)
+    if entry is None:
+        model = copy_model(state.model)
+        # Otherwise each of several threads would make one, which TensorFlow would trace.
+        model.make_predict_function()
+    else:
+        model, known = entry
+        if known is state.version:
+            return entry
+        copy_state(state.model, model)
+    return model, state.version
+
+
+def _take(key: Hashable, prepared: object = None) -> Entry | None:
+    """Take an idle network out of the pool; one with this result of `prepare` if there is one."""
+    idle = _idle.pop(key, [])
+    if not idle:
+        return None
+    rows = [row for row, entry in enumerate(idle) if entry[1] is prepared]
+    taken = idle.pop(rows[-1] if rows else -1)
+    if idle:
+        _idle[key] = idle
+    return taken
+
+
+def _give_back(key: Hashable, entry: Entry) -> None:
+    _idle.setdefault(key, []).append(entry)
+    _idle.move_to_end(key)
+    while sum(map(len, _idle.values())) > N_IDLE:
+        oldest = next(iter(_idle))
+        _idle[oldest].pop(0)
+        if not _idle[oldest]:
+            del _idle[oldest]
 
 
 def copy_state(source: keras.Model, target: keras.Model) -> None:
@@ -100,17 +191,19 @@ def _prepare(model: keras.Model, prepare: Callable[[keras.Model], Any] | None) -
     return model, None if prepare is None else prepare(model)
 
 
-def _describe_if_shareable(network: keras.Model) -> str | None:
-    """The architecture of a network, or None if it contains custom code or opaque layers.
+def get_key(network: keras.Model) -> Hashable | None:
+    """What networks that can share a compiled one have in common: layers and names of outputs.
 
-    Custom layers and activations may behave differently in the next fit.
+    None if there is custom code or an opaque layer: custom layers and activations may behave
+    differently in the next fit.
     """
     if not all(_is_known(type(layer).__module__) for layer in _iterate_layers(network)):
         return None
     text = describe_architecture(network)
     modules = re.findall(r'"module": (?:"([^"]*)"|null)', text)
     opaque = any(f'"class_name": "{name}"' in text for name in OPAQUE)
-    return text if all(map(_is_known, modules)) and not opaque else None
+    is_shareable = all(map(_is_known, modules)) and not opaque
+    return (text, tuple(network.output_names)) if is_shareable else None
 
 
 def _is_known(module: str) -> bool:

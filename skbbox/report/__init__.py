@@ -1,8 +1,8 @@
 """The report: one HTML page with data, training, scores and predictions, without any request.
 
 ``results.py`` pairs true and predicted boxes, ``figures.py`` draws the plots, ``pictures.py`` the
-small images, and ``sections.py`` computes the values of each section. The templates, the style
-sheet and the script are in ``templates/report``.
+small images, ``cards.py`` adds their facts, and ``sections.py`` computes the values of the other
+sections. The templates, the style sheet and the script are in ``templates/report``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import DataError
 from ..files import as_path, atomic_write, check_overwrite
 from ..templates import read_markup, render
+from . import cards as picture_cards
 from . import sections
 from .results import THRESHOLD, collect_results
 
@@ -85,7 +86,7 @@ def render_report(
     y : table of boxes of length n
     predicted : DataFrame of n rows
         What ``predict`` returned: ``x_min, x_max, y_min, y_max``, and optionally ``class_name``,
-        ``class_confidence``, ``box_confidence`` and ``error``.
+        ``class_confidence``, ``box_confidence``, ``presence`` and ``error``.
     estimator : fitted estimator, default=None
         Its training and parameters are shown. None leaves them out.
     title, max_images
@@ -102,7 +103,7 @@ def render_report(
         name = "Report" if estimator is None else type(estimator).__name__
         title = f"{name}: {len(results):,} images"
     script = read_markup("report/page.js")
-    cards = sections.make_cards(results, max_images, verbose=getattr(estimator, "verbose", 0))
+    cards = picture_cards.make_cards(results, max_images, verbose=getattr(estimator, "verbose", 0))
     page = render(
         "report/page.html",
         title=title,
@@ -115,6 +116,7 @@ def render_report(
         threshold=f"{THRESHOLD:.2f}",
         measures=sections.MEASURES,
         tiles=sections.summarize_scores(results),
+        kinds=sections.describe_kinds(results),
         data_plots=sections.plot_data(results),
         training=sections.describe_training(estimator),
         training_plots=sections.plot_training(estimator),
@@ -122,10 +124,12 @@ def render_report(
         scores=sections.compare_with_baselines(results),
         counts=sections.describe_counts(results),
         iou_plots=sections.plot_iou(results),
+        presence=sections.describe_presence(results),
+        presence_plots=sections.plot_presence(results, estimator),
         class_rows=sections.measure_classes(results),
-        confusion=sections.count_confusions(results),
-        selection=sections.describe_selection(len(cards), len(results)),
-        class_options=sections.list_class_options(results, cards),
+        confusion=sections.tabulate_confusions(results),
+        selection=picture_cards.describe_selection(len(cards), len(results)),
+        class_options=picture_cards.list_class_options(results, cards),
         cards=cards,
         numbers=sections.list_numbers(results),
     )

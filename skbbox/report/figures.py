@@ -97,7 +97,7 @@ def shorten_class_names(table: pd.DataFrame) -> pd.DataFrame:
         return table
     short: dict[Any, str] = {}
     uses: Counter[str] = Counter()
-    for name in table["class_name"].drop_duplicates():
+    for name in table["class_name"].dropna().drop_duplicates():
         text = shorten(name, MAX_NAME_LENGTH)
         uses[text] += 1
         short[name] = text if uses[text] == 1 else f"{text} ({uses[text]})"

@@ -41,7 +41,8 @@ class Picture:
         The JPEG as a ``data:`` URL.
     width, height : int
     boxes : dict of str to dict
-        Attributes of a ``<rect>``, in pixels, for the ``true`` and the ``predicted`` box.
+        Attributes of a ``<rect>``, in pixels, for the ``true`` and the ``predicted`` box, if the
+        row has it.
     """
 
     url: str
@@ -56,6 +57,7 @@ def select_rows(iou: FloatArray, max_images: int) -> IntArray:
     Parameters
     ----------
     iou : ndarray of shape (n,)
+        NaN in rows without one, which come last.
     max_images : int
 
     Returns
@@ -98,11 +100,13 @@ def _make_picture(results: Results, position: int, n_bytes: int) -> Picture:
         url, (width, height) = _encode_jpeg(results.images[position], n_bytes)
     except ImageError as error:
         raise ImageError(f"Row {results.rows[position]}: {error}") from error
-    boxes = {
-        "true": _to_rectangle(results.true[position], width, height),
-        "predicted": _to_rectangle(results.predicted[position], width, height),
+    boxes = {"true": results.pairs.true[position], "predicted": results.pairs.predicted[position]}
+    rectangles = {
+        kind: _to_rectangle(box, width, height)
+        for kind, box in boxes.items()
+        if not np.isnan(box).any()
     }
-    return Picture(url, width, height, boxes)
+    return Picture(url, width, height, rectangles)
 
 
 def _encode_jpeg(image: ImageLike, n_bytes: int) -> tuple[str, tuple[int, int]]:

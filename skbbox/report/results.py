@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..boxes import COORDINATES, as_boxes, as_class_names, iou
+from ..boxes.tables import as_pandas
 from ..displays.box_grid import compute_suspicion
 from ..exceptions import BoxError
 from ..inputs import check_images, check_targets
-from ..metrics import drop_unreadable_rows
+from ..metrics import count_confusions, count_kinds, encode_names, pair_rows
 from ..templates import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
+    from ..metrics import Confusion, Pairs
     from ..typing import FloatArray, ImagesLike, IntArray, TargetsLike
 
 __all__ = ["THRESHOLD", "Results", "collect_results"]
@@ -38,34 +37,30 @@ class Results:
 
     Attributes
     ----------
-    rows : ndarray of shape (n,)
-        Positions in X.
     images : list of length n
         What :func:`skbbox.images.load_image` takes.
-    true, predicted : ndarray of shape (n, 4)
-    iou : ndarray of shape (n,)
-    class_confidence : ndarray of shape (n,), or None
-        Probability of the predicted class.
-    box_confidence : ndarray of shape (n,), or None
-        Expected IoU of the predicted box.
+    true, predicted : DataFrame of n rows
+        Tables of boxes, of which a row may lack the class, the box or both.
+    pairs : Pairs
+        Of `true` and `predicted`.
     classes : list
         Names of all true and predicted classes, sorted.
     true_indices, predicted_indices : ndarray of shape (n,), or None
-        Positions in `classes`.
+        Positions in `classes`; -1 in rows without a class. None for a table without classes.
+    rows : ndarray of shape (n,)
+        Positions in X.
     errors : dict of int to str
         By position in X, the errors of the images that could not be read.
     """
 
-    rows: IntArray
     images: list[Any]
-    true: FloatArray
-    predicted: FloatArray
-    iou: FloatArray
-    class_confidence: FloatArray | None
-    box_confidence: FloatArray | None
+    true: pd.DataFrame
+    predicted: pd.DataFrame
+    pairs: Pairs
     classes: list[Any]
     true_indices: IntArray | None
     predicted_indices: IntArray | None
+    rows: IntArray
     errors: dict[int, str]
 
     def __len__(self) -> int:
@@ -76,12 +71,30 @@ class Results:
         """Names of the classes as the page shows them."""
         return [shorten(name) for name in self.classes]
 
+    @property
+    def iou(self) -> FloatArray:
+        """The IoU of each row; NaN for a class only, which comes last in each order."""
+        return self.pairs.iou
+
     @cached_property
-    def is_right(self) -> NDArray[np.bool_] | None:
-        """Whether each class is right; None where there are no classes to compare."""
+    def class_confidence(self) -> FloatArray | None:
+        """Probability of each predicted class; NaN where none is predicted."""
+        return _get_column(self.predicted, "class_confidence")
+
+    @cached_property
+    def box_confidence(self) -> FloatArray | None:
+        """Expected IoU of each predicted box; NaN where none is predicted."""
+        return _get_column(self.predicted, "box_confidence")
+
+    @cached_property
+    def is_right(self) -> FloatArray | None:
+        """1 for the right class, or for no object where there is none, else 0.
+
+        NaN where the true class is unknown; None where there are no classes to compare.
+        """
         if self.true_indices is None or self.predicted_indices is None:
             return None
-        return self.true_indices == self.predicted_indices
+        return np.where(self.pairs.is_empty, ~self.pairs.is_detected, self.pairs.is_right_class)
 
     @cached_property
     def is_found(self) -> NDArray[np.bool_]:
@@ -93,32 +106,35 @@ class Results:
         """The position of the last of the thresholds 0.00, 0.01, ..., 1.00 that each IoU reaches.
 
         The page counts with these integers, so that its counts equal those of
-        ``iou >= threshold``.
+        ``iou >= threshold``. -1 for a row without an IoU.
         """
-        return np.searchsorted(THRESHOLDS, self.iou, side="right") - 1
+        levels = np.searchsorted(THRESHOLDS, self.iou, side="right") - 1
+        return np.where(self.pairs.has_iou, levels, -1)
+
+    @cached_property
+    def kinds(self) -> dict[str, int]:
+        """Number of rows of each kind; the kinds of which there is none are left out."""
+        return count_kinds(self.pairs.has_class, self.pairs.has_box)
+
+    @property
+    def knows_presence(self) -> bool:
+        """Whether false alarms and missed objects are counted."""
+        pairs = self.pairs
+        return pairs.presence is not None or bool((pairs.is_empty | pairs.is_missed).any())
+
+    @cached_property
+    def confusion(self) -> Confusion | None:
+        """True and predicted classes; None where there are no classes to compare."""
+        if self.is_right is None or np.isnan(self.is_right).all():
+            return None
+        return count_confusions(self.pairs, "the predictions")
 
     @cached_property
     def suspicion(self) -> FloatArray | None:
         """See :func:`skbbox.displays.box_grid.compute_suspicion`; None without a confidence."""
         if self.class_confidence is None and self.box_confidence is None:
             return None
-        return compute_suspicion(*self.to_tables())
-
-    def to_tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """True and predicted boxes with their classes, as displays and measures take them."""
-        true = self._to_table(self.true, self.true_indices)
-        predicted = self._to_table(self.predicted, self.predicted_indices)
-        if self.class_confidence is not None:
-            predicted["class_confidence"] = self.class_confidence
-        if self.box_confidence is not None:
-            predicted["box_confidence"] = self.box_confidence
-        return true, predicted
-
-    def _to_table(self, boxes: FloatArray, class_indices: IntArray | None) -> pd.DataFrame:
-        table = pd.DataFrame(boxes, columns=COORDINATES)
-        if class_indices is not None:
-            table.insert(0, "class_name", [self.classes[index] for index in class_indices])
-        return table
+        return compute_suspicion(self.true, self.predicted)
 
 
 def collect_results(X: ImagesLike, y: TargetsLike, predicted: pd.DataFrame) -> Results:
@@ -133,7 +149,8 @@ def collect_results(X: ImagesLike, y: TargetsLike, predicted: pd.DataFrame) -> R
         be read.
     """
     images = check_images(X)
-    targets = check_targets(y, len(images))
+    targets = check_targets(y, len(images), images)
+    predicted = as_pandas(predicted)
     if len(predicted) != len(images):
         raise BoxError(
             f"There are {len(images)} images, but predictions for {len(predicted)}; pass what "
@@ -142,39 +159,23 @@ def collect_results(X: ImagesLike, y: TargetsLike, predicted: pd.DataFrame) -> R
     errors = {}
     if "error" in predicted:
         errors = {row: text for row, text in enumerate(predicted["error"]) if not pd.isna(text)}
-    rows, predicted, _ = drop_unreadable_rows(np.arange(len(images)), predicted)
-    targets = targets.take(rows)
-    boxes = as_boxes(predicted)
-    classes, class_indices = _encode_class_names(targets.class_names, as_class_names(predicted))
+    true = targets.to_table()
+    pairs = pair_rows(true, predicted)
+    true, predicted = (table.iloc[pairs.rows].reset_index(drop=True) for table in (true, predicted))
+    classes, (true_indices, predicted_indices) = encode_names(
+        pairs.true_names, pairs.predicted_names
+    )
     return Results(
-        rows=rows,
-        images=images.take(rows).items,
-        true=targets.boxes,
-        predicted=boxes,
-        iou=np.asarray(iou(targets.boxes, boxes)),
-        class_confidence=_get_column(predicted, "class_confidence"),
-        box_confidence=_get_column(predicted, "box_confidence"),
+        images=images.take(pairs.rows).items,
+        true=true,
+        predicted=predicted,
+        pairs=pairs,
         classes=classes,
-        true_indices=class_indices[0],
-        predicted_indices=class_indices[1],
+        true_indices=None if pairs.true_names is None else true_indices,
+        predicted_indices=None if pairs.predicted_names is None else predicted_indices,
+        rows=pairs.rows,
         errors=errors,
     )
-
-
-def _encode_class_names(
-    *columns: NDArray[np.object_] | None,
-) -> tuple[list[Any], Sequence[IntArray | None]]:
-    """All names, sorted, and for each column the positions of its names."""
-    names = list(set().union(*(column for column in columns if column is not None)))
-    try:
-        names.sort()
-    except TypeError:  # Text and numbers.
-        names.sort(key=str)
-    index_of = {name: index for index, name in enumerate(names)}
-    return names, [
-        None if column is None else np.array([index_of[name] for name in column])
-        for column in columns
-    ]
 
 
 def _get_column(table: pd.DataFrame, name: str) -> FloatArray | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import platform
 import re
 from dataclasses import dataclass
@@ -17,41 +16,40 @@ from ..displays import (
     BoxStatisticsDisplay,
     IoUDistributionDisplay,
     IoUThresholdDisplay,
+    PresenceDisplay,
     TrainingDisplay,
 )
 from ..dummy import DummyLocalizer
-from ..metrics import box_scorer
+from ..metrics import pair_rows
 from .figures import draw_plots, shorten_class_names
-from .pictures import count_worst, make_pictures, select_rows
 from .results import THRESHOLD, Results
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..metrics import Pairs
     from ..templates import Markup
     from ..typing import FloatArray, IntArray
-    from .pictures import Picture
 
 __all__ = [
     "MEASURES",
     "Bar",
-    "Card",
     "ClassRow",
     "ConfusionTable",
     "compare_with_baselines",
-    "count_confusions",
     "describe_counts",
-    "describe_selection",
+    "describe_kinds",
+    "describe_presence",
     "describe_training",
-    "list_class_options",
     "list_details",
     "list_numbers",
-    "make_cards",
     "measure_classes",
     "plot_data",
     "plot_iou",
+    "plot_presence",
     "plot_training",
     "summarize_scores",
+    "tabulate_confusions",
 ]
 
 #: With more classes, the page lists the most confused pairs instead of a confusion matrix.
@@ -63,6 +61,7 @@ MEASURES = {
     "mean_iou": "mean IoU",
     "iou_50": f"IoU ≥ {THRESHOLD:.2f}",
     "localization_accuracy": "localization accuracy",
+    "class_accuracy": "class accuracy",
 }
 
 #: Strategies of DummyLocalizer, and the box that each predicts for all images.
@@ -71,6 +70,14 @@ BASELINES: dict[Literal["median", "mean", "full", "center"], str] = {
     "mean": "mean of the true boxes",
     "full": "the whole image",
     "center": "the middle half",
+}
+
+#: Kinds of rows, as in ``Results.kinds``, and how a sentence names them.
+KINDS = {
+    "class and box": "with class and box",
+    "class only": "with a class only",
+    "box only": "with a box only",
+    "no object": "without an object",
 }
 
 PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "pillow")
@@ -126,27 +133,16 @@ class ConfusionTable:
         return sum(map(len, self.labels)) > 60
 
 
-@dataclass(frozen=True)
-class Card:
-    """A picture with its facts; the script filters and sorts by `data`."""
-
-    row: int
-    picture: Picture
-    is_wrong: bool
-    is_low: bool
-    names: list[str]
-    scores: list[str]
-    facts: dict[str, str]
-    data: dict[str, Any]
-
-
 def summarize_scores(results: Results) -> dict[str, str]:
     """The numbers at the top, by name."""
     tiles = {"images": f"{len(results) + len(results.errors):,}"}
     if results.true_indices is not None:
-        tiles["classes"] = f"{len(np.unique(results.true_indices)):,}"
-    for name, value in _compute_scores(results).items():
+        known = results.true_indices[results.true_indices >= 0]
+        tiles["classes"] = f"{len(np.unique(known)):,}"
+    for name, value in _compute_scores(results.pairs).items():
         tiles[MEASURES[name]] = _format_score(name, value)
+    if results.knows_presence:
+        tiles |= {name: f"{n:,} of {total:,}" for name, n, total in _count_presence(results)}
     return tiles
 
 
@@ -161,9 +157,19 @@ def list_details(estimator: Any) -> dict[str, dict[str, str]]:
     return {caption: parameters or {"none": "all have their defaults"}, "Versions": versions}
 
 
+def describe_kinds(results: Results) -> str:
+    """How many rows lack which label; empty if all rows have the same labels."""
+    if len(results.kinds) < 2:
+        return ""
+    kinds = ", ".join(f"{n:,} {KINDS[kind]}" for kind, n in results.kinds.items())
+    return f"The {len(results):,} rows of y: {kinds}."
+
+
 def plot_data(results: Results) -> list[Markup]:
-    """Statistics of the true boxes."""
-    true, _ = results.to_tables()
+    """Statistics of the true boxes; no plot without a box."""
+    true = results.true
+    if not results.pairs.has_box.any():
+        return []
     last = "Number of boxes of each class" if "class_name" in true else "Width and height of boxes"
     return draw_plots(
         lambda axes: BoxStatisticsDisplay.from_boxes(shorten_class_names(true), ax=axes),
@@ -187,7 +193,7 @@ def plot_training(estimator: Any) -> list[Markup]:
             history, stages=getattr(estimator, "stages_", None), ax=axes
         ),
         "plot-training",
-        [f"Learning curve, panel {number} of the training" for number in range(1, 5)],
+        [f"Learning curve, panel {number} of the training" for number in range(1, 7)],
     )
 
 
@@ -207,15 +213,21 @@ def describe_training(estimator: Any) -> str:
 
 def compare_with_baselines(results: Results) -> dict[str, dict[str, Bar]]:
     """Scores by measure, of this model and of baselines that ignore the image."""
-    true, _ = results.to_tables()
-    scores = {"this model": _compute_scores(results)}
-    for strategy, name in BASELINES.items():
-        dummy = DummyLocalizer(strategy).fit(results.images, true)
-        scores[name] = box_scorer(dummy, results.images, true)
+    scores = {"this model": _compute_scores(results.pairs)}
+    rows = np.flatnonzero(results.pairs.has_box & results.pairs.has_class)
+    if not rows.size:
+        rows = np.flatnonzero(results.pairs.has_box)
+    if rows.size:
+        known = [results.images[row] for row in rows]
+        true = results.true.iloc[rows].dropna(axis="columns")
+        for strategy, name in BASELINES.items():
+            dummy = DummyLocalizer(strategy).fit(known, true)
+            scores[name] = _compute_scores(pair_rows(results.true, dummy.predict(results.images)))
     return {
         model: {
-            measure: _make_bar(_format_score(measure, values[measure]), values[measure])
+            measure: _make_bar(_format_score(measure, value), value)
             for measure in scores["this model"]
+            for value in [values.get(measure, np.nan)]
         }
         for model, values in scores.items()
     }
@@ -223,47 +235,95 @@ def compare_with_baselines(results: Results) -> dict[str, dict[str, Bar]]:
 
 def describe_counts(results: Results) -> str:
     """The text that the script rewrites when the slider moves."""
+    has_iou = results.pairs.has_iou
+    total = has_iou.sum()
+    if not total:
+        return "No row of y has a box, so there is no IoU."
     text = (
-        f"{results.is_found.sum():,} of {len(results):,} images "
-        f"({_format_percent(results.is_found.mean())}) have an IoU of at least {THRESHOLD:.2f}"
+        f"{results.is_found.sum():,} of {total:,} images "
+        f"({_format_percent(results.is_found.sum() / total)}) have an IoU of at least "
+        f"{THRESHOLD:.2f}"
     )
     if results.is_right is not None:
-        right = results.is_found & results.is_right
-        text += f"; {right.sum():,} ({_format_percent(right.mean())}) also have the right class"
+        n_known = (has_iou & ~np.isnan(results.is_right)).sum()
+        right = (results.is_found & (results.is_right == 1)).sum()
+        if n_known:
+            of = "" if n_known == total else f"of the {n_known:,} whose class is known, "
+            share = _format_percent(right / n_known)
+            text += f"; {of}{right:,} ({share}) also have the right class"
     return f"{text}."
 
 
 def plot_iou(results: Results) -> list[Markup]:
     """The share of predictions that reach each IoU, and the distribution of the IoU."""
-    true, predicted = results.to_tables()
+    if not results.pairs.has_iou.any():
+        return []
+    tables = results.true, results.predicted
     return [
         *draw_plots(
-            lambda axes: IoUThresholdDisplay.from_predictions(true, predicted, ax=axes[0]),
+            lambda axes: IoUThresholdDisplay.from_predictions(*tables, ax=axes[0]),
             "plot-threshold",
             ["Share of predictions that reach each IoU threshold"],
         ),
         *draw_plots(
-            lambda axes: IoUDistributionDisplay.from_predictions(true, predicted, ax=axes[0]),
+            lambda axes: IoUDistributionDisplay.from_predictions(*tables, ax=axes[0]),
             "plot-distribution",
             ["Histogram of the IoU of true and predicted boxes"],
         ),
     ]
 
 
+def describe_presence(results: Results) -> str:
+    """The numbers of false alarms and missed objects; empty where there is nothing to count."""
+    if not results.knows_presence:
+        return ""
+    texts = [
+        f"{n:,} of {total:,} images {kind} ({_format_percent(n / total)})"
+        if total
+        else f"no image {kind}"
+        for (_, n, total), kind in zip(
+            _count_presence(results), ("without an object", "with an object"), strict=True
+        )
+    ]
+    return f"False alarms: {texts[0]}. Missed objects: {texts[1]}."
+
+
+def plot_presence(results: Results, estimator: Any) -> list[Markup]:
+    """The histogram of the presence; no plot if it is not predicted."""
+    if results.pairs.presence is None:
+        return []
+    threshold = getattr(estimator, "presence_threshold", None)
+    return draw_plots(
+        lambda axes: PresenceDisplay.from_predictions(
+            results.true, results.predicted, threshold=threshold, ax=axes[0]
+        ),
+        "plot-presence",
+        ["Histogram of the presence of images with and without an object"],
+    )
+
+
 def measure_classes(results: Results) -> list[ClassRow]:
-    """The numbers of each class, lowest mean IoU first and classes without an image last."""
-    true, predicted = results.true_indices, results.predicted_indices
+    """The numbers of each class, lowest mean IoU first and classes without a box last."""
+    true = results.true_indices
     if true is None:
         return []
     n_classes = len(results.classes)
-    n_images = np.bincount(true, minlength=n_classes)
-    mean_iou = _divide(np.bincount(true, results.iou, n_classes), n_images)
-    reached = _divide(np.bincount(true, results.is_found, n_classes), n_images)
+    n_images = np.bincount(true[true >= 0], minlength=n_classes)
+    has_both = results.pairs.has_box & results.pairs.has_class
+    n_boxes = np.bincount(true[has_both], minlength=n_classes)
+    mean_iou, reached = (
+        _divide(np.bincount(true[has_both], values[has_both], n_classes), n_boxes)
+        for values in (results.iou, results.is_found)
+    )
     recall = precision = None
-    if predicted is not None:
-        right = np.bincount(true[true == predicted], minlength=n_classes)
-        recall = _divide(right, n_images)
-        precision = _divide(right, np.bincount(predicted, minlength=n_classes))
+    if confusion := results.confusion:
+        is_right = confusion.true == confusion.predicted
+        # Without the last position, which stands for no object.
+        right, n_true, n_predicted = (
+            np.bincount(indices, minlength=n_classes + 1)[:n_classes]
+            for indices in (confusion.true[is_right], confusion.true, confusion.predicted)
+        )
+        recall, precision = _divide(right, n_true), _divide(right, n_predicted)
     return [
         ClassRow(
             results.labels[index],
@@ -278,16 +338,17 @@ def measure_classes(results: Results) -> list[ClassRow]:
     ]
 
 
-def count_confusions(results: Results) -> ConfusionTable | None:
+def tabulate_confusions(results: Results) -> ConfusionTable | None:
     """Which classes are predicted as which; None where there are no classes to compare."""
-    true, predicted, labels = results.true_indices, results.predicted_indices, results.labels
-    if true is None or predicted is None:
+    confusion = results.confusion
+    if confusion is None:
         return None
+    labels = confusion.label(results.labels)
     if len(labels) <= MATRIX_CLASSES:
-        return ConfusionTable(labels, _make_matrix(len(labels), true, predicted), [], 0)
-    wrong = true != predicted
+        return ConfusionTable(labels, _make_cells(confusion.to_matrix()), [], 0)
+    wrong = confusion.true != confusion.predicted
     pairs, n_images = np.unique(
-        np.stack([true[wrong], predicted[wrong]]), axis=1, return_counts=True
+        np.stack([confusion.true[wrong], confusion.predicted[wrong]]), axis=1, return_counts=True
     )
     first = np.argsort(-n_images, kind="stable")[:MOST_CONFUSED]
     most_confused = [
@@ -298,49 +359,37 @@ def count_confusions(results: Results) -> ConfusionTable | None:
 
 
 def list_numbers(results: Results) -> dict[str, list[int] | None]:
-    """What the script counts: integers for each row, so that no name gets into the script."""
+    """What the script counts: integers for each row, so that no name gets into the script.
+
+    -1 stands for a row without an IoU, whose class is unknown, or without a class.
+    """
     columns = {"level": results.levels, "right": results.is_right, "true": results.true_indices}
     return {
-        name: None if column is None else column.astype(int).tolist()
+        name: None if column is None else np.nan_to_num(column, nan=-1).astype(int).tolist()
         for name, column in columns.items()
     }
 
 
-def make_cards(results: Results, max_images: int, verbose: int = 0) -> list[Card]:
-    """The cards of the images that get a picture, lowest IoU first."""
-    positions = select_rows(results.iou, max_images)
-    pictures = make_pictures(results, positions, verbose)
-    places = np.random.default_rng(0).permutation(len(positions))
+def _compute_scores(pairs: Pairs) -> dict[str, float]:
+    """The measures of which there is a row to score."""
+    found = np.where(pairs.has_iou, pairs.iou >= THRESHOLD, np.nan)
+    values = {"mean_iou": pairs.iou, "iou_50": found}
+    if pairs.true_names is not None and pairs.predicted_names is not None:
+        values["localization_accuracy"] = pairs.compute_localized(THRESHOLD)
+        # Elsewhere it says little more than the localization accuracy.
+        if (pairs.has_class & ~pairs.has_box).any():
+            values["class_accuracy"] = pairs.is_right_class
+    return {name: float(np.nanmean(v)) for name, v in values.items() if not np.isnan(v).all()}
+
+
+def _count_presence(results: Results) -> list[tuple[str, int, int]]:
+    """Name, number and largest possible number of each kind of error."""
+    pairs = results.pairs
+    n_empty = int(pairs.is_empty.sum())
     return [
-        _make_card(results, position, picture, place)
-        for position, picture, place in zip(positions, pictures, places, strict=True)
+        ("false alarms", int(pairs.is_false_alarm.sum()), n_empty),
+        ("missed objects", int(pairs.is_missed.sum()), len(pairs) - n_empty),
     ]
-
-
-def list_class_options(results: Results, cards: list[Card]) -> dict[int, str]:
-    """Index and label of the classes that the cards can be filtered by."""
-    indices = sorted({card.data["data-class"] for card in cards} - {-1})
-    return {index: results.labels[index] for index in indices}
-
-
-def describe_selection(n_cards: int, n_rows: int) -> str:
-    """Which images have a card."""
-    if n_cards == n_rows:
-        return f"All {n_rows:,} images are on this page."
-    if not n_cards:
-        return "No image is on this page, because max_images is 0."
-    n_worst = count_worst(n_cards)
-    return (
-        f"{n_cards:,} of {n_rows:,} images are on this page: the {n_worst:,} with the lowest IoU, "
-        f"and {n_cards - n_worst:,} of the others at random."
-    )
-
-
-def _compute_scores(results: Results) -> dict[str, float]:
-    scores = {"mean_iou": float(results.iou.mean()), "iou_50": float(results.is_found.mean())}
-    if results.is_right is not None:
-        scores["localization_accuracy"] = float((results.is_found & results.is_right).mean())
-    return scores
 
 
 def _format_score(name: str, value: float) -> str:
@@ -384,76 +433,12 @@ def _divide(part: NDArray[Any], total: NDArray[Any]) -> FloatArray:
     return np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
-def _make_matrix(n_classes: int, true: IntArray, predicted: IntArray) -> list[list[ConfusionCell]]:
-    counts = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
-    counts = counts.reshape(n_classes, n_classes)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+def _make_cells(counts: IntArray) -> list[list[ConfusionCell]]:
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     return [
         [
             ConfusionCell(f"{n:,}" if n else "", f"{share:.2f}" if n else None, row == column)
             for column, (n, share) in enumerate(zip(counts[row], shares[row], strict=True))
         ]
-        for row in range(n_classes)
+        for row in range(len(counts))
     ]
-
-
-def _make_card(results: Results, position: int, picture: Picture, place: int) -> Card:
-    iou, level = results.iou[position], results.levels[position]
-    is_right = None if results.is_right is None else bool(results.is_right[position])
-    true_name = _get_label(results, results.true_indices, position)
-    predicted_name = _get_label(results, results.predicted_indices, position)
-    shown_by = results.predicted_indices if results.true_indices is None else results.true_indices
-    names = [true_name or predicted_name or ""]
-    if is_right is False:
-        names = [predicted_name or "", f"not {true_name}"]
-    confidences = {
-        "class confidence": results.class_confidence,
-        "expected IoU": results.box_confidence,
-    }
-    confidence = {
-        name: f"{values[position]:.2f}"
-        for name, values in confidences.items()
-        if values is not None
-    }
-    facts = {
-        "image": _get_path(results.images[position]),
-        "true class": true_name,
-        "predicted class": predicted_name,
-        "IoU": f"{iou:.3f}",
-        **confidence,
-        "true box": _format_box(results.true[position]),
-        "predicted box": _format_box(results.predicted[position]),
-    }
-    suspicion = results.suspicion
-    return Card(
-        row=results.rows[position],
-        picture=picture,
-        is_wrong=is_right is False,
-        is_low=not results.is_found[position],
-        names=names,
-        # Rounded down, so that it never shows a threshold that the IoU misses.
-        scores=[f"IoU {level / 100:.2f}", *(f"{name} {text}" for name, text in confidence.items())],
-        facts={name: fact for name, fact in facts.items() if fact is not None},
-        data={
-            "data-row": results.rows[position],
-            "data-class": -1 if shown_by is None else int(shown_by[position]),
-            "data-iou": repr(float(iou)),
-            "data-level": level,
-            "data-right": None if is_right is None else int(is_right),
-            "data-suspicion": None if suspicion is None else repr(float(suspicion[position])),
-            "data-place": place,
-        },
-    )
-
-
-def _get_label(results: Results, class_indices: IntArray | None, position: int) -> str | None:
-    return None if class_indices is None else results.labels[class_indices[position]]
-
-
-def _get_path(image: Any) -> str | None:
-    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
-
-
-def _format_box(box: FloatArray) -> str:
-    left, right, top, bottom = box
-    return f"x {left:.3f} to {right:.3f}, y {top:.3f} to {bottom:.3f}"

@@ -13,15 +13,18 @@ import numpy as np
 from ..augmentation import AUGMENTATIONS, augment_window, get_augmentation
 from ..exceptions import BoxError
 from ..images import load_row
-from ..inputs import check_images, check_targets, encode_classes
+from ..inputs import check_images, check_sample_weight, check_targets
+from ..network.presence_head import PRESENCE
 from ..windows import draw_window, to_window
+from .labels import make_labels
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from ..features.maps import Features, RecomputedFeatures
     from ..typing import Augment, FloatArray, IntArray, Pixels
+    from .labels import Labels
 
 __all__ = [
     "Batches",
@@ -32,6 +35,9 @@ __all__ = [
 ]
 
 LAST_BATCH = ("keep", "drop", "pad")
+
+#: Outputs with a target of their own, in the order of a batch; that of all others is the box.
+TARGETS = ("class_prediction", "bbox_prediction", PRESENCE)
 
 #: Share of windows among the images of a training with two looks.
 WINDOWS = 0.5
@@ -144,10 +150,7 @@ class FeatureBatches(Batches):
     Parameters
     ----------
     features : Features or RecomputedFeatures
-    class_indices : ndarray of shape (n_rows,), or None
-        None leaves classes out.
-    sample_weight : ndarray, tuple of ndarray, or None
-        Weights of each output.
+    labels : Labels
     rows, batch_size, shuffle, last_batch, seed
         As for :class:`Batches`; without `shuffle` the first view is taken.
     """
@@ -155,8 +158,7 @@ class FeatureBatches(Batches):
     def __init__(
         self,
         features: Features | RecomputedFeatures,
-        class_indices: NDArray[np.integer[Any]] | None,
-        sample_weight: Any,
+        labels: Labels,
         *,
         rows: IntArray,
         batch_size: int,
@@ -164,8 +166,7 @@ class FeatureBatches(Batches):
         seed: int,
         last_batch: str = "keep",
     ) -> None:
-        self.features = features
-        self.class_indices, self.sample_weight = class_indices, sample_weight
+        self.features, self.labels = features, labels
         rng = np.random.default_rng(seed)
         self.first_view = rng.integers(features.n_views, size=(len(features),))
         super().__init__(rows, batch_size, shuffle, last_batch, seed)
@@ -175,10 +176,7 @@ class FeatureBatches(Batches):
         if self.shuffle:
             views = (self.first_view[rows] + epoch) % self.features.n_views
         maps, boxes = self.features.load(rows, views)
-        targets: Any = boxes.astype(np.float32)
-        if self.class_indices is not None:
-            targets = (self.class_indices[rows], targets)
-        return _add_weights(maps, targets, self.sample_weight, rows)
+        return self.labels.make_batch(maps, rows, boxes)
 
 
 class ModelBatches(keras.utils.PyDataset):
@@ -187,8 +185,8 @@ class ModelBatches(keras.utils.PyDataset):
     Parameters
     ----------
     batches : Batches
-    n_boxes : int
-        Number of outputs whose target is the box.
+    outputs : sequence of str
+        Names of the outputs of the model.
     endless : bool
         Whether epochs follow each other without an end, for a ``fit`` with ``steps_per_epoch``.
         Keras makes new iterators for each epoch of a finite dataset, which on few images takes
@@ -197,10 +195,12 @@ class ModelBatches(keras.utils.PyDataset):
         The first batch, counted from the start of the first epoch.
     """
 
-    def __init__(self, batches: Batches, n_boxes: int, endless: bool, first: int = 0) -> None:
+    def __init__(
+        self, batches: Batches, outputs: Sequence[str], endless: bool, first: int = 0
+    ) -> None:
         super().__init__()
         self.batches: Batches | None = batches
-        self.n_boxes, self.endless, self.first = n_boxes, endless, first
+        self.outputs, self.endless, self.first = list(outputs), endless, first
         self.n_batches = len(batches)
         self._thread = ThreadPoolExecutor(1)
         self._pending: dict[int, Future[tuple[Any, ...]]] = {}
@@ -221,15 +221,16 @@ class ModelBatches(keras.utils.PyDataset):
         end = index + 1 + AHEAD
         for number in range(index, end if self.endless else min(end, self.n_batches)):
             if number not in self._pending:
-                self._pending[number] = self._thread.submit(self._make_batch, number)
+                self._pending[number] = self._thread.submit(self.make_batch, number)
         return self._pending.pop(index).result()
 
-    def _make_batch(self, index: int) -> tuple[Any, ...]:
+    def make_batch(self, index: int) -> tuple[Any, ...]:
+        """A batch; nothing is prepared meanwhile."""
         assert self.batches is not None
         epoch, number = divmod(self.first + index, self.n_batches)
         inputs, *rest = self.batches.get_batch(epoch, number)
-        if self.n_boxes > 1:
-            rest = [self._repeat_box(values) for values in rest]
+        if len(self.outputs) > 1:
+            rest = [self._spread(values) for values in rest]
         return inputs, *rest
 
     def for_backend(self, datasets: dict[Any, Any]) -> Any:
@@ -252,7 +253,7 @@ class ModelBatches(keras.utils.PyDataset):
 
         signature = keras.tree.map_structure(
             lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype),
-            self._make_batch(0),
+            self.make_batch(0),
         )
         length = tf.data.INFINITE_CARDINALITY if self.endless else self.n_batches
         key = repr(signature), length
@@ -270,11 +271,13 @@ class ModelBatches(keras.utils.PyDataset):
 
     def _stream(self) -> Iterator[tuple[Any, ...]]:
         numbers = itertools.count() if self.endless else range(self.n_batches)
-        return (self._make_batch(number) for number in numbers)
+        return (self.make_batch(number) for number in numbers)
 
-    def _repeat_box(self, values: Any) -> tuple[Any, ...]:
-        values = values if isinstance(values, tuple) else (values,)
-        return *values, *[values[-1]] * (self.n_boxes - 1)
+    def _spread(self, values: Any) -> tuple[Any, ...]:
+        """The value for each output, of those for class, box and presence."""
+        parts = iter(values if isinstance(values, tuple) else (values,))
+        known = {name: next(parts) for name in TARGETS if name in self.outputs}
+        return tuple(known.get(name, known["bbox_prediction"]) for name in self.outputs)
 
 
 class BoundingBoxGenerator(Batches):
@@ -285,7 +288,9 @@ class BoundingBoxGenerator(Batches):
     boxes : DataFrame
         A column ``image`` (paths, arrays or PIL images) and the columns of
         ``TARGET_COLUMNS``, as returned by :func:`read_annotations`; boxes are
-        normalised. Without ``class_name`` the targets are boxes only.
+        normalised. Without ``class_name`` the targets are boxes only. Class and box may be
+        missing, as in ``fit``: then batches also have sample weights and, if an image has no
+        object, a third target, its presence.
     image_height, image_width : int
         Size in pixels to which images are stretched.
     batch_size : int
@@ -303,8 +308,10 @@ class BoundingBoxGenerator(Batches):
         original image, to train a second look.
     classes : sequence, default=None
         Class names in the order of their indices; None takes the sorted names in `boxes`.
-    sample_weight : tuple of arrays, default=None
-        Weights of each output of the model, which become part of each batch.
+    sample_weight : array-like of shape (n,), default=None
+        Weight of each row.
+    labels : Labels, default=None
+        Targets and weights of the outputs, instead of `classes` and `sample_weight`.
     rows : ndarray of int, default=None
         Positions of the rows of `boxes` to draw from; None takes all.
     random_state : int, default=None
@@ -321,7 +328,7 @@ class BoundingBoxGenerator(Batches):
     Raises
     ------
     BoxError
-        If a row has no box, or an invalid one.
+        If a box is invalid.
     ImageError
         From a batch, if one of its images cannot be read; names the row.
 
@@ -350,7 +357,8 @@ class BoundingBoxGenerator(Batches):
         *,
         n_looks: int = 1,
         classes: Sequence[Any] | NDArray[Any] | None = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
+        labels: Labels | None = None,
         rows: IntArray | None = None,
         random_state: int | None = None,
         **workers: Any,
@@ -361,9 +369,9 @@ class BoundingBoxGenerator(Batches):
         self.augment = get_augmentation(augment)
         is_uint8 = self.augment is None or self.augment in AUGMENTATIONS.values()
         self.dtype = np.uint8 if is_uint8 else np.float32
-        self.y_bbox = targets.boxes
-        self.classes, self.y_class = encode_classes(targets.class_names, classes)
-        self.sample_weight = sample_weight
+        weights = check_sample_weight(sample_weight, len(self.images), self.images.index)
+        self.labels = labels or make_labels(targets, classes, sample_weight=weights)
+        self.classes = self.labels.classes
         seed: Any = np.random.SeedSequence().entropy if random_state is None else int(random_state)
         rows = np.arange(len(self.images)) if rows is None else rows
         super().__init__(rows, batch_size, shuffle, last_batch, seed, **workers)
@@ -371,13 +379,10 @@ class BoundingBoxGenerator(Batches):
     def load(self, rows: IntArray, epoch: int) -> tuple[Any, ...]:
         loaded = [self._load_row(row, epoch) for row in rows]
         images = np.stack([image for image, _ in loaded])
-        targets: Any = np.array([box for _, box in loaded], dtype=np.float32)
-        if self.y_class is not None:
-            targets = (self.y_class[rows], targets)
-        return _add_weights(images, targets, self.sample_weight, rows)
+        return self.labels.make_batch(images, rows, np.array([box for _, box in loaded]))
 
     def _load_row(self, row: int, epoch: int) -> tuple[Pixels, FloatArray]:
-        box, window = self.y_bbox[row], None
+        box, window = self.labels.boxes[row], None
         rng = np.random.default_rng([self.seed, epoch, row])
         if self.n_looks > 1 and rng.random() < WINDOWS:
             window = draw_window(box, rng)
@@ -400,9 +405,3 @@ class BoundingBoxGenerator(Batches):
             raise BoxError(f"Row {row}: augment returned the box {changed_box}.")
         # All batches need one dtype, whatever augment returns.
         return np.asarray(changed, self.dtype), changed_box
-
-
-def _add_weights(inputs: Any, targets: Any, sample_weight: Any, rows: IntArray) -> tuple[Any, ...]:
-    if sample_weight is None:
-        return inputs, targets
-    return inputs, targets, keras.tree.map_structure(lambda w: w[rows], sample_weight)

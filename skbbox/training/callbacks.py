@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import math
 import time
-import warnings
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from ..exceptions import DivergenceWarning, TrainingDivergedError
 from ..network.graph import set_weights
 from ..network.pool import get_variables
 from .checkpoints import get_plain_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .checkpoints import Checkpoint
 
-__all__ = ["CheckpointSaver", "CosineSchedule", "EpochTable", "LastGoodWeights", "copy_callbacks"]
+__all__ = [
+    "CheckpointSaver",
+    "CosineSchedule",
+    "EpochTable",
+    "LastGoodWeights",
+    "Snapshot",
+    "copy_callbacks",
+]
 
 #: Share of the steps in which the learning rate of a cosine schedule rises.
 WARM_UP = 0.1
-
-ADVICE = (
-    "Lower learning_rate or box_loss_weight, pass an optimizer with clipnorm, or look for wrong "
-    "boxes in y."
-)
 
 #: Columns of the table of epochs, and Keras's names for them: with several outputs, and with one.
 COLUMNS = {
@@ -41,17 +45,69 @@ COLUMNS = {
 
 Logs = dict[str, Any] | None
 
+#: Packages whose objects are the state of a callback, together with the callback's own package.
+COPIED = {
+    *("array", "builtins", "collections", "datetime", "pathlib", "random", "types"),
+    *("jax", "jaxlib", "keras", "numpy", "pandas", "tensorflow", "torch"),
+}
+
 
 def copy_callbacks(callbacks: Sequence[Any] | None) -> list[keras.callbacks.Callback]:
     """Copies of the user's callbacks, so that none carries its state into another fit.
 
     Keras callbacks keep the state of the last fit (keras#3000). A function that builds a callback
-    is called.
+    is called. Objects of other packages, such as the trial of a search, are shared with the
+    original, because a copy would report to nobody.
     """
-    return [
-        copy.deepcopy(callback) if isinstance(callback, keras.callbacks.Callback) else callback()
-        for callback in callbacks or []
-    ]
+    return [_copy_callback(callback, number) for number, callback in enumerate(callbacks or [])]
+
+
+def _copy_callback(callback: Any, number: int) -> keras.callbacks.Callback:
+    if not isinstance(callback, keras.callbacks.Callback):
+        built = callback()
+        if not isinstance(built, keras.callbacks.Callback):
+            raise ValueError(
+                f"callbacks[{number}] is a function that must return a Keras callback. "
+                f"Received: {built!r}."
+            )
+        return built
+    own = {_get_package(kind) for kind in type(callback).__mro__} - COPIED
+    # deepcopy takes the "copy" of an object from this table, if it is there.
+    shared: dict[int, Any] = {}
+    _collect_shared(vars(callback), own, shared, set())
+    try:
+        return copy.deepcopy(callback, shared)
+    except Exception as error:
+        name = type(callback).__name__
+        raise ValueError(
+            f"callbacks[{number}], a {name}, cannot be copied for this fit: {error}. Pass a "
+            f"function that builds it, such as lambda: {name}()."
+        ) from error
+
+
+def _collect_shared(value: Any, own: set[str], shared: dict[int, Any], seen: set[int]) -> None:
+    """Find the parts of a value that its copy is to share with it, by their ids."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    package = _get_package(type(value))
+    parts: list[Any] = []
+    if isinstance(value, Mapping):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, (list, tuple, set, frozenset, collections.deque)):
+        parts = list(value)
+    elif isinstance(value, types.MethodType):
+        parts = [value.__self__]
+    elif package in own:
+        parts = list(getattr(value, "__dict__", {}).values())
+    elif package not in COPIED and not isinstance(value, type):
+        shared[id(value)] = value
+    for part in parts:
+        _collect_shared(part, own, shared, seen)
+
+
+def _get_package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 class CosineSchedule(keras.callbacks.Callback):
@@ -82,8 +138,38 @@ class CosineSchedule(keras.callbacks.Callback):
         return (1 + math.cos(math.pi * done)) / 2
 
 
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Weights of a network, and the number of epochs that led to them.
+
+    One object, so that an interruption cannot separate them.
+
+    Attributes
+    ----------
+    n_epochs : int
+    weights : list of list of ndarray
+        Weights of each layer.
+    """
+
+    n_epochs: int
+    weights: list[list[np.ndarray[Any, Any]]]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return all(np.isfinite(values).all() for layer in self.weights for values in layer)
+
+    def restore(self, network: keras.Model) -> None:
+        """Give the weights to a network with equal layers."""
+        for layer, weights in zip(network.layers, self.weights, strict=True):
+            set_weights(layer, weights)
+
+
 class LastGoodWeights(keras.callbacks.Callback):
-    """Remember the weights at the start of each epoch; stop when the loss is not finite.
+    """Remember the weights after each epoch; stop when loss or weights are not finite.
+
+    The loss of a step is that of the weights before it. So the weights after an epoch are good only
+    once a step of the next one has a finite loss; until then those before them are remembered, too.
 
     Parameters
     ----------
@@ -92,58 +178,48 @@ class LastGoodWeights(keras.callbacks.Callback):
 
     Attributes
     ----------
-    weights : list of list of ndarray, or None
-        Weights of each layer; None before the first epoch of an untrained network.
-    n_epochs : int
-        Number of epochs before the current one.
+    latest : Snapshot or None
+        Weights after the last epoch whose loss and weights were finite; None before the first epoch
+        of an untrained network.
+    good : Snapshot or None
+        The last of them with which a step has computed a finite loss.
     diverged : bool
-        Whether the loss was not finite.
-    stopped_short : bool
-        Whether the last epoch is incomplete, so that only `n_epochs` of them count.
+        Whether loss or weights were not finite.
     """
 
     def __init__(self, is_trained: bool) -> None:
         super().__init__()
         self.is_trained = is_trained
-        self.weights: list[list[np.ndarray[Any, Any]]] | None = None
-        self.n_epochs = 0
-        self.diverged = self.stopped_short = False
+        self.latest: Snapshot | None = None
+        self.good: Snapshot | None = None
+        self.diverged = self._has_begun = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self.n_epochs = epoch
-        if epoch or self.is_trained:
-            self.weights = [layer.get_weights() for layer in self.model.layers]
+        if not self._has_begun and (epoch or self.is_trained):
+            initial = self._take(epoch)
+            self.latest = initial if initial.is_finite else None
+            self.good = self.latest if self.is_trained else None
+        self._has_begun = True
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        self._check_loss(logs)
+        if np.isfinite((logs or {})["loss"]):
+            self.good = self.latest
+        else:
+            self._stop()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._check_loss(logs)
+        logs = logs or {}
+        snapshot = self._take(epoch + 1)
+        if np.isfinite([logs["loss"], logs.get("val_loss", 0.0)]).all() and snapshot.is_finite:
+            self.latest = snapshot
+        else:
+            self._stop()
 
-    def _check_loss(self, logs: Logs) -> None:
-        if not np.isfinite((logs or {})["loss"]):
-            self.diverged = self.stopped_short = True
-            self.model.stop_training = True
+    def _take(self, n_epochs: int) -> Snapshot:
+        return Snapshot(n_epochs, [layer.get_weights() for layer in self.model.layers])
 
-    def restore(self, network: keras.Model) -> None:
-        """Give the remembered weights to a network, if there are any."""
-        if self.weights is not None:
-            for layer, weights in zip(network.layers, self.weights, strict=True):
-                set_weights(layer, weights)
-
-    def report_divergence(self) -> None:
-        """Warn that earlier weights are kept, or raise if there are none."""
-        if self.weights is None:
-            raise TrainingDivergedError(
-                f"The loss became NaN or infinite in the first epoch. {ADVICE}"
-            )
-        kept = f"of epoch {self.n_epochs}" if self.n_epochs else "from before training"
-        warnings.warn(
-            f"The loss became NaN or infinite in epoch {self.n_epochs + 1}; training stopped "
-            f"and the weights {kept} were kept. {ADVICE}",
-            DivergenceWarning,
-            stacklevel=5,
-        )
+    def _stop(self) -> None:
+        self.diverged = self.model.stop_training = True
 
 
 class CheckpointSaver(keras.callbacks.Callback):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from .. import __version__
 from ..exceptions import ModelFileError
 from ..features.digests import digest_images
 from ..files import as_path
-from ..network.graph import digest_model
-from ..persistence import encode, read_archive, write_archive
+from ..persistence import read_archive, write_archive
+from .identity import digest_values
 
 if TYPE_CHECKING:
     from ..inputs import Images, Targets
@@ -40,7 +41,9 @@ def open_checkpoint(
     if parameters["checkpoint"] is None:
         return None
     inputs = {name: value for name, value in parameters.items() if name not in WITHOUT_INFLUENCE}
-    inputs["images"] = digest_images(images.items).hex()
+    for name in ("weights", "classifier"):
+        inputs[f"file of {name}"] = _digest_file(inputs[name])
+    inputs["images"] = digest_images(images.items)
     inputs["boxes"], inputs["class_names"] = targets.boxes, targets.class_names
     inputs["sample_weight"] = sample_weight
     if previous:
@@ -56,8 +59,7 @@ class Checkpoint:
     folder : str or Path
         Created if it does not exist. Each fit has its own file.
     inputs : dict of str to object
-        Everything that the result depends on; a Keras model counts by its weights and layers,
-        other code by its name.
+        Everything that the result depends on; see :func:`digest_values`.
     seed : int
         Seed of a new fit.
 
@@ -114,17 +116,16 @@ class Checkpoint:
 
 
 def _digest_inputs(inputs: Mapping[str, Any]) -> str:
-    versions = [__version__, keras.__version__, keras.backend.backend()]
-    values = {
-        name: digest_model(value).hex() if isinstance(value, keras.Model) else value
-        for name, value in inputs.items()
-    }
-    encoded, members = encode(values, "fit")
-    text = json.dumps([versions, encoded], sort_keys=True)
-    digest = hashlib.blake2b(text.encode(), digest_size=16)
-    for name in sorted(members):
-        digest.update(members[name])
-    return digest.hexdigest()
+    versions = [__version__, keras.__version__, keras.backend.backend(), sys.version_info[:2]]
+    return digest_values({"versions": versions, **inputs})
+
+
+def _digest_file(path: Any) -> bytes | None:
+    """Digest of the content of a file, or None if it is not the path of one."""
+    if not isinstance(path, (str, os.PathLike)) or not as_path(path).is_file():
+        return None
+    with as_path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def get_plain_state(instance: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import keras
 
 from ..losses import MeanIoU, get_box_loss, iou_estimate_loss, x_edges_loss, y_edges_loss
 from ..network.box_heads import EDGES, IOU_ESTIMATE
+from ..network.presence_head import PRESENCE
 
 if TYPE_CHECKING:
     from ..typing import BoxLoss
@@ -36,8 +37,8 @@ def compile_model(model: keras.Model, spec: TrainingSpec) -> None:
     Parameters
     ----------
     model : keras.Model
-        With the output ``bbox_prediction``, optionally ``class_prediction`` before it, and
-        optionally further outputs of the spatial head after it.
+        With the output ``bbox_prediction``, optionally ``class_prediction`` before it and
+        ``object_presence`` after it, and optionally further outputs of the spatial head.
     spec : TrainingSpec
     """
     optimizer_type, config = parse_optimizer(spec)
@@ -56,6 +57,7 @@ def get_loss_weights(spec: TrainingSpec) -> dict[str, float]:
         IOU_ESTIMATE: 1.0,
         EDGES[0]: edges_weight,
         EDGES[1]: edges_weight,
+        PRESENCE: float(spec.presence_loss_weight),
     }
 
 
@@ -64,21 +66,34 @@ def compile_outputs(
     optimizer: keras.optimizers.Optimizer,
     box_loss: str | BoxLoss,
     loss_weights: Mapping[str, Any],
+    has_missing_labels: bool = False,
 ) -> None:
-    """Compile a model with the loss, loss weight and metrics of each of its outputs."""
+    """Compile a model with the loss, loss weight and metrics of each of its outputs.
+
+    With missing labels, metrics are weighted like losses.
+    """
     losses_and_metrics: dict[str, tuple[Any, list[Any]]] = {
-        "class_prediction": (keras.losses.SparseCategoricalCrossentropy(), ["accuracy"]),
+        "class_prediction": (
+            keras.losses.SparseCategoricalCrossentropy(),
+            # Keras takes "accuracy" of a single class for that of a binary output.
+            [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        ),
         "bbox_prediction": (get_box_loss(box_loss), [MeanIoU()]),
         IOU_ESTIMATE: (iou_estimate_loss, []),
         EDGES[0]: (x_edges_loss, []),
         EDGES[1]: (y_edges_loss, []),
+        PRESENCE: (
+            keras.losses.BinaryCrossentropy(),
+            [keras.metrics.BinaryAccuracy(name="accuracy")],
+        ),
     }
     names = model.output_names
+    kind = "weighted_metrics" if has_missing_labels else "metrics"
     model.compile(
         optimizer=optimizer,
         loss={name: losses_and_metrics[name][0] for name in names},
         loss_weights={name: loss_weights[name] for name in names},
-        metrics={name: losses_and_metrics[name][1] for name in names},
+        **{kind: {name: losses_and_metrics[name][1] for name in names}},
     )
 
 

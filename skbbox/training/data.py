@@ -52,8 +52,8 @@ def check_data(
         Rows of the unreadable images, and why.
     """
     images = check_images(X)
-    targets = check_targets(y, len(images))
-    weights = check_sample_weight(sample_weight, len(images))
+    targets = check_targets(y, len(images), images)
+    weights = check_sample_weight(sample_weight, len(images), images.index)
     if parameters["on_bad_image"] == "raise":
         return images, targets, weights, {}
     size = get_height_and_width(parameters["image_size"])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from .labels import Labels
     from .plan import PreviousFit
 
 __all__ = ["build_model"]
@@ -23,7 +24,7 @@ __all__ = ["build_model"]
 
 def build_model(
     parameters: Mapping[str, Any],
-    classes: NDArray[Any] | None,
+    labels: Labels,
     rng: np.random.Generator,
     previous: PreviousFit | None,
 ) -> keras.Model:
@@ -33,8 +34,7 @@ def build_model(
     ----------
     parameters : dict of str to object
         Parameters of the estimator, checked.
-    classes : ndarray of shape (n_classes,) or None
-        Sorted class names.
+    labels : Labels
     rng : numpy Generator
         Source of the seeds of layers and initial weights.
     previous : PreviousFit or None
@@ -45,6 +45,7 @@ def build_model(
     ValueError
         If the classifier or the previous fit does not match classes or network.
     """
+    classes = labels.classes
     backbone, last_layer = parameters["backbone"], None
     if parameters["classifier"] is not None:
         backbone, *last_layer = split_classifier(parameters["classifier"])
@@ -54,6 +55,7 @@ def build_model(
         image_size=get_height_and_width(parameters["image_size"]),
         neck=get_neck(parameters),
         n_classes=None if classes is None else len(classes),
+        has_presence=labels.presence is not None,
         rng=rng,
         **{name: parameters[name] for name in names},
     )
@@ -90,5 +92,7 @@ def _check_continues(
     if [w.shape for w in model.weights] != [w.shape for w in previous.model.weights]:
         raise ValueError(
             "warm_start needs the network of the previous fit; backbone, alpha, neck, box_head and "
-            "image_size must not change, and with some backbones nor must frozen."
+            "image_size must not change, and with most backbones nor must frozen: pass "
+            "fine_tune_epochs to train the frozen layers further. Images without an object need a "
+            "previous fit with some."
         )

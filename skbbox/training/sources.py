@@ -33,6 +33,10 @@ DECODED_BYTES = 2**30
 TOTAL_VIEWS = 4000
 VIEWS_PER_IMAGE = (2, 20)
 
+#: If the least number makes more views than this in total, only one view of each kind is kept: of
+#: the image as a whole and, with two looks, of its windows.
+MANY_VIEWS = 200_000
+
 
 class BatchSource(Protocol):
     """Source of the batches of a stage.
@@ -88,8 +92,7 @@ class FeatureSource:
         def make(rows: IntArray, shuffle: bool, **options: Any) -> Batches:
             return FeatureBatches(
                 features,
-                plan.class_indices,
-                plan.output_weights,
+                plan.labels,
                 rows=rows,
                 batch_size=self.batch_size,
                 shuffle=shuffle,
@@ -100,7 +103,7 @@ class FeatureSource:
         return _make_split(make, plan, self.batch_size)
 
     def _get_features(self, plan: FitPlan, views: Sequence[View]) -> Features | RecomputedFeatures:
-        backbone, items, boxes = self.backbone, plan.images.items, plan.targets.boxes
+        backbone, items, boxes = self.backbone, plan.images.items, plan.labels.boxes
         n_views = len(items) * len(views)
         if backbone.can_keep(n_views):
             return backbone.compute_features(items, boxes, views, self.verbose)
@@ -154,8 +157,7 @@ class ImageSource:
                 shuffle,
                 augment=self.augment if shuffle else None,
                 n_looks=self.n_looks if shuffle else 1,
-                classes=plan.classes,
-                sample_weight=plan.output_weights,
+                labels=plan.labels,
                 rows=rows,
                 random_state=seed,
                 **options,
@@ -175,6 +177,8 @@ def _count_views(n_images: int, n_looks: int, epochs: int) -> tuple[int, int]:
     """Numbers of views of each image as a whole, and of its windows."""
     least, most = VIEWS_PER_IMAGE
     n_views = int(np.clip(TOTAL_VIEWS // n_images, least * n_looks, most))
+    if n_views * n_images > MANY_VIEWS:
+        n_views = n_looks
     if n_looks == 1:
         return n_views, 0
     n_views = max(2, min(n_views, epochs))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import InterruptionWarning
+from ..history import combine_histories
 from ..network.building import get_frozen
 from ..network.graph import get_heads, unfreeze
 from ..parameters import get_height_and_width
@@ -86,6 +87,14 @@ class StagesResult:
         """Number of epochs of all stages."""
         return sum(map(count_epochs, self.histories))
 
+    def get_attributes(self, previous: PreviousFit | None) -> dict[str, Any]:
+        """``history_``, ``stages_`` and ``n_iter_``, with those of the previous fit."""
+        histories, stages = self.histories, self.stages
+        if previous:
+            histories, stages = [previous.history, *histories], [*previous.stages, *stages]
+        history = combine_histories(histories)
+        return {"history_": history, "stages_": stages, "n_iter_": count_epochs(history)}
+
 
 def list_stages(
     parameters: Mapping[str, Any],
@@ -112,7 +121,10 @@ def list_stages(
     epochs = parameters["epochs"]
     if epochs == "auto":
         is_new = parameters["weights"] is None
-        epochs = auto_epochs(len(plan.train_rows), batch_size, parameters["n_looks"], is_new)
+        epochs = auto_epochs(
+            len(plan.train_rows), batch_size, parameters["n_looks"], is_new, plan.count_labelled()
+        )
+    spec = replace(spec, has_missing_labels=not plan.targets.is_complete)
     if stops_early(parameters, len(plan.images)):
         spec = replace(spec, patience=parameters["patience"])
     size = get_height_and_width(parameters["image_size"])
@@ -140,6 +152,7 @@ def train_stages(
     callbacks: list[keras.callbacks.Callback],
     is_trained: bool,
     checkpoint: Checkpoint | None = None,
+    observers: Sequence[keras.callbacks.Callback] = (),
 ) -> StagesResult:
     """Train a network stage by stage; each continues from the weights of the one before.
 
@@ -154,6 +167,8 @@ def train_stages(
         Whether the weights come from an earlier fit.
     checkpoint : Checkpoint, default=None
         Stages that it has finished are not trained again.
+    observers : sequence of keras.callbacks.Callback, default=()
+        As for :func:`train`.
 
     Returns
     -------
@@ -171,17 +186,19 @@ def train_stages(
             history = finished[len(histories)]
         else:
             try:
-                history, interrupted = train(
-                    get_heads(network) if stage.source.gives_features else network,
-                    *stage.source.make_batches(plan, stage.seed),
-                    stage.spec,
-                    epochs=stage.epochs,
-                    callbacks=callbacks,
-                    is_trained=is_trained or bool(histories),
-                    checkpoint=checkpoint,
-                )
+                batches = stage.source.make_batches(plan, stage.seed)
             except KeyboardInterrupt:  # While images are decoded or features computed.
                 return StagesResult(names, histories, interrupted=True)
+            history, interrupted = train(
+                get_heads(network) if stage.source.gives_features else network,
+                *batches,
+                stage.spec,
+                epochs=stage.epochs,
+                callbacks=callbacks,
+                is_trained=is_trained or bool(histories),
+                checkpoint=checkpoint,
+                observers=observers,
+            )
             if checkpoint and not interrupted:
                 checkpoint.finish_stage(history)
         names.append(stage.name)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from ..exceptions import DivergenceWarning, TrainingDivergedError
+from ..network.graph import without_compile_config
 from ..network.pool import borrow_model, copy_state
+from ..network.presence_head import PRESENCE
 from ..network.seeds import preserve_random_state
 from .batches import ModelBatches
 from .callbacks import CheckpointSaver, CosineSchedule, EpochTable, LastGoodWeights
 from .compilation import (
+    compile_model,
     compile_outputs,
     get_backbone_factor,
     get_loss_weights,
@@ -21,9 +26,8 @@ from .compilation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from ..typing import BoxLoss
     from .batches import Batches
     from .checkpoints import Checkpoint
     from .plan import TrainingSpec
@@ -31,6 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 History = dict[str, list[float]]
+
+ADVICE = (
+    "Lower learning_rate or box_loss_weight, pass an optimizer with clipnorm, or look for wrong "
+    "boxes in y."
+)
 
 
 def train(
@@ -43,6 +52,7 @@ def train(
     callbacks: list[keras.callbacks.Callback],
     is_trained: bool,
     checkpoint: Checkpoint | None = None,
+    observers: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[History, bool]:
     """Train a network; its weights become those of the last good epoch.
 
@@ -61,6 +71,8 @@ def train(
         Whether the initial weights are worth keeping if the first epoch diverges.
     checkpoint : Checkpoint, default=None
         Saved after each epoch; training resumes from what it holds.
+    observers : sequence of keras.callbacks.Callback, default=()
+        Callbacks without a state of their own, which are told of epochs and may stop training.
 
     Returns
     -------
@@ -72,14 +84,15 @@ def train(
     Raises
     ------
     TrainingDivergedError
-        If the loss is not finite in the first epoch of an untrained network.
+        If loss or weights are not finite in or after the first epoch of an untrained network.
     ValueError
         If the backbone has a learning rate of its own, and the optimizer a schedule.
 
     Warns
     -----
     DivergenceWarning
-        If the loss is not finite in another epoch; the weights are those before it.
+        If loss or weights are not finite in or after another epoch; the weights are those before
+        it.
     """
     optimizer_type, config = parse_optimizer(spec)
     rate = config["learning_rate"] if isinstance(config["learning_rate"], float) else None
@@ -104,23 +117,23 @@ def train(
     try:
         with borrow_model(
             network,
-            ("training", optimizer_type, repr(settings), spec.box_loss, factor),
+            (
+                *("training", optimizer_type, repr(settings), spec.box_loss, factor),
+                spec.has_missing_labels,
+            ),
             lambda model: _Trainable(
-                model, make_optimizer(model, optimizer_type, config, factor), spec.box_loss
+                model, make_optimizer(model, optimizer_type, config, factor), spec
             ),
             shared=is_known and not callbacks,
         ) as (model, trainable):
             trainable.reset(get_loss_weights(spec), rate)
-            all_callbacks = [good, *resumable, saver, *table]
+            # The saver must not save weights that are not finite.
+            all_callbacks = [*resumable, good, *observers, saver, *table]
             _fit(model, trainable.datasets, batches, validation, span, all_callbacks)
             copy_state(model, network)
-        if good.diverged:
-            good.report_divergence()
-            good.restore(network)
     except KeyboardInterrupt:
-        good.restore(network)
-        interrupted = good.stopped_short = True
-    n_epochs = good.n_epochs if good.stopped_short else None
+        interrupted = True
+    n_epochs = _keep_good_weights(network, good, interrupted, batches, spec)
     history = {
         name: [float(value) for value in values[:n_epochs]]
         for name, values in recorded.history.items()
@@ -137,7 +150,7 @@ class _Trainable:
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        box_loss: str | BoxLoss,
+        spec: TrainingSpec,
     ) -> None:
         self.model = model
         self.datasets: dict[Any, Any] = {}
@@ -147,7 +160,7 @@ class _Trainable:
         }
         # As attributes of the model, so that every backend reads their values in each step.
         model.loss_factors = list(self.loss_weights.values())
-        compile_outputs(model, optimizer, box_loss, self.loss_weights)
+        compile_outputs(model, optimizer, spec.box_loss, self.loss_weights, spec.has_missing_labels)
         _create_state(model)
         self.optimizer_state = [
             np.array(keras.ops.convert_to_numpy(variable)) for variable in model.optimizer.variables
@@ -175,9 +188,9 @@ def _fit(
 ) -> None:
     """Train epochs ``span[0]`` (inclusive) to ``span[1]`` (exclusive)."""
     first, end = span
-    n_boxes = sum(name != "class_prediction" for name in model.output_names)
-    training = ModelBatches(batches, n_boxes, endless=True, first=first * len(batches))
-    validating = None if validation is None else ModelBatches(validation, n_boxes, endless=False)
+    names = model.output_names
+    training = ModelBatches(batches, names, endless=True, first=first * len(batches))
+    validating = None if validation is None else ModelBatches(validation, names, endless=False)
     try:
         with preserve_random_state():
             model.fit(
@@ -204,6 +217,76 @@ def _fit(
             validating.close()
 
 
+def _keep_good_weights(
+    network: keras.Model,
+    good: LastGoodWeights,
+    interrupted: bool,
+    batches: Batches,
+    spec: TrainingSpec,
+) -> int | None:
+    """Give a network its last good weights.
+
+    An interruption in here ends the fit.
+
+    Returns
+    -------
+    int or None
+        The number of epochs that led to them; None for all.
+    """
+    snapshots = [snapshot for snapshot in (good.latest, good.good) if snapshot is not None]
+    diverged = good.diverged
+    if not (interrupted or diverged):
+        n_epochs = snapshots[0].n_epochs if snapshots else 0
+        if _has_finite_loss(network, batches, spec, n_epochs):
+            return None
+        diverged = True
+    for snapshot in snapshots:
+        snapshot.restore(network)
+        # Weights from before training were checked at the end of the stage or fit that made them.
+        if not snapshot.n_epochs or _has_finite_loss(network, batches, spec, snapshot.n_epochs):
+            if diverged:
+                _warn_of_divergence(snapshot.n_epochs)
+            return snapshot.n_epochs
+        diverged = True
+    if diverged:
+        raise TrainingDivergedError(
+            f"The loss or the weights became NaN or infinite in the first epoch. {ADVICE}"
+        )
+    return 0
+
+
+def _warn_of_divergence(n_epochs: int) -> None:
+    kept = f"of epoch {n_epochs}" if n_epochs else "from before training"
+    warnings.warn(
+        f"The loss or the weights became NaN or infinite in epoch {n_epochs + 1}; training stopped "
+        f"and the weights {kept} were kept. {ADVICE}",
+        DivergenceWarning,
+        stacklevel=6,
+    )
+
+
+def _has_finite_loss(
+    network: keras.Model, batches: Batches, spec: TrainingSpec, n_epochs: int
+) -> bool:
+    """Whether the weights are finite, and so is the loss of the first batch after some epochs.
+
+    It is computed as in ``predict``, without dropout; and without a graph, which would take longer
+    to make than it takes to run.
+    """
+    if not all(np.isfinite(weights).all() for weights in network.get_weights()):
+        return False
+    model = without_compile_config(network)
+    compile_model(model, spec)
+    first = ModelBatches(batches, network.output_names, True, n_epochs * len(batches))
+    inputs, targets, *weights = keras.tree.map_structure(
+        keras.ops.convert_to_tensor, first.make_batch(0)
+    )
+    first.close()
+    outputs = model(inputs, training=False)
+    loss = model.compute_loss(inputs, targets, outputs, *weights, training=False)
+    return bool(np.isfinite(keras.ops.convert_to_numpy(loss)))
+
+
 def _create_state(model: keras.Model) -> None:
     """Create the variables of the optimizer and, on TensorFlow, those of the metrics.
 
@@ -215,9 +298,9 @@ def _create_state(model: keras.Model) -> None:
         # Keras creates them without computing; JAX would compile what is computed here.
         return
     outputs = [keras.ops.zeros((1, *output.shape[1:])) for output in model.outputs]
+    shapes = {"class_prediction": ((1,), "int32"), PRESENCE: ((1, 1), "float32")}
     targets = [
-        keras.ops.zeros((1,), "int32") if name == "class_prediction" else keras.ops.zeros((1, 4))
-        for name in model.output_names
+        keras.ops.zeros(*shapes.get(name, ((1, 4), "float32"))) for name in model.output_names
     ]
     outputs, targets = (
         keras.tree.pack_sequence_as(model.output, parts) for parts in (outputs, targets)

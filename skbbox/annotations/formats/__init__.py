@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from ..options import Options
     from ..record import BoxRecord, ImageWithBoxes
 
-__all__ = ["Reader", "Writer"]
+__all__ = ["Format", "Reader", "Writer"]
 
 
-class Reader(Protocol):
-    """A module that reads a format; ``skbbox.annotations.reading.FORMATS`` lists them.
+class Format(Protocol):
+    """A module that knows a format; ``skbbox.annotations.reading.FORMATS`` lists them.
 
     Attributes
     ----------
@@ -30,6 +30,10 @@ class Reader(Protocol):
 
     def recognises(self, document: Document, /) -> bool:
         """Whether the content of a file shows this format."""
+
+
+class Reader(Format, Protocol):
+    """A module that reads the files of a format one by one."""
 
     def read(self, document: Document, options: Options, /) -> Iterator[BoxRecord]:
         """Yield the records of a file."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..nodes import parse_degrees
 from ..record import choose_confidence, make_records
 from ..shapes import rotate_box
 
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from ..options import Options
     from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes
 
-__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
+__all__ = [
+    "COORDINATES",
+    "EMPTY",
+    "FILES",
+    "NEEDS_SIZES",
+    "SIZE",
+    "read",
+    "recognises",
+    "turn_box",
+    "write",
+]
 
 FILES = "JSON"
 COORDINATES = "pixels, edges, `[x, y, width, height]`"
@@ -34,9 +45,7 @@ def recognises(document: Document) -> bool:
 
 def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     """Yield the records of a JSON file in COCO's format."""
-    if document.kind != "json":
-        document.fail("expected JSON, COCO's kind of file.")
-    root = document.parse_json()
+    root = document.parse_json_of("COCO")
     categories = root["categories"].as_list() if "categories" in root else []
     names = {key: node["name"].as_text() for key, node in _index_by_id(categories).items()}
     images = _index_by_id(root["images"].as_list())
@@ -59,37 +68,37 @@ def _read_annotation(annotation: Node, names: dict[str | float, str], options: O
         annotation.fail(f"category_id {key!r} is not among the {len(names)} categories.")
     extra: dict[str, Any] = {}
     if "iscrowd" in annotation:
-        extra["iscrowd"] = int(annotation["iscrowd"].as_number())
+        extra["iscrowd"] = annotation["iscrowd"].as_flag()
     if "score" in annotation:
         extra["confidence"] = annotation["score"].as_number()
     return annotation, names[key], _read_box(annotation, options), extra
 
 
 def _read_box(annotation: Node, options: Options) -> Box | None:
-    values = annotation["bbox"].as_list() if "bbox" in annotation else []
-    if values:
-        if len(values) != 4:
-            annotation["bbox"].fail(f"expected four numbers. Received {len(values)}.")
-        x, y, width, height = (value.as_number() for value in values)
-        box = x, x + width, y, y + height
-        # CVAT stores the corners of a rotated box as they were before the rotation.
-        attributes = annotation.get("attributes")
-        if attributes is not None and attributes.is_object:
-            rotation = attributes.get("rotation")
-            if rotation is not None and (degrees := rotation.as_number()):
-                points = rotate_box(box, degrees)
-                return options.bound_shape(annotation, "rotated box", points)
-        return box
+    bbox = annotation.get("bbox")
+    if bbox is not None and bbox.value != []:
+        return turn_box(annotation, bbox, options)
     outlines = annotation.get("segmentation")
     if outlines is None or not outlines.is_list:
         return options.bound_shape(annotation, "mask", [])
-    points = []
-    for outline in outlines:
-        numbers = [value.as_number() for value in outline.as_list()]
-        if len(numbers) % 2:
-            outline.fail(f"expected pairs of x and y. Received {len(numbers)} numbers.")
-        points += zip(numbers[::2], numbers[1::2], strict=True)
+    points = [point for outline in outlines for point in outline.as_points()]
     return options.bound_shape(annotation, "polygon", points)
+
+
+def turn_box(annotation: Node, bbox: Node, options: Options) -> Box | None:
+    """A box ``[x, y, width, height]``, turned by CVAT's attribute ``rotation``.
+
+    CVAT stores the corners of a rotated box as they were before the rotation.
+    """
+    x, y, width, height = bbox.as_numbers(4)
+    box = x, x + width, y, y + height
+    attributes = annotation.get("attributes")
+    if attributes is not None and attributes.is_object:
+        rotation = attributes.value.get("rotation")
+        # As text, it is an attribute of the user.
+        if not isinstance(rotation, str) and (degrees := parse_degrees(rotation)):
+            return options.bound_shape(annotation, "rotated box", rotate_box(box, degrees))
+    return box
 
 
 def write(images: list[ImageWithBoxes]) -> dict[str, str]:

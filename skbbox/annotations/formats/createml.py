@@ -35,9 +35,7 @@ def recognises(document: Document) -> bool:
 
 def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     """Yield the records of a JSON file in CreateML's format."""
-    if document.kind != "json":
-        document.fail("expected JSON, CreateML's kind of file.")
-    for image in document.parse_json().as_list():
+    for image in document.parse_json_of("CreateML").as_list():
         name = (image.get("imagefilename") or image["image"]).as_text()
         annotations = (image.get("annotation") or image["annotations"]).as_list()
         found = (_read_annotation(annotation) for annotation in annotations)

@@ -1,15 +1,17 @@
-"""CVAT: its XML for images and for video, and its exports as VOC, COCO and YOLO."""
+"""CVAT: its XML for images and for video, and its exports as VOC, COCO, YOLO and LabelMe."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from ..nodes import Element, make_size
+from ..nodes import Element, make_size, shorten_repr
 from ..record import BoxRecord, ImageStem, make_records
-from ..shapes import bound_ellipse, parse_points, rotate_box
-from . import coco, pascal_voc, yolo
+from ..shapes import bound_ellipse, bound_runs, parse_points, rotate_box
+from . import coco, labelme_xml, pascal_voc, yolo
 
 if TYPE_CHECKING:
     from ..documents import Document
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
 
-FILES = "XML for images or video; exports as VOC, COCO, YOLO"
+FILES = "XML for images or video; exports as VOC, COCO, YOLO, LabelMe"
 COORDINATES = "pixels, edges"
 SIZE = "in the file"
 EMPTY = "`<image>` without shapes"
@@ -31,7 +33,7 @@ def recognises(document: Document) -> bool:
         return False
     if pascal_voc.is_voc(document):
         return pascal_voc.detect_tool(document) == "cvat"
-    return document.parse_xml().tag == "annotations"
+    return document.parse_xml().tag == "annotations" or labelme_xml.is_labelme(document)
 
 
 def read(document: Document, options: Options) -> Iterator[BoxRecord]:
@@ -42,6 +44,8 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
         return yolo.read(document, options)
     if pascal_voc.is_voc(document):
         return pascal_voc.read_voc(document, options, "edges")
+    if labelme_xml.is_labelme(document):
+        return labelme_xml.read(document, options)
     if document.parse_xml().tag != "annotations":
         document.fail("expected XML with the root <annotations>, as CVAT writes it.")
     return _read_xml(document, options)
@@ -67,6 +71,8 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
 
 def _read_xml(document: Document, options: Options) -> Iterator[BoxRecord]:
     root = document.parse_xml()
+    names = Counter(image.get("name") for image in root.element.iter("image"))
+    seen: set[tuple[str, str | None]] = set()
     for image in root.iter_children("image"):
         found = (
             _read_shape(shape, options) for shape in image.iter_children() if shape.tag in SHAPES
@@ -76,6 +82,16 @@ def _read_xml(document: Document, options: Options) -> Iterator[BoxRecord]:
         if tags := [tag.read_attribute("label") for tag in image.iter_children("tag")]:
             extra["tags"] = ",".join(tags)
         name = image.read_attribute("name")
+        if names[name] > 1:
+            # In a project, images of several subsets, and frames of several videos, may have the
+            # same name. CVAT exports the images of each subset in a folder of its own.
+            if (name, extra.get("subset")) in seen:
+                image.fail(
+                    f"several images are called {name!r}, as in a project of several videos. "
+                    "Export each task separately."
+                )
+            seen.add((name, extra.get("subset")))
+            name = f"{extra['subset']}/{name}" if extra.get("subset") else name
         yield from make_records(image, name, found, _read_size(image), extra)
     yield from _read_tracks(root, options)
 
@@ -86,13 +102,14 @@ def _read_tracks(root: Element, options: Options) -> list[BoxRecord]:
         Element(element, root.path, "original_size").read_size()
         for element in root.element.iter("original_size")
     ]
-    if len(sizes) > 1:
+    tracks = list(root.iter_children("track"))
+    if tracks and len(sizes) > 1:
         root.fail(
             "this is a project of several videos, whose frames have the same names. Export each "
             "task separately."
         )
     records = []
-    for track in root.iter_children("track"):
+    for track in tracks:
         label = track.read_attribute("label")
         extra = {"track_id": track.read_attribute("id")} if track.element.get("id") else {}
         for shape in track.iter_children():
@@ -148,7 +165,24 @@ def _read_points(shape: Element, options: Options) -> Box | None:
 
 def _read_mask(shape: Element, options: Options) -> Box | None:
     left, top, width, height = map(shape.read_attribute_number, ("left", "top", "width", "height"))
-    return options.bound_shape(shape, "mask", (left, left + width, top, top + height))
+    texts = shape.read_attribute("rle").split(",")
+    runs = [int(text) for text in texts if text.strip().isascii() and text.strip().isdigit()]
+    is_whole = min(width, height) >= 0 and width.is_integer()
+    if not is_whole or len(runs) < len(texts) or sum(runs) != width * height:
+        shape.fail(
+            f"rle must be the lengths of runs of pixels that add up to {width:g} x {height:g}, the "
+            f"size of the mask. Received: {shorten_repr(shape.read_attribute('rle'))}."
+        )
+    # The pixels of every second run are set.
+    ends = list(accumulate(runs))
+    pairs = zip(ends[::2], ends[1::2], strict=False)
+    box = bound_runs(((start, end) for start, end in pairs if start < end), int(width))
+    if box is None:
+        return options.bound_shape(shape, "mask", [])
+    x_min, x_max, y_min, y_max = box
+    return options.bound_shape(
+        shape, "mask", (left + x_min, left + x_max, top + y_min, top + y_max)
+    )
 
 
 def _read_cuboid(shape: Element, options: Options) -> Box | None:

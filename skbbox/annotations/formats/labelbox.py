@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ...exceptions import AnnotationError
+from ..image_files import has_image_ending, is_url
 from ..nodes import Node
 from ..record import choose_confidence, make_records
 from ..shapes import parse_wkt_polygons
@@ -16,7 +17,7 @@ from ..shapes import parse_wkt_polygons
 if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Options
-    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes, Point
+    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes
 
 __all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
 
@@ -117,7 +118,7 @@ def _iter_csv(document: Document) -> Iterator[Node]:
 def _read_version_2(row: Node, options: Options) -> Iterator[BoxRecord]:
     data_row = row["data_row"]
     node = next((data_row[key] for key in ("external_id", "global_key") if key in data_row), None)
-    name = _get_name_from_url(data_row["row_data"]) if node is None else node.as_text()
+    name = _read_image_name(node, data_row, "row_data")
     extra = {"image_id": data_row["id"].as_text()} if "id" in data_row else {}
     found: list[FoundBox] = []
     for project in row["projects"]:
@@ -134,7 +135,7 @@ def _read_version_2(row: Node, options: Options) -> Iterator[BoxRecord]:
 
 def _read_version_1(row: Node, options: Options) -> Iterator[BoxRecord]:
     node = row.get("External ID")
-    name = _get_name_from_url(row["Labeled Data"]) if node is None else node.as_text()
+    name = _read_image_name(node, row, "Labeled Data")
     label = row.get("Label")
     found: list[FoundBox] = []
     if label is None or label.is_text:
@@ -153,16 +154,12 @@ def _read_version_1(row: Node, options: Options) -> Iterator[BoxRecord]:
 
 def _read_box(item: Node, key: str, options: Options) -> Box | None:
     if key in item:
-        top, left, height, width = (
-            item[key][side].as_number() for side in ("top", "left", "height", "width")
-        )
-        return left, left + width, top, top + height
+        return item[key].read_corner_box("left", "top", "width", "height")
     for kind in ("polygon", "line"):
         if kind in item:
-            points = [_read_point(point) for point in item[kind].as_list()]
-            return options.bound_shape(item, kind, points)
+            return options.bound_shape(item, kind, item[kind].as_points())
     if "point" in item:
-        return options.bound_shape(item, "point", [_read_point(item["point"])])
+        return options.bound_shape(item, "point", [item["point"].as_point()])
     return options.bound_shape(item, "mask", [])
 
 
@@ -175,10 +172,10 @@ def _iter_early_boxes(node: Node, options: Options) -> Iterator[tuple[Node, Box 
         if not rings:
             node.fail(f"not valid well-known text. Received: {node.value[:80]!r}.")
     elif _is_point(node.value):
-        yield node, options.bound_shape(node, "point", [_read_point(node)])
+        yield node, options.bound_shape(node, "point", [node.as_point()])
         return
     elif node.is_list and node.value and all(_is_point(value) for value in node.value):
-        rings = [[_read_point(point) for point in node]]
+        rings = [node.as_points()]
     else:
         for child in [node["geometry"]] if node.is_object else node.as_list():
             yield from _iter_early_boxes(child, options)
@@ -200,10 +197,6 @@ def _is_point(value: object) -> bool:
     return isinstance(value, dict) and {"x", "y"} <= value.keys()
 
 
-def _read_point(node: Node) -> Point:
-    return node["x"].as_number(), node["y"].as_number()
-
-
 def _read_size(attributes: Node | None) -> tuple[float, float] | None:
     return None if attributes is None else attributes.read_size()
 
@@ -211,6 +204,19 @@ def _read_size(attributes: Node | None) -> tuple[float, float] | None:
 def _get_first(node: Node, *keys: str) -> Node:
     """The value at the first of the keys that exists."""
     return node[next((key for key in keys if key in node), keys[0])]
+
+
+def _read_image_name(node: Node | None, row: Node, key: str) -> str:
+    """Name of an image: the user's, or its URL, which also has the ending of a name without one."""
+    if node is None:
+        name = _get_name_from_url(row[key])
+        url: str = row[key].value
+        return url if is_url(url) else name
+    name = node.as_text()
+    if not has_image_ending(name) and key in row and row[key].is_text and is_url(row[key].value):
+        last = _get_name_from_url(row[key])
+        return last if last.lower().startswith(f"{name.lower()}.") else name
+    return name
 
 
 def _get_name_from_url(node: Node) -> str:

@@ -29,6 +29,9 @@ FLAGS = {
     "IsInside": "inside",
 }
 
+#: Values of the flags; programs that write the files again may make them floats or bools.
+VALUES = {"0": 0, "1": 1, "-1": None, "0.0": 0, "1.0": 1, "-1.0": None, "False": 0, "True": 1}
+
 
 def recognises(document: Document) -> bool:
     """Whether `document` is CSV with the columns of Open Images."""
@@ -47,9 +50,9 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
         x_min, x_max, y_min, y_max = parse_numbers(values[:4], line, SIDES)
         extra: dict[str, Any] = {"image_id": image}
         for name, text in zip(flags, values[4:], strict=True):
-            if text not in ("0", "1", "-1"):
+            if text not in VALUES:
                 line.fail(f"{name} must be 0, 1 or -1. Received: {text[:80]!r}.")
-            extra[FLAGS[name]] = None if text == "-1" else int(text)
+            extra[FLAGS[name]] = VALUES[text]
         class_name = options.get_class_name(label, line)
         box = x_min, x_max, y_min, y_max
         yield BoxRecord(line, f"{image}.jpg", class_name, box, extra=extra)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from ...exceptions import AnnotationError
+from ..nodes import parse_degrees
 from ..record import make_records
 from ..shapes import rotate_box
+from .labelme_xml import is_labelme
 
 if TYPE_CHECKING:
     from ..documents import Document
     from ..nodes import Element
     from ..options import Options
-    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes, Point
+    from ..record import Box, BoxRecord, FoundBox, ImageStem, ImageWithBoxes, Point
 
 __all__ = [
     "COORDINATES",
@@ -24,8 +27,10 @@ __all__ = [
     "NEEDS_SIZES",
     "SIZE",
     "detect_tool",
+    "has_corner_of_zero",
     "is_voc",
     "read",
+    "read_database",
     "read_voc",
     "recognises",
     "write",
@@ -42,6 +47,9 @@ FLAGS = ("pose", "truncated", "difficult", "occluded")
 #: Shapes that RectLabel writes instead of a box.
 SHAPES = ("polygon", "cubic_bezier", "line", "keypoints", "pixels")
 
+#: Tags of the points of a shape, and the text of a corner in 0..1.
+_POINT, _ZERO = re.compile(r"[xy][0-9]{1,9}"), re.compile(r"\s*0+(\.[0-9]*)?\s*")
+
 
 def recognises(document: Document) -> bool:
     """Whether `document` is XML that shows it is from the Pascal VOC challenge."""
@@ -55,13 +63,21 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
 
 def is_voc(document: Document) -> bool:
     """Whether `document` is XML in Pascal VOC's format, from any tool."""
-    return document.kind == "xml" and document.parse_xml().tag == "annotation"
+    if document.kind != "xml" or document.parse_xml().tag != "annotation":
+        return False
+    return not is_labelme(document)
 
 
 def detect_tool(document: Document) -> str | None:
     """Format name of the tool that wrote an XML file in Pascal VOC's format, or None."""
     root = document.parse_xml()
     source = root.find_child("source")
+    owner = root.find_child("owner")
+    if owner is not None and owner.read_text("name", default="") == "Label Studio":
+        return "label_studio"
+    # The children of <source>, which labelme's converter writes without it.
+    if source is None and root.find_child("database") is not None:
+        return "labelme"
     texts = [child.element.text or "" for child in source.iter_children()] if source else []
     if any("VOC2" in text or "PASCAL" in text for text in texts):
         return "pascal_voc"
@@ -77,7 +93,33 @@ def detect_tool(document: Document) -> str | None:
     return None
 
 
-def read_voc(document: Document, options: Options, tool_corners: str) -> Iterator[BoxRecord]:
+def has_corner_of_zero(document: Document) -> bool:
+    """Whether a first corner is 0, which is no number of a pixel that is counted from 1."""
+    if not is_voc(document):
+        return False
+    element = document.parse_xml().element
+    corners = [*element.iter("xmin"), *element.iter("ymin")]
+    for tag in SHAPES:
+        for shape in element.iter(tag):
+            corners += [child for child in shape if _POINT.fullmatch(child.tag)]
+    return any(_ZERO.fullmatch(corner.text or "") for corner in corners)
+
+
+def read_database(document: Document) -> str:
+    """Name of the data set in ``<source>``, as the files of public data sets have it."""
+    if not is_voc(document):
+        return ""
+    source = document.parse_xml().find_child("source")
+    return "" if source is None else source.read_text("database", default="")
+
+
+def read_voc(
+    document: Document,
+    options: Options,
+    tool_corners: str,
+    image: str | ImageStem | None = None,
+    **extra: object,
+) -> Iterator[BoxRecord]:
     """Yield the records of an XML file in Pascal VOC's format.
 
     Parameters
@@ -86,6 +128,10 @@ def read_voc(document: Document, options: Options, tool_corners: str) -> Iterato
     options : Options
     tool_corners : {"edges", "voc"}
         Meaning of corners in the tool that wrote the file.
+    image : str or ImageStem, default=None
+        Name of the image; None reads it from the file.
+    **extra : object
+        Further columns.
     """
     if not is_voc(document):
         document.fail("expected XML with the root <annotation>, Pascal VOC's kind of file.")
@@ -95,10 +141,10 @@ def read_voc(document: Document, options: Options, tool_corners: str) -> Iterato
     found = (_read_object(child, options, tool_corners) for child in root.iter_children("object"))
     return make_records(
         root,
-        _read_image_name(root),
+        _read_image_name(root) if image is None else image,
         found,
         size.read_size() if size is not None else None,
-        {"folder": folder} if folder else {},
+        ({"folder": folder} if folder else {}) | extra,
     )
 
 
@@ -183,7 +229,14 @@ def _read_object(element: Element, options: Options, tool_corners: str) -> Found
         box = options.bound_shape(shape, shape.tag, _read_points(shape))
     else:
         box = options.bound_shape(element, "object without <bndbox>", [])
-    box = None if box is None else options.convert_corners(box, tool_corners)
+    if box is not None:
+        if options.corners is None and tool_corners == "voc" and 0 <= min(box[0], box[2]) < 1:
+            element.fail(
+                "a corner is 0, though this format counts pixels from 1. Pass corners='edges' if "
+                "corners are edges between pixels, as most programs write them, or corners='voc' "
+                "if this box is wrong."
+            )
+        box = options.convert_corners(box, tool_corners)
     return element, name, box, extra
 
 
@@ -192,7 +245,7 @@ def _read_rotation(element: Element) -> float:
     attributes = element.find_child("attributes")
     for attribute in attributes.iter_children("attribute") if attributes is not None else []:
         if attribute.read_text("name", default="") == "rotation":
-            return attribute.read_number("value")
+            return parse_degrees(attribute.read_text("value", default=""))
     return 0.0
 
 

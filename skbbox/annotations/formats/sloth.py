@@ -32,9 +32,7 @@ def recognises(document: Document) -> bool:
 
 def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     """Yield the records of a JSON file that Sloth wrote."""
-    if document.kind != "json":
-        document.fail("expected JSON, Sloth's kind of file.")
-    for image in document.parse_json().as_list():
+    for image in document.parse_json_of("Sloth").as_list():
         annotations = image["annotations"].as_list()
         found = (_read_annotation(annotation, options) for annotation in annotations)
         yield from make_records(image, image["filename"].as_text(), found, None)
@@ -48,10 +46,7 @@ def _read_annotation(annotation: Node, options: Options) -> FoundBox:
 
 def _read_box(annotation: Node, options: Options) -> Box | None:
     if "width" in annotation:
-        x, y, width, height = (
-            annotation[name].as_number() for name in ("x", "y", "width", "height")
-        )
-        return x, x + width, y, y + height
+        return annotation.read_corner_box("x", "y", "width", "height")
     if "xn" in annotation:
         xs, ys = (_parse_coordinates(annotation[name]) for name in ("xn", "yn"))
         if len(xs) != len(ys):

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
 
-FILES = "CSV `image_id, x_min, x_max, y_min, y_max, class_name, folder`, or `image` for both"
+FILES = (
+    "CSV `image_id, x_min, x_max, y_min, y_max, class_name, folder`, or `image` for both; "
+    "optionally `split`, `group`"
+)
 COORDINATES = "normalised, edges"
 SIZE = "not needed"
 EMPTY = "no row; with `image`, a row without class and box"
@@ -32,6 +35,9 @@ NEEDS_SIZES = False
 
 COLUMNS = ("image_id", "class_name", "folder", *SIDES)
 COLUMNS_BY_IMAGE = ("image", "class_name", *SIDES)
+#: Columns of text that are read if they exist: the part of the split, and images that belong
+#: together.
+PARTS = ("split", "group")
 
 
 def recognises(document: Document) -> bool:
@@ -48,19 +54,29 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
         document.fail("expected CSV, this format's kind of file.")
     header = document.parse_header()
     confidences = [name for name in CONFIDENCES if name in header]
+    parts = [name for name in PARTS if name in header]
     if set(COLUMNS_BY_IMAGE) <= set(header) and not set(COLUMNS) <= set(header):
-        columns = [*COLUMNS_BY_IMAGE, *confidences]
+        columns = [*COLUMNS_BY_IMAGE, *confidences, *parts]
         for line, (image, class_name, *values) in document.iter_table(columns):
+            values, extra = _split_off(values, parts)
             if not any((class_name, *values)):
-                yield BoxRecord(line, image)
+                yield BoxRecord(line, image, extra=extra)
             else:
-                yield _make_record(line, image, class_name, values, confidences, {})
+                yield _make_record(line, image, class_name, values, confidences, extra)
         return
-    columns = [*COLUMNS, *confidences]
+    columns = [*COLUMNS, *confidences, *parts]
     for line, (image_id, class_name, folder, *values) in document.iter_table(columns):
         image = os.path.join(folder, f"{image_id}.jpg")
-        extra = {"image_id": image_id, "folder": folder}
+        values, extra = _split_off(values, parts)
+        extra = {"image_id": image_id, "folder": folder} | extra
         yield _make_record(line, image, class_name, values, confidences, extra)
+
+
+def _split_off(values: list[str], parts: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The values before those of the last columns, and these by name."""
+    n_before = len(values) - len(parts)
+    texts = zip(parts, values[n_before:], strict=True)
+    return values[:n_before], {name: text or None for name, text in texts}
 
 
 def _make_record(

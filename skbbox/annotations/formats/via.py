@@ -48,7 +48,7 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     """Yield the records of a file that VIA wrote."""
     # A list, because the attribute that names the class must be found before the first record.
     images = list(_iter_csv(document) if document.kind == "csv" else _iter_json(document))
-    attribute = _find_class_attribute(document, images, options.class_attribute)
+    attribute = options.choose_attribute(document, "region", _list_attributes(images))
     for place, name, regions in images:
         found = (_read_region(region, attribute, options) for region in regions)
         yield from make_records(place, name, found, None)
@@ -88,29 +88,14 @@ def _parse_cell(text: str, line: Line, name: str) -> Any:
         line.fail(f"{name} is not valid JSON. Received: {text[:80]!r}.")
 
 
-def _find_class_attribute(
-    document: Document, images: list[_Image], class_attribute: str | None
-) -> str | None:
-    """The attribute that names the class: the given one, or the only one."""
+def _list_attributes(images: list[_Image]) -> list[str]:
     names: dict[str, None] = {}
     for _, _, regions in images:
         for region in regions:
             attributes = region.get("region_attributes")
             if attributes is not None and attributes.is_object:
                 names |= dict.fromkeys(attributes.value)
-    if class_attribute is not None:
-        if names and class_attribute not in names:
-            document.fail(
-                f"no region has the attribute {class_attribute!r}; the attributes are "
-                f"{list(names)}."
-            )
-        return class_attribute
-    if len(names) > 1:
-        document.fail(
-            f"the regions have the attributes {list(names)}; pass the one that names the class, "
-            f"such as class_attribute={next(iter(names))!r}."
-        )
-    return next(iter(names), None)
+    return list(names)
 
 
 def _read_region(region: Node, attribute: str | None, options: Options) -> FoundBox:
@@ -133,8 +118,7 @@ def _read_box(shape: Node, options: Options) -> Box | None:
         return [shape[name].as_number() for name in names]
 
     if kind == "rect":
-        x, y, width, height = read_numbers("x", "y", "width", "height")
-        return x, x + width, y, y + height
+        return shape.read_corner_box("x", "y", "width", "height")
     if kind == "circle":
         x, y, radius = read_numbers("cx", "cy", "r")
         return options.bound_shape(shape, kind, bound_ellipse(x, y, radius, radius))

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterator
+from itertools import count
 from pathlib import PurePath, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ...exceptions import AnnotationError
-from ..class_names import find_class_names
-from ..image_files import ENDINGS
+from ..class_names import NAME_FILES, FoundNames, find_class_names
+from ..image_files import ENDINGS, has_image_ending
 from ..nodes import Line, Node, parse_numbers
 from ..record import BoxRecord, ImageStem
+from ..yolo_rows import (
+    choose_rows,
+    count_scores,
+    fits_keypoints,
+    has_visibilities,
+    is_outline,
+    is_scored_outline,
+)
+from . import ultralytics_ndjson
 
 if TYPE_CHECKING:
     from ..class_names import ClassNames
@@ -32,7 +42,7 @@ __all__ = [
     "write",
 ]
 
-FILES = "one txt per image; `classes.txt`, `obj.names` or YAML"
+FILES = "one txt per image; `classes.txt`, `obj.names` or YAML; Ultralytics' NDJSON"
 COORDINATES = "normalised, centre"
 SIZE = "not needed"
 EMPTY = "empty or missing txt"
@@ -40,22 +50,49 @@ NEEDS_SIZES = False
 
 #: Names of files next to the annotation files that hold class names or lists of images.
 SIDE_FILES = (
-    *("classes.txt", "train.txt", "val.txt", "valid.txt", "validation.txt", "test.txt"),
+    *NAME_FILES,
+    *("train.txt", "val.txt", "valid.txt", "validation.txt", "test.txt"),
     *("trainval.txt", "default.txt", "labels.txt", "labelmap.txt", "notes.txt"),
 )
-_ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4,}\s*$")
+#: Range of the first numbers of a row, which are normalised.
+RANGE = (-0.1, 1.1)
 
 
 def recognises(document: Document) -> bool:
-    """Whether `document` is text with a class and at least four numbers, or an empty txt."""
+    """Whether `document` is text with a class and four numbers or more, empty, or NDJSON."""
+    if ultralytics_ndjson.is_ndjson(document):
+        return True
     if document.path.suffix.lower() != ".txt":
         return False
     return (document.is_empty and not is_side_file(document.path)) or holds_boxes(document)
 
 
 def holds_boxes(document: Document) -> bool:
-    """Whether the first line of `document` has a class and at least four numbers."""
-    return document.kind == "text" and bool(_ROW.match(document.first_line))
+    """Whether the first line of `document` has a class and at least four normalised numbers."""
+    numbers = _parse_first_line(document)[:4]
+    return bool(numbers) and RANGE[0] <= min(numbers) and max(numbers) <= RANGE[1]
+
+
+def holds_other_numbers(document: Document) -> bool:
+    """Whether the first line of `document` is like a row, but its numbers are not normalised."""
+    return bool(_parse_first_line(document)) and not holds_boxes(document)
+
+
+def lists_images(document: Document) -> bool:
+    """Whether the first line of `document` is the name of an image, as in lists of a split."""
+    return document.kind == "text" and has_image_ending(document.first_line.strip())
+
+
+def _parse_first_line(document: Document) -> list[float]:
+    """Numbers after the class in the first line; empty if it is no row of a class and numbers."""
+    fields = document.first_line.split()
+    if document.kind != "text" or len(fields) < 5 or _parse_class(fields[0]) is None:
+        return []
+    try:
+        numbers = list(map(float, fields[1:]))
+    except ValueError:
+        return []
+    return numbers if math.isfinite(sum(numbers)) else []
 
 
 def is_side_file(path: PurePath) -> bool:
@@ -64,18 +101,18 @@ def is_side_file(path: PurePath) -> bool:
 
 
 def read(document: Document, options: Options) -> Iterator[BoxRecord]:
-    """Yield the records of one image."""
+    """Yield the records of one image, or of the images of an NDJSON file."""
+    if ultralytics_ndjson.is_ndjson(document):
+        yield from ultralytics_ndjson.read(document, options)
+        return
     if document.kind != "text":
         document.fail("expected text with one box per line, YOLO's kind of file.")
     image = ImageStem(document.path.stem, annotation_file=document.path)
-    folder = document.path.absolute().parent
-    if folder not in options.names_by_folder:
-        options.names_by_folder[folder] = find_class_names(folder)
-    names = options.names_by_folder[folder]
+    names, kpt_shape, _ = _find_names(document, options)
     empty = True
     for line, text in document.iter_lines():
         fields = text.split()
-        box = _read_box(fields, line, options)
+        box = _read_box(fields, line, document, options, kpt_shape)
         if box is not None:
             empty = False
             yield BoxRecord(line, image, _read_class_name(fields[0], line, options, names), box)
@@ -113,24 +150,113 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
     return files
 
 
+def _find_names(document: Document, options: Options) -> FoundNames:
+    if options.class_names is not None:
+        return FoundNames(None, options.kpt_shape)
+    folder = document.path.absolute().parent
+    if folder not in options.names_by_folder:
+        options.names_by_folder[folder] = find_class_names(folder, options.root)
+    return options.names_by_folder[folder]
+
+
+def _parse_class(text: str) -> str | None:
+    """The number of a class as digits; programs that write all numbers alike make it a float."""
+    if text.isascii() and text.isdigit():
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    is_class = number.is_integer() and 0 <= number < 1e9 and "_" not in text and text.isascii()
+    return str(int(number)) if is_class else None
+
+
 def _read_class_name(text: str, place: Line, options: Options, names: ClassNames | None) -> str:
-    if not (text.isascii() and text.isdigit()):
+    number = _parse_class(text)
+    if number is None:
         place.fail(f"the class must be an integer. Received: {text!r}.")
-    return options.get_class_name(text, place, names)
+    return options.get_class_name(number, place, names)
 
 
-def _read_box(fields: list[str], place: Line, options: Options) -> Box | None:
-    numbers = parse_numbers(fields[1:], place, [f"field {i}" for i in range(2, len(fields) + 1)])
-    is_box = len(numbers) == 4 or len(numbers) % 2 or _has_keypoints(numbers)
-    if len(numbers) < (4 if is_box else 6):
+def _read_box(
+    fields: list[str],
+    place: Line,
+    document: Document,
+    options: Options,
+    kpt_shape: tuple[int, int] | None,
+) -> Box | None:
+    numbers = parse_numbers(fields[1:], place, map("field {}".format, count(2)))
+    if len(numbers) < 4:
         place.fail(f"expected a class and four numbers. Received {len(fields)} fields.")
-    if is_box:
+    if len(numbers) < 6 or _begins_with_box(numbers, place, document, options, kpt_shape):
         x, y, width, height = numbers[:4]
         return x - width / 2, x + width / 2, y - height / 2, y + height / 2
-    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    n_scores = 0
+    if "scored_polygon" in (options.yolo_rows, options.decided_rows):
+        n_scores = count_scores(numbers)
+    end = len(numbers) - n_scores
+    points = list(zip(numbers[:end:2], numbers[1:end:2], strict=True))
     return options.bound_shape(place, "polygon", points)
 
 
-def _has_keypoints(numbers: tuple[float, ...]) -> bool:
-    """Whether a box is followed by keypoints: x, y and a visibility of 0, 1 or 2."""
-    return len(numbers) > 4 and (len(numbers) - 4) % 3 == 0 and {*numbers[6::3]} <= {0, 1, 2}
+def _begins_with_box(
+    numbers: tuple[float, ...],
+    place: Line,
+    document: Document,
+    options: Options,
+    kpt_shape: tuple[int, int] | None,
+) -> bool:
+    """Whether a row of six numbers or more begins with a box, and is not a polygon."""
+    if options.yolo_rows is not None:
+        if options.yolo_rows == "polygon" and len(numbers) % 2:
+            place.fail(
+                f"expected pairs of x and y, as yolo_rows='polygon' says. Received {len(numbers)} "
+                "numbers."
+            )
+        return options.yolo_rows == "box" or (
+            options.yolo_rows == "scored_polygon" and len(numbers) == 6
+        )
+    if fits_keypoints(numbers, kpt_shape):
+        return True
+    if options.decided_rows is None:
+        options.decided_rows = choose_rows(_iter_open_rows(document, options))
+    rows = options.decided_rows
+    if rows is None:
+        _refuse_row(place, "can be read in several ways")
+    if rows == "box":
+        return True
+    if rows == "scored_polygon":
+        return len(numbers) == 6
+    # Some programs write polygons, and boxes with keypoints, into one file.
+    if rows == "polygon" and (not has_visibilities(numbers) or is_outline(numbers)):
+        if len(numbers) % 2:
+            _refuse_row(place, "has an odd number of values, though other rows are polygons")
+        return False
+    if is_outline(numbers) and not has_visibilities(numbers) and not is_scored_outline(numbers):
+        return False
+    if not has_visibilities(numbers) or is_outline(numbers):
+        _refuse_row(place, "does not show whether it is a box or a polygon")
+    return True
+
+
+def _refuse_row(place: Line, reason: str) -> NoReturn:
+    place.fail(
+        f"the row {reason}: pass yolo_rows='box' if rows begin with a box, whatever follows it "
+        "(keypoints, a confidence, a track), 'polygon' if they are the points of polygons, or "
+        "'scored_polygon' if a confidence or a track follows the points."
+    )
+
+
+def _iter_open_rows(document: Document, options: Options) -> Iterator[list[float]]:
+    """Yield the numbers of the rows of all files, without those whose keypoints are declared."""
+    for other in options.documents or [document]:
+        if other.kind != "text" or other.path.suffix.lower() != ".txt":
+            continue
+        kpt_shape = _find_names(other, options).kpt_shape
+        for _, text in other.iter_lines():
+            try:
+                numbers = [float(field) for field in text.split()[1:]]
+            except ValueError:
+                continue  # Reading the row raises an error that names it.
+            if len(numbers) >= 4 and not fits_keypoints(numbers, kpt_shape):
+                yield numbers

@@ -17,29 +17,39 @@
     // Levels are thresholds in hundredths: integers, which compare exactly.
     const level = Math.round(100 * get("threshold-input").value);
     const threshold = (level / 100).toFixed(2);
-    const total = numbers.level.length;
+    // A level of -1 is that of a row with a class only, which has no IoU.
+    const hasIou = numbers.level.map((reaches) => reaches >= 0);
+    const total = hasIou.filter(Boolean).length;
     const reached = numbers.level.map((reaches) => reaches >= level);
     const number = reached.filter(Boolean).length;
 
-    let text = `${format(number)} of ${format(total)} images (${formatPercent(number / total)}) have an IoU of at least ${threshold}`;
-    if (numbers.right) {
-      const right = reached.filter((isReached, row) => isReached && numbers.right[row]).length;
-      text += `; ${format(right)} (${formatPercent(right / total)}) also have the right class`;
-    }
-    get("counts").textContent = text + ".";
-
-    if (numbers.true) countClasses(reached);
+    if (total) get("counts").textContent = describeCounts(reached, hasIou, number, total, threshold);
+    if (numbers.true) countClasses(reached, hasIou);
     for (const element of document.querySelectorAll(".threshold-value")) {
       element.textContent = threshold;
     }
     for (const card of cards) {
-      card.querySelector(".low").hidden = card.dataset.level >= level;
+      const { level: reaches, outcome } = card.dataset;
+      card.querySelector(".low").hidden = reaches < 0 || reaches >= level || Boolean(outcome);
     }
   }
 
-  function countClasses(reached) {
+  function describeCounts(reached, hasIou, number, total, threshold) {
+    let text = `${format(number)} of ${format(total)} images (${formatPercent(number / total)}) have an IoU of at least ${threshold}`;
+    // The class of a row is unknown, -1, where y has a box only.
+    const known = hasIou.filter((has, row) => has && numbers.right?.[row] >= 0).length;
+    if (known) {
+      const right = reached.filter((isReached, row) => isReached && numbers.right[row] === 1).length;
+      const of = known === total ? "" : `of the ${format(known)} whose class is known, `;
+      text += `; ${of}${format(right)} (${formatPercent(right / known)}) also have the right class`;
+    }
+    return text + ".";
+  }
+
+  function countClasses(reached, hasIou) {
     const ofClass = new Map();
     numbers.true.forEach((classIndex, row) => {
+      if (!hasIou[row]) return;
       const [number, total] = ofClass.get(classIndex) ?? [0, 0];
       ofClass.set(classIndex, [number + reached[row], total + 1]);
     });
@@ -51,13 +61,14 @@
 
   // ---------------------------------------------------------------- filters and order
 
+  // Without an IoU, a card comes last and only has a place in the complete range.
   const ORDERS = {
-    worst: (card) => Number(card.dataset.iou),
-    best: (card) => -card.dataset.iou,
+    worst: (card) => Number(card.dataset.iou ?? 2),
+    best: (card) => -(card.dataset.iou ?? -2),
     random: (card) => Number(card.dataset.place),
     suspicious: (card) => -card.dataset.suspicion,
   };
-  const FILTERS = { order: "worst", class: "", right: "", lowest: "0", highest: "1" };
+  const FILTERS = { order: "worst", class: "", right: "", outcome: "", lowest: "0", highest: "1" };
   let matching = [];
   let limit = STEP;
 
@@ -67,12 +78,16 @@
     const highest = get("highest").value || 1;
     const key = ORDERS[get("order").value];
     matching = cards
-      .filter((card) => matches(card, "class") && matches(card, "right"))
-      .filter((card) => card.dataset.iou >= Number(lowest) && card.dataset.iou <= Number(highest))
+      .filter((card) => ["class", "right", "outcome"].every((name) => matches(card, name)))
+      .filter((card) => isWithin(card.dataset.iou, Number(lowest), Number(highest)))
       .sort((a, b) => key(a) - key(b));
     get("suspicious-means").hidden = get("order").value !== "suspicious";
     limit = STEP;
     show();
+  }
+
+  function isWithin(iou, lowest, highest) {
+    return iou === undefined ? lowest <= 0 && highest >= 1 : iou >= lowest && iou <= highest;
   }
 
   function show() {

@@ -1,0 +1,44 @@
+"""How predictions are scored: rows in pairs, measures, and scorers for scikit-learn."""
+
+from .confusion import NO_OBJECT, Confusion, count_confusions, encode_names
+from .measures import (
+    class_accuracy,
+    compute_box_issue,
+    iou_at,
+    localization_accuracy,
+    mean_iou,
+    presence_auc,
+)
+from .pairs import Pairs, count_kinds, pair_rows
+from .scorers import (
+    IoUScore,
+    box_scorer,
+    class_scorer,
+    iou_50_scorer,
+    localization_scorer,
+    mean_iou_scorer,
+    presence_scorer,
+)
+
+__all__ = [
+    "NO_OBJECT",
+    "Confusion",
+    "IoUScore",
+    "Pairs",
+    "box_scorer",
+    "class_accuracy",
+    "class_scorer",
+    "compute_box_issue",
+    "count_confusions",
+    "count_kinds",
+    "encode_names",
+    "iou_50_scorer",
+    "iou_at",
+    "localization_accuracy",
+    "localization_scorer",
+    "mean_iou",
+    "mean_iou_scorer",
+    "pair_rows",
+    "presence_auc",
+    "presence_scorer",
+]
