@@ -15,7 +15,7 @@ from sphinx_gallery.sorting import ExplicitOrder
 
 import skbbox
 import skbbox.typing
-from skbbox.annotations.reading import FORMATS
+from skbbox.annotations.registry import FORMATS
 
 project = "skbbox"
 author = "The skbbox developers"
@@ -71,6 +71,7 @@ sphinx_gallery_conf = {
             "plot_box_grid.py",
             "plot_iou_distribution.py",
             "plot_iou_threshold.py",
+            "plot_presence.py",
             "plot_search.py",
             "plot_label_issues.py",
             "plot_two_looks.py",
