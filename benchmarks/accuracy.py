@@ -115,9 +115,8 @@ def main():
 
 def run(name, seed, arguments):
     """Run all models on one data set with one seed, except for those already done."""
-    folders, size, n_folds, n_run = DATA[name]
-    boxes = [load_annotated_folder(arguments.folder / folder) for folder in folders]
-    X, y = one_box_per_image(pd.concat(boxes, ignore_index=True), keep="only")
+    _, size, n_folds, n_run = DATA[name]
+    X, y = load_data(name, arguments.folder)
     few = arguments.images != ALL
     for fold, (train, test) in enumerate(splits(X, y, n_folds, seed)[: 1 if few else n_run]):
         if few:
@@ -145,6 +144,12 @@ def run(name, seed, arguments):
                 if arguments.pictures and stage == "default" and seed == fold == 0 and not few:
                     write_pictures(localizer, X.iloc[test], y.iloc[test], name, arguments.pictures)
             append_results(rows, arguments.results)
+
+
+def load_data(name, folder):
+    """Images and boxes of a data set."""
+    boxes = [load_annotated_folder(folder / part) for part in DATA[name][0]]
+    return one_box_per_image(pd.concat(boxes, ignore_index=True), keep="only")
 
 
 def time_fit(localizer, X, y):

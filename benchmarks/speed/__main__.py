@@ -9,10 +9,10 @@ Run from the root of the repository. The data folder is one that
     python -m benchmarks.speed folder --runs 0     # only write the page
 
 The parts are: a, a grid search over loss weights; b, one fit; c, predict; d, cost against the
-number of images and of candidates; e, memory used by the other parts. Each job runs in its own
-process. Results are appended to ``benchmarks/speed.csv``, and an interrupted benchmark resumes
-from there; delete the file to start over. The tables and the plot are written to
-``docs/speed.md`` and ``docs/images/speed.png``.
+number of images and of candidates; e, memory used by the other parts; f, a fit and a search with
+the defaults on some hundred images. Each job runs in its own process. Results are appended to
+``benchmarks/speed.csv``, and an interrupted benchmark resumes from there; delete the file to start
+over. The tables and the plot are written to ``docs/speed.md`` and ``docs/images/speed.png``.
 """
 
 import argparse

@@ -25,6 +25,9 @@ N_FOLDS = 3
 N_IMAGES = (100, 1000, 10_000, 100_000)
 FIT_MOST, PLAIN_MOST = 1000, 10_000
 
+#: Numbers of images, most of them copies, on which fits of skbbox are measured in part d.
+N_COPIES = (20_000, 100_000)
+
 #: Numbers of candidates in part d, and the number of images they are fitted on.
 N_CANDIDATES = (1, 3, 10, 30, 100)
 CANDIDATE_IMAGES = 300
@@ -35,13 +38,20 @@ ONE_BY_ONE, BARE = 500, 2048
 #: Engines, the slowest on a processor first.
 INSTALLED = [name for name, packages in reversed(ENGINES.items()) if not missing_packages(packages)]
 
-PARTS = ["a", "b", "c", "d", "e"]
+#: Numbers of images in part f: what a usual user has.
+USUAL_IMAGES = (100, 400, 1500)
+
+PARTS = ["a", "b", "c", "d", "e", "f"]
 
 #: Epochs of plain Keras, and of a skbbox fit that only has to rank candidates.
 PLAIN_EPOCHS, SHORT_EPOCHS = 5, 2
 
+#: Most epochs in which plain Keras may become better than the median box.
+MOST_EPOCHS = 100
+
 WAYS = {
     "plain": "plain Keras",
+    "better": "plain Keras, until better than the median box",
     "skbbox": "skbbox",
     "short": f"skbbox, {SHORT_EPOCHS} epochs",
     "one by one": "plain Keras, image by image",
@@ -59,7 +69,8 @@ VALUES = ["seconds", "score", "start seconds", "feature seconds", "peak MB", "gr
 def load_sample(arguments, part, n=None):
     """Paths and boxes of a part of the data; with `n`, of a sample stratified by class."""
     X, y = one_box_per_image(load_annotated_folder(arguments.folder), keep="only")
-    rows = np.flatnonzero(y["split"] == part)
+    names = {"train": ["train"], "val": ["val", "valid"]}
+    rows = np.flatnonzero(y["split"].isin(names[part]))
     n = min(n or len(rows), arguments.images or len(rows))
     if n < len(rows):
         strata = y["class_name"].iloc[rows]
@@ -96,6 +107,8 @@ def list_jobs(part, n_train, n_val, arguments):
         for n in sorted({min(n, most, n_train) for n in N_IMAGES if n <= FIT_MOST}):
             for way in ("plain", "skbbox", "short"):
                 add("fit", way, size, n)
+        for n in (n for n in N_COPIES if n <= most):
+            add("fit", "short", size, n, source="copies")
         for n in sorted({min(n, most) for n in N_IMAGES}):
             for way in ("plain", "skbbox") if n <= PLAIN_MOST else ("skbbox",):
                 engine = "auto" if way == "skbbox" else "-"
@@ -104,6 +117,13 @@ def list_jobs(part, n_train, n_val, arguments):
         add("grid", "plain", size, images, 1, N_FOLDS)
         for n in sorted({min(n, arguments.candidates) for n in N_CANDIDATES}):
             add("grid", "short", size, images, n, N_FOLDS * n)
+    if part == "f":
+        for n in sorted({min(n, n_train) for n in USUAL_IMAGES}):
+            for way in ("plain", "better", "skbbox"):
+                add("fit", way, size, n)
+            for way in ("plain", "skbbox"):
+                measured = 1 if way == "plain" else N_FOLDS * len(GRID)
+                add("grid", way, size, n, len(GRID), measured)
     return jobs
 
 

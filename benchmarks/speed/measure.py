@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -14,7 +15,7 @@ import numpy as np
 import psutil
 from sklearn.model_selection import GridSearchCV
 
-from skbbox import SingleBoxLocalizer, StratifiedBoxKFold, mean_iou
+from skbbox import DummyLocalizer, SingleBoxLocalizer, StratifiedBoxKFold, mean_iou
 from skbbox.engines.registry import ENGINES
 from skbbox.features import forget_features, prefetch
 from skbbox.features.frozen_backbone import FrozenBackbone
@@ -110,7 +111,7 @@ def time_steps():
 
 def new_estimator(way, size):
     """An unfitted estimator for one side of the comparison."""
-    if way == "plain":
+    if way in ("plain", "better"):
         return PlainLocalizer(image_size=size)
     epochs = SHORT_EPOCHS if way == "short" else "auto"
     return SingleBoxLocalizer(image_size=size, epochs=epochs, random_state=0)
@@ -119,10 +120,44 @@ def new_estimator(way, size):
 def fit(job, arguments):
     """One fit and its score on val; with `save`, the estimator is stored."""
     estimator = new_estimator(job["way"], job["size"])
-    seconds, _ = measure_time(estimator.fit, *load_sample(arguments, "train", job["images"]))
+    train, val = load_sample(arguments, "train", job["images"]), load_sample(arguments, "val")
+    if job["source"] == "copies":
+        return fit_copies(estimator, train, val, job["images"])
+    result = {}
+    if job["way"] == "better":
+        median = float(DummyLocalizer().fit(*train).score(*val))
+        seconds, epochs = estimator.fit_until_better(*train, *val, median)
+        result["detail"] = json.dumps({"epochs": epochs, "median box": median})
+    else:
+        seconds, _ = measure_time(estimator.fit, *train)
     if "save" in job:
         joblib.dump(estimator, job["save"])
-    return {"seconds": seconds, "score": float(estimator.score(*load_sample(arguments, "val")))}
+    return result | {"seconds": seconds, "score": float(estimator.score(*val))}
+
+
+def fit_copies(estimator, train, val, n):
+    """A fit on `n` images, most of them copies, and the disk that it takes."""
+    X, y = train
+    largest, done = 0, threading.Event()
+
+    def watch_disk():
+        nonlocal largest
+        before = shutil.disk_usage(tempfile.gettempdir()).used
+        while not done.wait(1.0):
+            largest = max(largest, shutil.disk_usage(tempfile.gettempdir()).used - before)
+
+    with tempfile.TemporaryDirectory() as folder:
+        X = make_distinct_files([*X], n, Path(folder))
+        y = y.iloc[np.arange(n) % len(y)].reset_index(drop=True)
+        watcher = threading.Thread(target=watch_disk)
+        watcher.start()
+        try:
+            seconds, _ = measure_time(estimator.fit, X, y)
+        finally:
+            done.set()
+            watcher.join()
+    detail = json.dumps({"disk GB": largest / 1e9})
+    return {"seconds": seconds, "score": float(estimator.score(*val)), "detail": detail}
 
 
 def predict(job, arguments):

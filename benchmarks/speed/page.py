@@ -19,6 +19,7 @@ from .jobs import (
     GRID,
     INSTALLED,
     JOB,
+    MOST_EPOCHS,
     N_FOLDS,
     PLAIN_EPOCHS,
     SHORT_EPOCHS,
@@ -32,8 +33,11 @@ DEFAULT_PATHS = Path("benchmarks/speed.csv"), Path("docs/speed.md")
 #: Epochs of a fit; "auto" chooses them by the number of images.
 EPOCHS = {"plain": PLAIN_EPOCHS, "skbbox": "auto", "short": SHORT_EPOCHS}
 
+#: Values that only some jobs have: epochs that were counted, and the disk that a fit takes.
+DETAILS = ["epochs", "disk GB"]
+
 #: Digits after the decimal point in the tables, if not 1.
-DIGITS = {"score": 3, "ms per image": 2, "peak GB": 2, "share %": 0}
+DIGITS = {"score": 3, "ms per image": 2, "peak GB": 2, "disk GB": 2, "share %": 0}
 
 
 def write_page(planned, failed, numbers, arguments):
@@ -74,18 +78,30 @@ def write_page(planned, failed, numbers, arguments):
 
 def tables(rows, numbers, plot):
     """The tables of all parts; also draws the plot of part d."""
+    details = pd.DataFrame(rows["detail"].fillna("{}").map(json.loads).tolist())
+    rows = rows.reset_index(drop=True).join(details.reindex(columns=DETAILS).astype(float))
     groups = rows.groupby(JOB, sort=False)
-    medians = groups[VALUES].median().assign(runs=groups.size()).reset_index()
+    medians = groups[[*VALUES, *DETAILS]].median().assign(runs=groups.size()).reset_index()
     n, spent = medians["candidates"].clip(lower=1), medians["seconds"]
     medians["ms per image"] = 1000 * spent / medians["images"] / n
     medians["features share %"] = 100 * medians["feature seconds"] / spent
     medians["peak GB"] = medians["peak MB"] / 1024
-    medians["epochs"] = medians["way"].map(EPOCHS).where(medians["job"] != "predict", "-")
+    counted = medians["epochs"].map("{:.0f}".format).where(medians["epochs"].notna())
+    planned = medians["way"].map(EPOCHS).where(medians["job"] != "predict", "-")
+    medians["epochs"] = planned.where(medians["way"] != "better", counted)
     pairs = zip(medians["measured"], N_FOLDS * n, strict=True)
     medians["fits measured"] = [f"{part} of {total}" for part, total in pairs]
     grids, fits, calls = (medians[medians["job"] == job] for job in ("grid", "fit", "predict"))
-    in_a, is_copy = grids["candidates"] == len(GRID), calls["source"] == "copies"
-    searches, copies = (add_speedup(x, "plain", "images") for x in (grids[~in_a], calls[is_copy]))
+    is_full, is_copy = grids["candidates"] == len(GRID), calls["source"] == "copies"
+    in_a = is_full & (grids["images"] == numbers[0])
+    usual = pd.concat([fits, grids[is_full]])
+    in_f = usual["images"].isin(grids.loc[is_full & ~in_a, "images"])
+    usual = usual[in_f & (usual["size"] == usual["size"].max())]
+    usual = usual.assign(key=usual["job"] + usual["images"].astype(str))
+    usual = add_speedup(usual.sort_values(["job", "images"], kind="stable"), "plain", "key")
+    searches, copies = (
+        add_speedup(x, "plain", "images") for x in (grids[~is_full], calls[is_copy])
+    )
     searches["plain seconds"] = searches["times faster"] * searches["seconds"]
     by_images = add_speedup(fits[fits["size"] == fits["size"].max()], "plain", "images")
     calls = calls[~is_copy]
@@ -132,6 +148,16 @@ def tables(rows, numbers, plot):
         "size, way, epochs, times faster, seconds, score, runs",
     )
     lines += section(
+        "Some hundred images, with the defaults",
+        f"Fits, and searches over {len(GRID)} pairs of loss weights with {N_FOLDS} folds. The "
+        f"scores of fits are those on {numbers[1]} other images. Plain Keras until better than the "
+        "median box: the epochs after which it first beats a box that ignores the image, at most "
+        f"{MOST_EPOCHS}, without the time of scoring. Of its searches, one fit is measured and "
+        f"multiplied by {n_fits}.",
+        usual,
+        "job, images, way, epochs, times faster, seconds, score, runs",
+    )
+    lines += section(
         "Predict",
         'Nothing is cached between calls. "One by one" is plain Keras with one image per call. '
         "Start seconds: the extra time of the first call. The backbone alone, on tensors in "
@@ -163,17 +189,17 @@ def tables(rows, numbers, plot):
         write_plot(by_images, copies, searches, plot)
     return lines + section(
         "Memory",
-        "Peak memory of a job, and growth of resident memory per fit in the second half of a "
-        "search.",
+        "Peak memory of a job, disk that the temporary files of a fit take, and growth of resident "
+        "memory per fit in the second half of a search.",
         medians.sort_values(["job", "size", "images"], kind="stable"),
-        "job, size, images, candidates, way, engine, source, peak GB, growth MB a fit",
+        "job, size, images, candidates, way, engine, source, peak GB, disk GB, growth MB a fit",
     )
 
 
 def add_speedup(rows, way, by):
     """Rows with their speed relative to a way, matched by the column `by`."""
     base = rows[rows["way"] == way].groupby(by)["ms per image"].first()
-    return rows.assign(**{"times faster": rows[by].map(base) / rows["ms per image"]})
+    return rows.assign(**{"times faster": rows[by].map(base).astype(float) / rows["ms per image"]})
 
 
 def section(title, note, rows, columns):
@@ -198,6 +224,7 @@ def write_plot(fits, predictions, searches, path):
     """Time against the number of images, and against the number of candidates."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     colours = {"plain": "tab:red", "skbbox": "tab:blue", "short": "tab:cyan"}
+    fits = fits[fits["way"].isin(colours)]
 
     def draw(ax, x, rows, style, label):
         for way, part in rows.sort_values(x).groupby("way"):

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from skbbox import mean_iou
 
-from .jobs import PLAIN_EPOCHS
+from .jobs import MOST_EPOCHS, PLAIN_EPOCHS
 
 #: Images in a batch.
 BATCH = 32
@@ -30,6 +30,28 @@ class PlainLocalizer(BaseEstimator):
         self.image_size = image_size
 
     def fit(self, X, y):
+        generator = self._make_model(X, y)
+        call_and_record_wait(self.model_.fit, generator, epochs=PLAIN_EPOCHS)
+        return self
+
+    def fit_until_better(self, X, y, X_val, y_val, score):
+        """Train until the score of other images exceeds `score`, at most MOST_EPOCHS.
+
+        Returns
+        -------
+        seconds : float
+            Without those of scoring.
+        epochs : int
+        """
+        seconds, generator = measure_time(self._make_model, X, y)
+        epochs, is_better = 0, False
+        while epochs < MOST_EPOCHS and not is_better:
+            spent, _ = measure_time(call_and_record_wait, self.model_.fit, generator)
+            seconds, epochs = seconds + spent, epochs + 1
+            is_better = self.score(X_val, y_val) > score
+        return seconds, epochs
+
+    def _make_model(self, X, y):
         keras.utils.set_random_seed(0)
         classes, class_indices = np.unique(y["class_name"], return_inverse=True)
         self.model_ = plain_model(self.image_size, len(classes))
@@ -40,9 +62,7 @@ class PlainLocalizer(BaseEstimator):
             metrics=[["accuracy"], []],
         )
         boxes = y[["x_min", "x_max", "y_min", "y_max"]].to_numpy("float32")
-        generator = PlainGenerator(X, self.image_size, class_indices, boxes)
-        call_and_record_wait(self.model_.fit, generator, epochs=PLAIN_EPOCHS)
-        return self
+        return PlainGenerator(X, self.image_size, class_indices, boxes)
 
     def score(self, X, y):
         _, boxes = call_and_record_wait(self.model_.predict, PlainGenerator(X, self.image_size))
