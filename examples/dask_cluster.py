@@ -39,7 +39,7 @@ def main():
             # Usually the name of a network in keras.applications.
             small_convnet((32, 32, 3)),
             image_size=32,
-            epochs=40,
+            epochs=20,
             memory=Path(folder) / "features",
             random_state=0,
         )
