@@ -117,6 +117,8 @@ class WatchedModel:
         TensorFlow never changes memory that someone else holds: it gives a variable new memory. So
         weights in the same memory are unchanged, as long as the array that was read last is kept.
         """
+        if keras.backend.backend() != "tensorflow":
+            return None
         variables = [weight.value for weight in self.model.weights]
         # Others are distributed to several devices.
         if not all(type(variable).__name__ == "ResourceVariable" for variable in variables):
