@@ -46,6 +46,9 @@ KERAS_MODELS = _get_keras_home() / "models"
 #: Smallest side in pixels for which a backbone has a feature map; 32 for those not listed.
 MINIMUM_SIZE = {"xception": 71, "inceptionv3": 75, "inceptionresnetv2": 75}
 
+#: Backbones that are built for one size, because the padding of their layers depends on it.
+FIXED_SIZE = ("nasnetmobile", "nasnetlarge")
+
 
 @functools.cache
 def list_applications() -> dict[str, Callable[..., keras.Model]]:
@@ -87,13 +90,17 @@ def check_minimum_size(name: str, image_size: tuple[int, int]) -> None:
 
 
 def build_application(
-    function: Callable[..., keras.Model], weights: PathLikeStr | None, alpha: float
+    function: Callable[..., keras.Model],
+    weights: PathLikeStr | None,
+    alpha: float,
+    image_size: tuple[int, int],
 ) -> keras.Model:
     """Build a backbone of keras.applications; WeightsError if its weights cannot be loaded."""
+    is_fixed = function.__name__.lower() in FIXED_SIZE
     arguments: dict[str, Any] = {
         "include_top": False,
         "weights": weights,
-        "input_shape": (None, None, 3),
+        "input_shape": (*(image_size if is_fixed else (None, None)), 3),
     }
     if "alpha" in inspect.signature(function).parameters:
         arguments["alpha"] = alpha

@@ -82,7 +82,7 @@ def build_backbone(
         )
     elif is_application(backbone):
         check_minimum_size(backbone.__name__, image_size)
-        model = build_application(backbone, weights, alpha)
+        model = build_application(backbone, weights, alpha, image_size)
         preprocess = sys.modules[backbone.__module__].preprocess_input
     else:
         model = _call_builder(backbone, image_size)
