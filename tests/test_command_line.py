@@ -17,6 +17,7 @@ from PIL import Image
 
 from skbbox import DummyLocalizer, SingleBoxLocalizer, mean_iou, read_annotations
 from skbbox.command_line import FAILED, PROBLEMS, main, make_parser
+from skbbox.command_line.doctor import describe_folder
 from skbbox.command_line.export import FORMATS
 from skbbox.command_line.messages import FLAG, use_options
 from skbbox.command_line.training_data import hold_out, prepare_data
@@ -640,3 +641,44 @@ def test_invalid_arguments_fail_with_a_message(photos, capsys, arguments, messag
     (photos.parent / "empty").mkdir()
     assert main(arguments) == FAILED
     assert message in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def test_doctor_prints_versions_engines_weights_and_folders(tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "some_weights.h5").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code, out, _ = run("doctor", "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert values["packages"]["keras"] == metadata.version("keras")
+    assert values["packages"]["torch"] is None or values["packages"]["torch"][0].isdigit()
+    assert values["missing_for_engines"]["keras"] == []
+    assert values["weights"] == ["some_weights.h5"]
+    assert values["folders"]["weights of Keras"] == {
+        "path": str(tmp_path / "models"),
+        "state": "writable",
+    }
+
+
+def test_doctor_says_why_keras_does_not_start(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "no_such_backend")
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "Keras does not start: ValueError" in out
+    assert "KERAS_BACKEND=no_such_backend" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("file", "not a folder"), ("file/folder", "not there, and cannot be made")],
+)
+def test_doctor_knows_a_folder_that_cannot_be_used(tmp_path, name, state):
+    (tmp_path / "file").touch()
+    assert describe_folder(tmp_path / name)["state"] == state
+
+
+def test_doctor_knows_a_folder_that_is_not_there_yet(tmp_path):
+    assert describe_folder(tmp_path / "a" / "b")["state"] == "not there yet"

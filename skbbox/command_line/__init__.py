@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from .. import __version__
 from ..exceptions import SkbboxError, SkbboxWarning
-from . import check, convert, export, predict, report, score, search, train
+from . import check, convert, doctor, export, predict, report, score, search, train
 from .messages import use_options
 from .results import FAILED, INTERRUPTED, PROBLEMS, Result, print_result, to_json
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "PROBLEMS", "main", "make_parser"]
 
 #: In the order of the help.
-COMMANDS = (convert, check, train, search, predict, score, report, export)
+COMMANDS = (convert, check, train, search, predict, score, report, export, doctor)
 
 EXAMPLES = """examples:
   skbbox convert labels.json boxes.xml --to cvat --images photos
@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   skbbox score model.skbbox test.csv --images photos
   skbbox report model.skbbox test.csv --images photos -o report.html
   skbbox export model.skbbox model.onnx
+  skbbox doctor --json
 
 exit codes:
   0  success
