@@ -14,20 +14,20 @@ from ..boxes.tables import as_pandas
 from ..exceptions import AnnotationError
 from ..files import as_path, atomic_write, check_overwrite
 from .folders import is_ignored
-from .formats import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
 from .record import CONFIDENCES, UNWRITABLE, ImageWithBoxes, check_columns
+from .writers import coco, cvat, labelbox, pascal_voc, snacks, yolo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..typing import PathLikeStr, Sizes
-    from .formats import Writer
+    from .writers import Writer
 
 __all__ = ["WRITTEN_FORMATS", "write_annotations"]
 
-#: Writers by the name of their format. Each is a module; see :class:`formats.Writer`.
+#: Writers by the name of their format. Each is a module; see :class:`writers.Writer`.
 WRITTEN_FORMATS: dict[str, Writer] = {
     "snacks": snacks,
     "labelbox": labelbox,
@@ -108,18 +108,17 @@ def write_annotations(
     check_choice("format", format, tuple(WRITTEN_FORMATS))
     writer = WRITTEN_FORMATS[format]
     path = as_path(path)
-    in_folder = writer in (pascal_voc, yolo)
     if images_dir is None:
-        images_dir = path if in_folder else path.parent
+        images_dir = path if writer.IN_FOLDER else path.parent
     images = _group_by_image(boxes, as_path(images_dir), sizes, format)
     texts = writer.write(images)
     for name in texts:
-        if in_folder and is_ignored(PurePosixPath(name)):
+        if writer.IN_FOLDER and is_ignored(PurePosixPath(name)):
             raise AnnotationError(
                 f"{format} names each file after its image, but read_annotations ignores files "
                 f"named {name}. Rename the image."
             )
-    files = {path / name if in_folder else path: text for name, text in texts.items()}
+    files = {path / name if writer.IN_FOLDER else path: text for name, text in texts.items()}
     check_overwrite(files, overwrite)
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..annotations import clean_annotations, one_box_per_image, read_annotations, write_annotations
-from ..annotations.formats import pascal_voc, yolo
 from ..annotations.writing import WRITTEN_FORMATS
 from ..boxes import COORDINATES, TARGET_COLUMNS
 from .arguments import STDOUT
@@ -156,7 +155,7 @@ def check_output(path: Path, overwrite: bool | None, *, format: str | None = Non
         Format of annotations.
     """
     if path == STDOUT:
-        if format is not None and WRITTEN_FORMATS[format] in (pascal_voc, yolo):
+        if format is not None and WRITTEN_FORMATS[format].IN_FOLDER:
             raise ValueError(
                 f"--to {format} writes a folder with a file for each image, not to stdout (-). "
                 "Name a folder, or choose another format."

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 from ..nodes import Element, make_size, shorten_repr
 from ..record import BoxRecord, ImageStem, make_records
@@ -16,15 +15,14 @@ from . import coco, labelme_xml, pascal_voc, yolo
 if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Options
-    from ..record import Box, FoundBox, ImageWithBoxes, Point
+    from ..record import Box, FoundBox, Point
 
-__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "XML for images or video; exports as VOC, COCO, YOLO, LabelMe"
 COORDINATES = "pixels, edges"
 SIZE = "in the file"
 EMPTY = "`<image>` without shapes"
-NEEDS_SIZES = True
 
 
 def recognises(document: Document) -> bool:
@@ -49,24 +47,6 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     if document.parse_xml().tag != "annotations":
         document.fail("expected XML with the root <annotations>, as CVAT writes it.")
     return _read_xml(document, options)
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of CVAT's XML for images."""
-    root = ElementTree.Element("annotations")
-    ElementTree.SubElement(root, "version").text = "1.1"
-    for number, image in enumerate(images):
-        width, height = (str(round(side)) for side in image.get_size())
-        attributes = {"id": str(number), "name": image.name, "width": width, "height": height}
-        element = ElementTree.SubElement(root, "image", attributes)
-        for class_name, (x_min, x_max, y_min, y_max), _ in image.iter_pixel_boxes():
-            corners = {"xtl": x_min, "ytl": y_min, "xbr": x_max, "ybr": y_max}
-            attributes = {"label": class_name, "occluded": "0", "source": "manual"}
-            attributes |= {name: repr(value) for name, value in corners.items()}
-            ElementTree.SubElement(element, "box", attributes | {"z_order": "0"})
-    ElementTree.indent(root)
-    declaration = '<?xml version="1.0" encoding="utf-8"?>\n'
-    return {"": declaration + ElementTree.tostring(root, encoding="unicode") + "\n"}
 
 
 def _read_xml(document: Document, options: Options) -> Iterator[BoxRecord]:

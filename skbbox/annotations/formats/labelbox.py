@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ...exceptions import AnnotationError
 from ..image_files import has_image_ending, is_url
 from ..nodes import Node
-from ..record import choose_confidence, make_records
+from ..record import make_records
 from ..shapes import parse_wkt_polygons
 
 if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Options
-    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes
+    from ..record import Box, BoxRecord, FoundBox
 
-__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "NDJSON v2 and of imports, JSON v1, CSV; WKT and points of 2018-19"
 COORDINATES = "pixels, edges, top, left, height, width"
 SIZE = "in NDJSON; otherwise from the image"
 EMPTY = '`objects: []`, `{}`, `"Skip"`'
-NEEDS_SIZES = True
 
 #: Keys of the lines of an import that answer a question and have no shape.
 ANSWERS = ("answer", "answers")
@@ -68,29 +65,6 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     for name, lines in imported.items():
         found = [_read_import(line, options) for line in lines if not {*ANSWERS} & {*line.value}]
         yield from make_records(lines[0], name, found, None)
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of the JSON lines that Labelbox imports as labels or predictions."""
-    lines = []
-    for image in images:
-        if not image.boxes:
-            raise AnnotationError(
-                "Labelbox cannot import an image without an object. "
-                f"Received: {image.name}; leave it out."
-            )
-        for number, (name, (x_min, x_max, y_min, y_max), confidences) in enumerate(
-            image.iter_pixel_boxes()
-        ):
-            box = {"top": y_min, "left": x_min, "height": y_max - y_min, "width": x_max - x_min}
-            # Derived from the content, so that writing a box again gives the same identifier.
-            key = uuid.uuid5(uuid.NAMESPACE_URL, f"{image.name}#{number}#{name}#{box}")
-            line: dict[str, Any] = {"uuid": str(key), "dataRow": {"globalKey": image.name}}
-            line |= {"name": name, "bbox": box}
-            if (confidence := choose_confidence(confidences)) is not None:
-                line["confidence"] = confidence
-            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    return {"": "".join(lines)}
 
 
 def _read_import(line: Node, options: Options) -> FoundBox:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import count
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NoReturn
 
-from ...exceptions import AnnotationError
 from ..class_names import NAME_FILES, FoundNames, find_class_names
-from ..image_files import ENDINGS, has_image_ending
+from ..image_files import has_image_ending
 from ..nodes import Line, Node, parse_numbers
 from ..record import BoxRecord, ImageStem
 from ..yolo_rows import (
@@ -27,26 +26,23 @@ if TYPE_CHECKING:
     from ..class_names import ClassNames
     from ..documents import Document
     from ..options import Options
-    from ..record import Box, ImageWithBoxes
+    from ..record import Box
 
 __all__ = [
     "COORDINATES",
     "EMPTY",
     "FILES",
-    "NEEDS_SIZES",
     "SIZE",
     "holds_boxes",
     "is_side_file",
     "read",
     "recognises",
-    "write",
 ]
 
 FILES = "one txt per image; `classes.txt`, `obj.names` or YAML; Ultralytics' NDJSON"
 COORDINATES = "normalised, centre"
 SIZE = "not needed"
 EMPTY = "empty or missing txt"
-NEEDS_SIZES = False
 
 #: Names of files next to the annotation files that hold class names or lists of images.
 SIDE_FILES = (
@@ -118,36 +114,6 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
             yield BoxRecord(line, image, _read_class_name(fields[0], line, options, names), box)
     if empty:
         yield BoxRecord(Node(None, document.path), image)
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of each file by its name; ``classes.txt`` holds the class names."""
-    names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
-    for name in names:
-        if not name.strip() or len(name.splitlines()) > 1 or name != name.strip():
-            raise AnnotationError(
-                "YOLO stores one class name per line, which must not be empty or begin or end "
-                f"with space. Received the class {name!r}."
-            )
-    files = {"classes.txt": "".join(f"{name}\n" for name in names)}
-    for image in images:
-        if PurePosixPath(image.name).suffix.lower() not in ENDINGS:
-            raise AnnotationError(
-                "YOLO does not store the file extension of an image, so it must be one of "
-                f"{', '.join(ENDINGS)}. Rename {image.name}."
-            )
-        file = str(PurePosixPath(image.name).with_suffix(".txt"))
-        if file in files or is_side_file(PurePosixPath(file)):
-            raise AnnotationError(
-                f"YOLO names each file after its image, and {file} is already used. "
-                f"Rename {image.name}."
-            )
-        files[file] = "".join(
-            f"{names.index(class_name)} {(x_min + x_max) / 2:.6f} {(y_min + y_max) / 2:.6f} "
-            f"{x_max - x_min:.6f} {y_max - y_min:.6f}\n"
-            for class_name, (x_min, x_max, y_min, y_max), _ in image.boxes
-        )
-    return files
 
 
 def _find_names(document: Document, options: Options) -> FoundNames:
