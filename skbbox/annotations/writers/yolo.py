@@ -12,7 +12,7 @@ from ..image_files import ENDINGS
 if TYPE_CHECKING:
     from ..record import ImageWithBoxes
 
-__all__ = ["IN_FOLDER", "NEEDS_SIZES", "write"]
+__all__ = ["IN_FOLDER", "NEEDS_SIZES", "check_name", "format_rows", "write"]
 
 IN_FOLDER = True
 NEEDS_SIZES = False
@@ -29,20 +29,40 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
             )
     files = {"classes.txt": "".join(f"{name}\n" for name in names)}
     for image in images:
-        if PurePosixPath(image.name).suffix.lower() not in ENDINGS:
-            raise AnnotationError(
-                "YOLO does not store the file extension of an image, so it must be one of "
-                f"{', '.join(ENDINGS)}. Rename {image.name}."
-            )
-        file = str(PurePosixPath(image.name).with_suffix(".txt"))
-        if file in files or is_side_file(PurePosixPath(file)):
-            raise AnnotationError(
-                f"YOLO names each file after its image, and {file} is already used. "
-                f"Rename {image.name}."
-            )
-        files[file] = "".join(
-            f"{names.index(class_name)} {(x_min + x_max) / 2:.6f} {(y_min + y_max) / 2:.6f} "
-            f"{x_max - x_min:.6f} {y_max - y_min:.6f}\n"
-            for class_name, (x_min, x_max, y_min, y_max), _ in image.boxes
-        )
+        file = PurePosixPath(image.name).with_suffix(".txt")
+        check_name("YOLO", image.name, file, files)
+        files[str(file)] = format_rows(image, names)
     return files
+
+
+def check_name(tool: str, name: str, file: PurePosixPath, files: dict[str, str]) -> None:
+    """Raise if an image cannot be found by the name of its file, or the file exists already.
+
+    Parameters
+    ----------
+    tool : str
+        For messages.
+    name : str
+        Name of the image.
+    file : PurePosixPath
+    files : dict
+        The other files by name.
+    """
+    if PurePosixPath(name).suffix.lower() not in ENDINGS:
+        raise AnnotationError(
+            f"{tool} does not store the file extension of an image, so it must be one of "
+            f"{', '.join(ENDINGS)}. Rename {name}."
+        )
+    if str(file) in files or is_side_file(file):
+        raise AnnotationError(
+            f"{tool} names each file after its image, and {file} is already used. Rename {name}."
+        )
+
+
+def format_rows(image: ImageWithBoxes, names: list[str]) -> str:
+    """A line per box: the number of the class, the centre, width and height, normalised."""
+    return "".join(
+        f"{names.index(class_name)} {(x_min + x_max) / 2:.6f} {(y_min + y_max) / 2:.6f} "
+        f"{x_max - x_min:.6f} {y_max - y_min:.6f}\n"
+        for class_name, (x_min, x_max, y_min, y_max), _ in image.boxes
+    )
