@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ..nodes import parse_degrees
 from ..record import make_records
-from ..shapes import rotate_box
 from .labelme_xml import is_labelme
+from .pascal_voc_objects import SHAPES, find_shape, read_object
 
 if TYPE_CHECKING:
     from ..documents import Document
     from ..nodes import Element
     from ..options import Options
-    from ..record import Box, BoxRecord, FoundBox, ImageStem, Point
+    from ..record import BoxRecord, ImageStem
 
 __all__ = [
     "COORDINATES",
@@ -36,11 +35,6 @@ FILES = "one XML per image"
 COORDINATES = "pixels, 1-based inclusive"
 SIZE = "in the file"
 EMPTY = "XML without objects"
-
-#: Optional children of an object that become columns.
-FLAGS = ("pose", "truncated", "difficult", "occluded")
-#: Shapes that RectLabel writes instead of a box.
-SHAPES = ("polygon", "cubic_bezier", "line", "keypoints", "pixels")
 
 #: Tags of the points of a shape, and the text of a corner in 0..1.
 _POINT, _ZERO = re.compile(r"[xy][0-9]{1,9}"), re.compile(r"\s*0+(\.[0-9]*)?\s*")
@@ -81,7 +75,7 @@ def detect_tool(document: Document) -> str | None:
     if root.find_child("path") is not None and source is not None:
         return "labelimg"
     if source is None and any(
-        child.find_child("occluded") is not None or _find_shape(child) is not None
+        child.find_child("occluded") is not None or find_shape(child) is not None
         for child in root.iter_children("object")
     ):
         return "rectlabel"
@@ -133,7 +127,7 @@ def read_voc(
     root = document.parse_xml()
     size = root.find_child("size")
     folder = root.read_text("folder", default="")
-    found = (_read_object(child, options, tool_corners) for child in root.iter_children("object"))
+    found = (read_object(child, options, tool_corners) for child in root.iter_children("object"))
     return make_records(
         root,
         _read_image_name(root) if image is None else image,
@@ -150,62 +144,3 @@ def _read_image_name(root: Element) -> str:
     if name and extension and not PurePosixPath(name).suffix:
         return name + extension
     return name
-
-
-def _read_object(element: Element, options: Options, tool_corners: str) -> FoundBox:
-    name = element.read_text("name")
-    extra = {
-        flag: _parse_flag(element.read_text(flag))
-        for flag in FLAGS
-        if element.find_child(flag) is not None
-    }
-    corners = element.find_child("bndbox")
-    box: Box | None
-    if corners is not None:
-        x_min, x_max, y_min, y_max = map(corners.read_number, ("xmin", "xmax", "ymin", "ymax"))
-        box = x_min, x_max, y_min, y_max
-        if degrees := _read_rotation(element):
-            box = options.bound_shape(element, "rotated box", rotate_box(box, degrees))
-    elif (shape := _find_shape(element)) is not None:
-        box = options.bound_shape(shape, shape.tag, _read_points(shape))
-    else:
-        box = options.bound_shape(element, "object without <bndbox>", [])
-    if box is not None:
-        if options.corners is None and tool_corners == "voc" and 0 <= min(box[0], box[2]) < 1:
-            element.fail(
-                "a corner is 0, though this format counts pixels from 1. Pass corners='edges' if "
-                "corners are edges between pixels, as most programs write them, or corners='voc' "
-                "if this box is wrong."
-            )
-        box = options.convert_corners(box, tool_corners)
-    return element, name, box, extra
-
-
-def _read_rotation(element: Element) -> float:
-    """Rotation of a box of CVAT, which stores the corners before the rotation."""
-    attributes = element.find_child("attributes")
-    for attribute in attributes.iter_children("attribute") if attributes is not None else []:
-        if attribute.read_text("name", default="") == "rotation":
-            return parse_degrees(attribute.read_text("value", default=""))
-    return 0.0
-
-
-def _find_shape(element: Element) -> Element | None:
-    return next(element.iter_children(*SHAPES), None)
-
-
-def _read_points(shape: Element) -> list[Point]:
-    """Corners of a shape, without the control points of curves, such as ``x1_c1``."""
-    points: dict[int, dict[str, float]] = {}
-    for child in shape.iter_children():
-        axis, number = child.tag[:1], child.tag[1:]
-        if axis in ("x", "y") and number.isascii() and number.isdigit() and len(number) < 10:
-            points.setdefault(int(number), {})[axis] = shape.read_number(child.tag)
-    for point_number, point in points.items():
-        if len(point) < 2:
-            shape.fail(f"point {point_number} has no {'xy'.strip(next(iter(point)))}.")
-    return [(point["x"], point["y"]) for point in points.values()]
-
-
-def _parse_flag(text: str) -> int | str:
-    return int(text) if text in ("0", "1") else text
