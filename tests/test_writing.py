@@ -566,13 +566,27 @@ def test_images_with_the_same_name_are_distinguished_or_refused(tmp_path):
         (["train", "val", "val"], r"for b.jpg: \['train', 'val'\]"),
         (["train", None, "train"], r"for a.jpg: no value"),
         (["train", "holdout", "train"], r"for a.jpg: \['holdout'\]"),
-        (["val", "test", "val"], r"none has the split 'train'"),
+        (["val", "test", "val"], r"none of the 2 images has the split 'train'"),
     ],
 )
 def test_split_that_ultralytics_cannot_store_is_named(tmp_path, splits, message):
     with pytest.raises(AnnotationError, match=message):
         write_annotations(BOXES.assign(split=splits), tmp_path, "ultralytics", images_dir=".")
     assert not any(tmp_path.iterdir())
+
+
+def test_ultralytics_finds_the_labels_of_the_images_that_it_lists(tmp_path):
+    names = ["a.jpg", "b c/a.png", "images/a.jpg", "labels/a.webp"]
+    boxes = table(*[(name, "cat", 0.1, 0.3, 0.1, 0.5) for name in names])
+    write_annotations(boxes, tmp_path, "ultralytics", images_dir=".")
+    # As `get_img_files` and `img2label_paths` of Ultralytics do it.
+    lines = (tmp_path / "train.txt").read_text().strip().splitlines()
+    paths = [line.replace("./", f"{tmp_path}/") for line in lines]
+    assert paths == [f"{tmp_path}/images/{name}" for name in names]
+    labels = ["/labels/".join(path.rsplit("/images/", 1)).rsplit(".", 1)[0] for path in paths]
+    for label in labels:
+        with open(f"{label}.txt") as file:
+            assert file.read() == "0 0.200000 0.300000 0.200000 0.400000\n"
 
 
 def test_split_of_ultralytics_is_read_again(tmp_path):

@@ -84,12 +84,12 @@ def write_annotations(
         The file; for ``"pascal_voc"``, ``"yolo"``, ``"ultralytics"`` and ``"labelme"``, a folder
         with one file per image. Hugging Face's library reads a file ``metadata.jsonl`` in the
         folder of the images.
-    format : {"snacks", "labelbox", "cvat", "pascal_voc", "coco", "yolo", "ultralytics", \
-            "label_studio", "labelme", "hugging_face"}
-        The chapter's CSV, JSON lines that Labelbox imports, CVAT's XML for images, Pascal VOC's
-        XML, COCO's JSON, YOLO's text files with ``classes.txt``, Ultralytics' folder with
-        ``data.yaml``, tasks that Label Studio imports, labelme's JSON, or Hugging Face's
-        ``metadata.jsonl``.
+    format : str
+        ``"snacks"``, the chapter's CSV; ``"labelbox"``, JSON lines that Labelbox imports;
+        ``"cvat"``, CVAT's XML for images; ``"pascal_voc"``, its XML; ``"coco"``, its JSON;
+        ``"yolo"``, text files with ``classes.txt``; ``"ultralytics"``, a folder with
+        ``data.yaml``; ``"label_studio"``, tasks that Label Studio imports; ``"labelme"``, its JSON;
+        or ``"hugging_face"``, ``metadata.jsonl`` of a folder of images.
     images_dir : str or Path, default=None
         Folder that the image names in the file are relative to. None means the folder of the
         file, or `path` itself if it is a folder; for ``"ultralytics"``, the folder ``images`` in

@@ -56,10 +56,10 @@ def write(images: list[ImageWithBoxes]) -> dict[str, str]:
         files[str(file)] = format_rows(image, names)
         part = _choose_part(image) if has_splits else "train"
         lists.setdefault(part, []).append(f"./{path}\n")
-    if images and "train" not in lists:
+    if "train" not in lists:
         raise AnnotationError(
-            "Ultralytics needs images for training, but none has the split 'train'. Correct the "
-            "column split, or leave it out to train on all images."
+            f"Ultralytics needs images for training, but none of the {len(images)} images has the "
+            "split 'train'. Correct the column split, or leave it out to train on all images."
         )
     # Both keys are required. Without images for validation, those for training are used.
     content: dict[str, object] = {"train": "train.txt", "val": "train.txt"}
