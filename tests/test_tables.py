@@ -378,6 +378,20 @@ def test_written_image_folder_is_loaded_by_hugging_face(hub, tmp_path, monkeypat
     assert targets.class_names.tolist() == ["dog", None]
 
 
+def test_column_of_a_data_set_of_hugging_face_is_x(hub, tmp_path):
+    data = make_dataset(hub, tmp_path, [[], []])
+    assert [np.asarray(image).shape for image in check_images(data["image"]).items] == [
+        (100, 200, 3),
+        (100, 200, 3),
+    ]
+
+
+def test_streamed_data_set_of_hugging_face_is_refused(hub, tmp_path):
+    data = make_dataset(hub, tmp_path, [[]]).to_iterable_dataset()
+    with pytest.raises(DataError, match="without streaming=True"):
+        check_images(data)
+
+
 def test_dictionary_of_data_sets_is_refused(hub, tmp_path):
     data = make_dataset(hub, tmp_path, [[[20, 10, 40, 40]]])
     with pytest.raises(DataError, match=r"such as data\['train'\]"):
