@@ -16,6 +16,7 @@ from helpers import small_localizer
 from PIL import Image
 
 from skbbox import DummyLocalizer, SingleBoxLocalizer, mean_iou, read_annotations
+from skbbox.annotations.writing import FOLDER_FORMATS, WRITTEN_FORMATS
 from skbbox.command_line import FAILED, PROBLEMS, main, make_parser
 from skbbox.command_line.doctor import describe_folder
 from skbbox.command_line.export import FORMATS
@@ -55,14 +56,12 @@ def run(*arguments):
 # ---------------------------------------------------------------- convert
 
 
-@pytest.mark.parametrize("format", ["snacks", "coco", "yolo", "pascal_voc", "cvat", "labelbox"])
+@pytest.mark.parametrize("format", WRITTEN_FORMATS)
 def test_convert_writes_the_requested_format(photos, format, capsys):
     assert main(["convert", "labels.csv", "out", "--to", format, "--images", "photos"]) == 0
     message = "24 boxes on 24 images in out; names of images are relative to photos.\n"
     assert capsys.readouterr().out == message
-    again = read_annotations(
-        "out", images_dir="photos", format=format if format != "snacks" else None
-    )
+    again = read_annotations("out", images_dir="photos")
     assert len(again) == 24
     assert sorted(again["image"]) == [f"photos/{number:02}.png" for number in range(24)]
 
@@ -74,6 +73,19 @@ def test_names_are_relative_to_the_deepest_common_folder(photos, capsys):
     assert f"are relative to {photos}." in capsys.readouterr().out
     images = json.loads((photos.parent / "labels" / "out.json").read_text())["images"]
     assert images[0]["file_name"] == "00.png"
+
+
+@pytest.mark.parametrize(
+    ("format", "images", "file"),
+    [("ultralytics", "data/images", "labels/train/a.txt"), ("labelme", "data", "train/a.json")],
+)
+def test_folder_of_images_is_found_where_the_tool_has_it(tmp_path, capsys, format, images, file):
+    (tmp_path / images / "train").mkdir(parents=True)
+    Image.new("RGB", (20, 10)).save(tmp_path / images / "train" / "a.jpg")
+    (tmp_path / "a.csv").write_text(f"{CSV}{images}/train/a.jpg,0.1,0.5,0.1,0.5,cat\n")
+    out = str(tmp_path / "data")
+    assert main(["convert", str(tmp_path / "a.csv"), out, "--to", format]) == 0
+    assert (tmp_path / "data" / file).is_file()
 
 
 def test_convert_replaces_files_only_with_overwrite(photos, capsys):
@@ -94,7 +106,7 @@ def test_convert_to_an_existing_folder_advises_the_option(photos, capsys):
     assert "overwrite=True" not in message
 
 
-@pytest.mark.parametrize("format", ["snacks", "coco", "cvat", "labelbox"])
+@pytest.mark.parametrize("format", [name for name in WRITTEN_FORMATS if name not in FOLDER_FORMATS])
 def test_convert_to_stdout_prints_what_the_file_holds(photos, format, capfdbinary):
     arguments = ["--to", format, "--images", "photos"]
     assert main(["convert", "labels.csv", "out", *arguments]) == 0

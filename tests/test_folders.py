@@ -298,3 +298,40 @@ def test_truncated_file_of_a_folder_is_not_skipped(tmp_path):
     make_folder(tmp_path, {"train/a.json": COCO, "valid/b.json": COCO[:-9]})
     with pytest.raises(AnnotationError, match=r"b.json: not valid JSON"):
         read_annotations(tmp_path)
+
+
+# ---------------------------------------------------------------- images of files in subfolders
+
+
+def test_files_in_a_subfolder_have_their_images_in_that_of_images_dir(tmp_path):
+    shape = {"label": "cat", "points": [[20, 10], [60, 50]], "shape_type": "rectangle"}
+    text = json.dumps(
+        {"shapes": [shape], "imagePath": "a.jpg", "imageWidth": 200, "imageHeight": 100}
+    )
+    make_folder(tmp_path, {"files/b/a.json": text}, ["photos/a.jpg", "photos/b/a.jpg"])
+    frame = read_annotations(tmp_path / "files", images_dir=tmp_path / "photos")
+    assert rows_of(frame, tmp_path) == [("photos/b/a.jpg", "cat", *BOX)]
+
+
+def test_labels_are_those_of_the_image_that_ultralytics_finds_them_for(tmp_path):
+    labels = {f"labels/{name}.txt": YOLO for name in ("x/a", "x/x/a")}
+    images = ["images/x/a.jpg", "images/x/x/a.jpg"]
+    make_folder(tmp_path, {"data.yaml": f"train: images\n{NAMES}"} | labels, images)
+    for source in (tmp_path / "data.yaml", tmp_path):
+        frame = read_annotations(source)
+        assert rows_of(frame, tmp_path) == [(image, "cat", *BOX) for image in images]
+
+
+def test_split_of_yaml_is_the_first_key_that_lists_an_image(tmp_path):
+    text = f"train: all.txt\nval: some.txt\ntest: test.txt\n{NAMES}"
+    lists = {
+        "all.txt": "./images/a.jpg\n./images/b.jpg\n",
+        "some.txt": "./images/b.jpg\n",
+        "test.txt": "./images/c.jpg\n",
+    }
+    labels = {f"labels/{name}.txt": YOLO for name in "abc"}
+    images = [f"images/{name}.jpg" for name in "abc"]
+    make_folder(tmp_path, {"data.yaml": text} | lists | labels, images)
+    frame = read_annotations(tmp_path / "data.yaml")
+    assert rows_of(frame, tmp_path) == [(image, "cat", *BOX) for image in images]
+    assert frame["split"].tolist() == ["train", "train", "test"]

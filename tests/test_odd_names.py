@@ -55,7 +55,9 @@ NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")
 REFUSED = dict.fromkeys(WRITTEN_FORMATS, UNWRITABLE) | {
     "pascal_voc": UNWRITABLE + SPACE_AROUND + IGNORED,
     "yolo": UNWRITABLE + NO_EXTENSION + ["a.jpg "] + IGNORED + IN_IGNORED_FOLDERS + SIDE_FILES,
+    "labelme": [*UNWRITABLE, *IGNORED, *IN_IGNORED_FOLDERS, "x" * 251 + ".jpg"],
 }
+REFUSED["ultralytics"] = [*REFUSED["yolo"], "sub./a.jpg", "a\u2028b.jpg", "a\x85b.jpg"]
 NAMES = (
     COMMON + NO_EXTENSION + SPACE_AROUND + IGNORED + IN_IGNORED_FOLDERS + SIDE_FILES + UNWRITABLE
 )
@@ -125,6 +127,7 @@ def test_name_is_read_as_it_was_written_or_refused(tmp_path, format, name):
     images = tmp_path / "images"
     paths = [make_image(images, name), make_image(images, "plain.jpg")]
     endings = {"snacks": ".csv", "labelbox": ".ndjson", "cvat": ".xml", "coco": ".json"}
+    endings |= {"label_studio": ".json", "hugging_face": ".jsonl"}
     target = tmp_path / f"boxes{endings.get(format, '')}"
     if name in (*REFUSED[format], NOT_UTF8):
         with pytest.raises(AnnotationError, match=r"[Rr]ename|end with space") as raised:

@@ -346,6 +346,52 @@ def test_image_with_several_objects_in_a_data_set_of_hugging_face_is_named(hub, 
         check_targets(data, 2)
 
 
+def test_image_without_an_object_in_a_data_set_of_hugging_face_is_a_missing_row(hub, tmp_path):
+    targets = check_targets(make_dataset(hub, tmp_path, [[], [[20, 10, 40, 40]]]), 2)
+    assert np.isnan(targets.boxes[0]).all()
+    assert targets.boxes[1].round(6).tolist() == [0.1, 0.3, 0.1, 0.5]
+    assert targets.class_names.tolist() == [None, "dog"]
+
+
+def test_data_set_of_hugging_face_without_any_object_is_of_missing_rows(hub, tmp_path):
+    data = make_dataset(hub, tmp_path, [[], []])
+    targets = check_targets(data, 2)
+    assert np.isnan(targets.boxes).all()
+    assert targets.class_names is None
+
+
+def test_written_image_folder_is_loaded_by_hugging_face(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub.config, "HF_HUB_OFFLINE", True)
+    folder = tmp_path / "data" / "train"
+    folder.mkdir(parents=True)
+    for i in range(2):
+        Image.new("RGB", (200, 100)).save(folder / f"{i}.png")
+    boxes = pd.DataFrame({"image": [f"{folder}/0.png", f"{folder}/1.png"]})
+    boxes = boxes.assign(class_name=["dog", None], x_min=[0.1, np.nan], x_max=[0.3, np.nan])
+    boxes = boxes.assign(y_min=[0.1, np.nan], y_max=[0.5, np.nan])
+    write_annotations(boxes, folder / "metadata.jsonl", "hugging_face")
+    cache = str(tmp_path / "cache")
+    data = hub.load_dataset("imagefolder", data_dir=str(folder.parent), cache_dir=cache)["train"]
+    assert check_images(data).items == boxes["image"].tolist()
+    targets = check_targets(data, 2)
+    assert targets.boxes[0].round(6).tolist() == [0.1, 0.3, 0.1, 0.5]
+    assert targets.class_names.tolist() == ["dog", None]
+
+
+def test_column_of_a_data_set_of_hugging_face_is_x(hub, tmp_path):
+    data = make_dataset(hub, tmp_path, [[], []])
+    assert [np.asarray(image).shape for image in check_images(data["image"]).items] == [
+        (100, 200, 3),
+        (100, 200, 3),
+    ]
+
+
+def test_streamed_data_set_of_hugging_face_is_refused(hub, tmp_path):
+    data = make_dataset(hub, tmp_path, [[]]).to_iterable_dataset()
+    with pytest.raises(DataError, match="without streaming=True"):
+        check_images(data)
+
+
 def test_dictionary_of_data_sets_is_refused(hub, tmp_path):
     data = make_dataset(hub, tmp_path, [[[20, 10, 40, 40]]])
     with pytest.raises(DataError, match=r"such as data\['train'\]"):

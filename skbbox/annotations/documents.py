@@ -53,6 +53,8 @@ class Document:
     ----------
     path : Path
         The file.
+    split : str, default=None
+        The part of the split that the file is listed for.
 
     Attributes
     ----------
@@ -64,8 +66,8 @@ class Document:
         Whether the file holds only white space.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, split: str | None = None) -> None:
+        self.path, self.split = path, split
         self._start: _Start | None = None
         #: The whole file, if it is small: it is opened once to recognise it and to parse it.
         self._content: bytes | None = None
@@ -272,7 +274,7 @@ class FrameDocument(Document):
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
         # Names of images are relative to the working directory.
-        self.path = Path("DataFrame")
+        self.path, self.split = Path("DataFrame"), None
         self._content = self._xml = self._json = None
 
 

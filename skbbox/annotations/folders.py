@@ -11,8 +11,18 @@ from typing import NamedTuple
 from ..exceptions import AnnotationError
 from .class_names import SPLITS, ClassNames, parse_yaml, read_class_names, read_kpt_shape
 from .documents import Document
-from .formats import coco, cub, imagenet, oxford_pet, roboflow, stanford_dogs, wider_face, yolo
-from .image_files import has_image_ending
+from .formats import (
+    coco,
+    cub,
+    imagenet,
+    labelme,
+    oxford_pet,
+    roboflow,
+    stanford_dogs,
+    wider_face,
+    yolo,
+)
+from .image_files import get_label_path, has_image_ending
 
 __all__ = ["GONE", "UNKNOWN", "Found", "describe_unknown", "find_documents", "is_ignored"]
 
@@ -172,7 +182,8 @@ def _is_side_file(document: Document) -> bool:
     name = document.path.name.lower()
     if name == "notes.json":
         # Label Studio's list of classes, in an export for YOLO.
-        return document.kind == "json" and not coco.recognises(document)
+        is_known = coco.recognises(document) or labelme.recognises(document)
+        return document.kind == "json" and not is_known
     if yolo.is_side_file(document.path):
         return not yolo.holds_boxes(document)
     is_list = name.endswith(".txt") and yolo.lists_images(document)
@@ -195,9 +206,9 @@ def _read_data_yaml(path: Path) -> Found:
             f"{path}: none of the keys {list(SPLITS)} is there, which list the images of YOLO's "
             "data sets. Pass the file or folder with the annotations instead."
         )
-    documents: list[Document] = []
     skipped: dict[str, str] = {}
-    empty: list[tuple[str, str]] = []
+    # An image that is listed for several parts is of the first, train.
+    splits: dict[Path, str] = {}
     for split, value in entries.items():
         for entry in value if isinstance(value, list) else [value]:
             place = _find_entry(path, content.get("path"), str(entry))
@@ -205,11 +216,15 @@ def _read_data_yaml(path: Path) -> Found:
                 skipped[str(entry)] = GONE
                 continue
             for image in _iter_images(place):
-                label = _get_label_path(image)
-                if label.is_file():
-                    documents.append(Document(label))
-                else:
-                    empty.append((str(image), split))
+                splits.setdefault(image, split)
+    documents: list[Document] = []
+    empty: list[tuple[str, str]] = []
+    for image, split in splits.items():
+        label = get_label_path(image)
+        if label.is_file():
+            documents.append(Document(label, split))
+        else:
+            empty.append((str(image), split))
     if not documents:
         raise AnnotationError(
             f"{path}: no labels were found for the images in {list(entries.values())}. Pass the "
@@ -243,11 +258,3 @@ def _iter_images(place: Path) -> Iterator[Path]:
         if not has_image_ending(name) or ".." in name.split("/"):
             line.fail(f"expected the path of an image. Received: {name[:80]!r}.")
         yield place.parent / name
-
-
-def _get_label_path(image: Path) -> Path:
-    """Path of the labels of an image: the last folder images is named labels."""
-    parts = list(image.parts)
-    if "images" in parts[:-1]:
-        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
-    return Path(*parts).with_suffix(".txt")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from numbers import Real
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..exceptions import AnnotationError, ImageError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..typing import PathLikeStr, Sizes
     from .record import BoxRecord
 
-__all__ = ["ENDINGS", "ImageFiles", "has_image_ending", "is_url"]
+__all__ = ["ENDINGS", "ImageFiles", "get_label_path", "has_image_ending", "is_url"]
 
 #: File extensions of the images that Pillow reads and annotation tools show.
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -36,6 +36,7 @@ SIBLINGS = {
 }
 #: Number of files after which images are not looked for in other folders again.
 MAX_SEARCHES = 100
+_AnyPath = TypeVar("_AnyPath", bound=PurePath)
 #: A scheme has two letters or more; one letter is a drive of Windows.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -126,10 +127,18 @@ class ImageFiles:
         """The folder that names in a file are relative to.
 
         It is that of the file, unless the first image is not there, but in one of the folders that
-        tools and data sets have for images.
+        tools and data sets have for images. With `images_dir`, it is that, or the folder in it that
+        is like that of the file, if the first image is there.
         """
         folder = file.parent if self.images_dir is None else self.images_dir
-        if self.images_dir is not None or not isinstance(image, str) or not image:
+        if not isinstance(image, str) or not image:
+            return folder
+        if self.images_dir is not None:
+            own = file.parent.absolute()
+            if self.root is not None and own != self.root and own.is_relative_to(self.root):
+                alike = self.images_dir / own.relative_to(self.root)
+                if not _is_outside(image) and _has_image(alike, image):
+                    return alike
             return folder
         is_single = file.suffix.lower() in (".xml", ".txt", "")
         known = self._folders.get(folder)
@@ -241,6 +250,8 @@ class ImageFiles:
     def _find_by_stem(self, image: ImageStem, folder: Path) -> str:
         found = self._index_stems(folder).get(image.stem, [])
         if len(found) > 1 and image.annotation_file is not None:
+            exact = [path for path in found if get_label_path(Path(path)) == image.annotation_file]
+            found = exact or found
             counts = [_count_matching_folders(path, image.annotation_file) for path in found]
             found = [path for path, n in zip(found, counts, strict=True) if n == max(counts)]
         if len(found) > 1:
@@ -311,6 +322,14 @@ def _has_image(folder: Path, name: str) -> bool:
 def _is_outside(name: str) -> bool:
     """Whether a name is a URL, or a path that is not below its folder."""
     return "://" in name or name[:1] in "/\\" or name[1:2] == ":" or ".." in name or "\0" in name
+
+
+def get_label_path(image: _AnyPath) -> _AnyPath:
+    """Path of an image's labels for Ultralytics: the last folder images is named labels."""
+    parts = list(image.parts)
+    if "images" in parts[:-1]:
+        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
+    return type(image)(*parts).with_suffix(".txt")
 
 
 def has_image_ending(name: str) -> bool:

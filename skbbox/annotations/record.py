@@ -145,11 +145,17 @@ class ImageWithBoxes(NamedTuple):
         Width and height in pixels, if the format needs them.
     boxes : list of (str, tuple of 4 floats, dict of str to float)
         Class, box (``x_min, x_max, y_min, y_max``, normalised) and confidences by column.
+    path : str
+        Relative to the folder that is written to.
+    splits : list of str
+        The values of the column ``split`` in the rows of the image.
     """
 
     name: str
     size: tuple[float, float] | None
     boxes: list[tuple[str, Box, Confidences]]
+    path: str
+    splits: list[str]
 
     def get_size(self) -> tuple[float, float]:
         """Width and height in pixels."""

@@ -34,9 +34,9 @@ class FolderSplits:
         self._by_folder: dict[str, str | None] = {}
 
     def find(self, document: Document) -> str | None:
-        """The part that a folder above the file shows, or the name of a file of many images."""
-        if self._root is None:
-            return None
+        """The part that YAML, a folder above the file or the name of a file of images shows."""
+        if self._root is None or document.split is not None:
+            return document.split
         folder, name = os.path.split(document.path)
         if folder not in self._by_folder:
             parts = os.path.relpath(folder or ".", self._root).split(os.sep)

@@ -14,20 +14,33 @@ from ..boxes.tables import as_pandas
 from ..exceptions import AnnotationError
 from ..files import as_path, atomic_write, check_overwrite
 from .folders import is_ignored
-from .formats import coco, cvat, labelbox, pascal_voc, snacks, yolo
 from .image_files import ImageFiles
 from .options import check_choice
 from .record import CONFIDENCES, UNWRITABLE, ImageWithBoxes, check_columns
+from .writers import (
+    coco,
+    cvat,
+    hugging_face,
+    label_studio,
+    labelbox,
+    labelme,
+    pascal_voc,
+    snacks,
+    ultralytics,
+    yolo,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from ..typing import PathLikeStr, Sizes
-    from .formats import Writer
+    from .writers import Writer
 
-__all__ = ["WRITTEN_FORMATS", "write_annotations"]
+__all__ = ["FOLDER_FORMATS", "WRITTEN_FORMATS", "choose_images_dir", "write_annotations"]
 
-#: Writers by the name of their format. Each is a module; see :class:`formats.Writer`.
+#: Writers by the name of their format. Each is a module; see :class:`writers.Writer`.
 WRITTEN_FORMATS: dict[str, Writer] = {
     "snacks": snacks,
     "labelbox": labelbox,
@@ -35,7 +48,16 @@ WRITTEN_FORMATS: dict[str, Writer] = {
     "pascal_voc": pascal_voc,
     "coco": coco,
     "yolo": yolo,
+    "ultralytics": ultralytics,
+    "label_studio": label_studio,
+    "labelme": labelme,
+    "hugging_face": hugging_face,
 }
+#: Formats that are a folder of files.
+FOLDER_FORMATS = tuple(name for name, writer in WRITTEN_FORMATS.items() if writer.IN_FOLDER)
+
+#: Length of the longest name of a file that file systems store, in bytes.
+MAX_NAME = 255
 
 
 def write_annotations(
@@ -56,15 +78,23 @@ def write_annotations(
         ``TARGET_COLUMNS``, normalised. Rows without class and coordinates are images without
         an object, which are written as the tool does: as images without annotations, or files
         without objects. Add the column ``image`` to write the result of ``predict``. Confidences
-        are the columns ``class_confidence``, ``box_confidence`` and ``confidence``.
+        are the columns ``class_confidence``, ``box_confidence`` and ``confidence``. For
+        Ultralytics, a column ``split`` assigns each image to train, val or test.
     path : str or Path
-        The file; for ``"pascal_voc"`` and ``"yolo"``, a folder with one file per image.
-    format : {"snacks", "labelbox", "cvat", "pascal_voc", "coco", "yolo"}
-        The chapter's CSV, JSON lines that Labelbox imports, CVAT's XML for images, Pascal VOC's
-        XML, COCO's JSON, or YOLO's text files with ``classes.txt``.
+        The file; for ``"pascal_voc"``, ``"yolo"``, ``"ultralytics"`` and ``"labelme"``, a folder
+        with one file per image. Hugging Face's library reads a file ``metadata.jsonl`` in the
+        folder of the images.
+    format : str
+        ``"snacks"``, the chapter's CSV; ``"labelbox"``, JSON lines that Labelbox imports;
+        ``"cvat"``, CVAT's XML for images; ``"pascal_voc"``, its XML; ``"coco"``, its JSON;
+        ``"yolo"``, text files with ``classes.txt``; ``"ultralytics"``, a folder with
+        ``data.yaml``; ``"label_studio"``, tasks that Label Studio imports; ``"labelme"``, its JSON;
+        or ``"hugging_face"``, ``metadata.jsonl`` of a folder of images.
     images_dir : str or Path, default=None
         Folder that the image names in the file are relative to. None means the folder of the
-        file, or `path` itself if it is a folder.
+        file, or `path` itself if it is a folder; for ``"ultralytics"``, the folder ``images`` in
+        it. For ``"label_studio"``, the folder whose files Label Studio serves, that is its
+        setting ``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT``.
     sizes : dict of str to (width, height), default=None
         Sizes in pixels by image name, for formats in pixels and images that cannot be opened.
     overwrite : bool, default=False
@@ -83,13 +113,24 @@ def write_annotations(
 
     Notes
     -----
-    Pascal VOC's corners are rounded to pixels and YOLO's numbers to six digits; the other formats
-    are exact. CSV stores all confidences; COCO and Labelbox one for each box: the first known of
-    ``box_confidence``, ``class_confidence`` and ``confidence``. In all of them, an object has a
-    class and a box; a row with only one of them raises an error. Labelbox cannot store an image
-    without an object, which raises an error too. So do image names that would not be read back
-    unchanged: those with control characters, a backslash or bytes that are not UTF-8; for Pascal
-    VOC, those that begin or end with space; for YOLO, those without a common file extension.
+    Pascal VOC's corners are rounded to pixels and the numbers of YOLO and Ultralytics to six
+    digits; the other formats are exact up to rounding errors of floats. CSV stores all confidences;
+    COCO, Labelbox, Label Studio and labelme one for each box: the first known of
+    ``box_confidence``, ``class_confidence`` and ``confidence``. The others store none.
+
+    Label Studio's tasks have predictions if a box has a confidence, so that annotators can correct
+    them, else annotations.
+
+    Ultralytics looks for images in ``path/images`` and labels in ``path/labels``. Images are not
+    copied: if `images_dir` is another folder, copy or link it to ``path/images``. Without a
+    column ``split``, all images are for training; if none is for validation, those for training
+    are used for it too, because Ultralytics requires some.
+
+    In all formats, an object has a class and a box; a row with only one of them raises an error.
+    Labelbox cannot store an image without an object, which raises an error too. So do image names
+    that would not be read back unchanged: those with control characters, a backslash or bytes that
+    are not UTF-8; for Pascal VOC, those that begin or end with space; for YOLO and Ultralytics,
+    those without a common file extension.
 
     Examples
     --------
@@ -108,18 +149,13 @@ def write_annotations(
     check_choice("format", format, tuple(WRITTEN_FORMATS))
     writer = WRITTEN_FORMATS[format]
     path = as_path(path)
-    in_folder = writer in (pascal_voc, yolo)
-    if images_dir is None:
-        images_dir = path if in_folder else path.parent
-    images = _group_by_image(boxes, as_path(images_dir), sizes, format)
+    folder = path if writer.IN_FOLDER else path.parent
+    images_dir = choose_images_dir(path, format) if images_dir is None else as_path(images_dir)
+    images = _group_by_image(boxes, images_dir, folder, sizes, format)
     texts = writer.write(images)
-    for name in texts:
-        if in_folder and is_ignored(PurePosixPath(name)):
-            raise AnnotationError(
-                f"{format} names each file after its image, but read_annotations ignores files "
-                f"named {name}. Rename the image."
-            )
-    files = {path / name if in_folder else path: text for name, text in texts.items()}
+    if writer.IN_FOLDER:
+        _check_files(texts, format)
+    files = {path / name if writer.IN_FOLDER else path: text for name, text in texts.items()}
     check_overwrite(files, overwrite)
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -127,10 +163,33 @@ def write_annotations(
             unfinished.write(text.encode())
 
 
+def choose_images_dir(path: Path, format: str) -> Path:
+    """The folder that image names are relative to by default."""
+    if format == "ultralytics":
+        return path / ultralytics.IMAGES
+    return path if format in FOLDER_FORMATS else path.parent
+
+
+def _check_files(names: Iterable[str], format: str) -> None:
+    """Raise if a file of an image cannot be written, or is not read again."""
+    for path in map(PurePosixPath, names):
+        # YAML describes the other files.
+        is_lost = path.suffix != ".yaml" and is_ignored(path)
+        if is_lost or len(path.name.encode()) > MAX_NAME:
+            problem = (
+                f"read_annotations ignores files named {path}"
+                if is_lost
+                else f"{path} is longer than {MAX_NAME} bytes"
+            )
+            raise AnnotationError(
+                f"{format} names each file after its image, but {problem}. Rename the image."
+            )
+
+
 def _group_by_image(
-    boxes: pd.DataFrame, images_dir: Path, sizes: Sizes | None, format: str
+    boxes: pd.DataFrame, images_dir: Path, folder: Path, sizes: Sizes | None, format: str
 ) -> list[ImageWithBoxes]:
-    """Images in order of their first rows, each with its boxes."""
+    """Images in order of their first rows, each with its boxes; `folder` is written to."""
     boxes = as_pandas(boxes)
     check_columns(boxes)
     values = check_boxes(boxes, allow_missing=True)
@@ -139,6 +198,7 @@ def _group_by_image(
     _check_kinds(has_box, has_class, row_names, format)
     needs_sizes = WRITTEN_FORMATS[format].NEEDS_SIZES
     columns = {name: boxes[name].tolist() for name in CONFIDENCES if name in boxes}
+    splits = boxes["split"].tolist() if "split" in boxes else [None] * len(boxes)
     rows = zip(boxes["image"], boxes["class_name"], values.tolist(), strict=True)
     image_files = ImageFiles(images_dir, sizes)
     images: dict[str, ImageWithBoxes] = {}
@@ -150,7 +210,10 @@ def _group_by_image(
             except AnnotationError as error:
                 raise AnnotationError(f"{row_names(row)}: {error}") from None
             size = image_files.read_size(path, name) if needs_sizes else None
-            images[path] = ImageWithBoxes(name, size, [])
+            images[path] = ImageWithBoxes(name, size, [], _make_relative(path, folder), [])
+        split = splits[row]
+        if pd.notna(split) and str(split) not in images[path].splits:
+            images[path].splits.append(str(split))
         if not has_box[row]:
             continue
         if not isinstance(class_name, str):
@@ -167,6 +230,15 @@ def _group_by_image(
         }
         images[path].boxes.append((class_name, tuple(box), confidences))
     return list(images.values())
+
+
+def _make_relative(path: str, folder: Path) -> str:
+    """Path of an image from a folder; absolute if it is on another drive."""
+    path = os.path.expanduser(path)
+    try:
+        return os.path.relpath(path, folder).replace(os.sep, "/")
+    except ValueError:
+        return os.path.abspath(path).replace(os.sep, "/")
 
 
 def _check_kinds(

@@ -28,7 +28,8 @@ def to_pandas(dataset: Any) -> Any:
     dataset : datasets.Dataset or a column of it
         Images become paths, or PIL images that are decoded when they are used. The column
         ``objects``, with lists ``bbox`` (x, y, width, height in pixels, as in COCO) and
-        ``category``, becomes the columns of ``TARGET_COLUMNS`` if each image has one object.
+        ``category``, becomes the columns of ``TARGET_COLUMNS`` if no image has several objects.
+        They are missing for an image without an object.
 
     Returns
     -------
@@ -74,9 +75,9 @@ def to_pandas(dataset: Any) -> Any:
 
 
 def find_other_count(table: pd.DataFrame) -> tuple[int, int] | None:
-    """Row and number of objects of the first image that has not one object."""
+    """Row and number of objects of the first image that has several."""
     for row, objects in enumerate(table["objects"]):
-        if (n := len(_to_dict(objects).get("bbox", ()))) != 1:
+        if (n := _count(_to_dict(objects))) > 1:
             return row, n
     return None
 
@@ -91,25 +92,30 @@ def _open_image(value: Any) -> Any:
 
 
 def _read_objects(table: pd.DataFrame, feature: Any) -> pd.DataFrame:
-    """The columns of ``TARGET_COLUMNS``, of images with one object each."""
+    """The columns of ``TARGET_COLUMNS``, of images with at most one object each."""
     objects = [_to_dict(value) for value in table["objects"]]
-    boxes = np.array([value["bbox"][0] for value in objects], dtype=np.float64).reshape(-1, 4)
-    if len(boxes) and boxes.max() <= 1:
+    rows = [row for row, value in enumerate(objects) if _count(value)]
+    boxes, sizes = np.full((len(objects), 4), np.nan), np.ones((len(objects), 2))
+    for row in rows:
+        boxes[row] = objects[row]["bbox"][0]
+        sizes[row] = _get_size(table.iloc[row].to_dict())
+    if rows and np.nanmax(boxes) <= 1:
         raise DataError(
             "objects.bbox must hold x, y, width and height in pixels, as in COCO. Received: "
-            f"{boxes[0].tolist()} in row 0. Build y as a DataFrame instead."
+            f"{boxes[rows[0]].tolist()} in row {rows[0]}. Build y as a DataFrame instead."
         )
-    sizes = np.array([_get_size(row) for row in table.to_dict("records")], dtype=np.float64)
     low, high = boxes[:, :2] / sizes, (boxes[:, :2] + boxes[:, 2:]) / sizes
     columns = {"x_min": low[:, 0], "x_max": high[:, 0], "y_min": low[:, 1], "y_max": high[:, 1]}
-    key = next((key for key in CATEGORIES if objects and key in objects[0]), None)
+    first = objects[rows[0]] if rows else objects[0] if objects else {}
+    key = next((key for key in CATEGORIES if key in first), None)
     if key is None:
         return pd.DataFrame(columns)
     inner = feature if isinstance(feature, dict) else feature.feature
     inner = inner[0] if isinstance(inner, list) else inner
     names = _get_names(getattr(inner.get(key), "feature", inner.get(key)))
-    values = [value[key][0] for value in objects]
-    return pd.DataFrame({"class_name": [_get_name(names, value) for value in values], **columns})
+    values = [value[key][0] if _count(value) else None for value in objects]
+    classes = pd.Series([_get_name(names, value) for value in values], dtype=object)
+    return pd.DataFrame({"class_name": classes, **columns})
 
 
 def _get_size(row: dict[Any, Any]) -> tuple[float, float]:
@@ -136,6 +142,11 @@ def _to_dict(objects: Any) -> dict[str, Any]:
         keys = objects[0] if objects else ()
         return {key: [value[key] for value in objects] for key in keys}
     return objects or {}
+
+
+def _count(objects: dict[str, Any]) -> int:
+    """Number of objects of an image."""
+    return len(objects.get("bbox") or ())
 
 
 def _get_names(feature: Any) -> list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..annotations.writing import WRITTEN_FORMATS
+from ..annotations.writing import FOLDER_FORMATS, WRITTEN_FORMATS
 from .arguments import STDOUT, add_command, add_overwrite, add_source, as_output
 from .data import check_output, count_boxes, format_counts, read_boxes, write_boxes
 from .results import Result
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "output",
         metavar="OUT",
         type=as_output,
-        help="output file, - for stdout, or folder for pascal_voc and yolo",
+        help=f"output file, - for stdout, or folder for {', '.join(FOLDER_FORMATS)}",
     )
     convert.add_argument("--to", required=True, choices=WRITTEN_FORMATS, help="format of OUT")
     convert.add_argument("--clean", action="store_true", help="repair or drop invalid rows")

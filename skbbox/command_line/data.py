@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..annotations import clean_annotations, one_box_per_image, read_annotations, write_annotations
-from ..annotations.formats import pascal_voc, yolo
-from ..annotations.writing import WRITTEN_FORMATS
+from ..annotations.writing import FOLDER_FORMATS, choose_images_dir
 from ..boxes import COORDINATES, TARGET_COLUMNS
 from .arguments import STDOUT
 
@@ -88,7 +87,10 @@ def write_boxes(
         The folder that image names are relative to.
     """
     if folder is None:
-        above = path.absolute().parent
+        # These tools look for the images in the folder of the files, or in one of its folders.
+        is_fixed = format in ("labelme", "ultralytics")
+        whole = path.absolute()
+        above = choose_images_dir(whole, format) if is_fixed else whole.parent
         folder = find_common_folder(boxes["image"].unique(), above)
     if path != STDOUT:
         write_annotations(boxes, path, format, images_dir=folder, overwrite=overwrite)
@@ -156,7 +158,7 @@ def check_output(path: Path, overwrite: bool | None, *, format: str | None = Non
         Format of annotations.
     """
     if path == STDOUT:
-        if format is not None and WRITTEN_FORMATS[format] in (pascal_voc, yolo):
+        if format in FOLDER_FORMATS:
             raise ValueError(
                 f"--to {format} writes a folder with a file for each image, not to stdout (-). "
                 "Name a folder, or choose another format."

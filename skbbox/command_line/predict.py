@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..annotations.image_files import ENDINGS, ImageFiles
-from ..annotations.writing import WRITTEN_FORMATS
+from ..annotations.writing import FOLDER_FORMATS, WRITTEN_FORMATS
 from ..boxes import TARGET_COLUMNS
 from ..exceptions import SkbboxWarning
 from ..files import as_path, names_to_series
@@ -44,8 +44,8 @@ def add_parser(commands: Any) -> None:
         "-o",
         "--output",
         type=as_output,
-        help="output file, - for stdout, or folder for pascal_voc and yolo (default: -, or none "
-        "with --json)",
+        help=f"output file, - for stdout, or folder for {', '.join(FOLDER_FORMATS)} (default: -, "
+        "or none with --json)",
     )
     predict.add_argument(
         "--to",

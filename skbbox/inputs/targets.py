@@ -133,8 +133,8 @@ def check_targets(y: TargetsLike, n_images: int, images: Images | None = None) -
     missing = [name for name in COORDINATES if name not in names]
     if missing and "objects" in names and (other := find_other_count(table)) is not None:
         raise BoxError(
-            f"Each image needs one object, but row {other[0]} of y has {other[1]}. Keep the rows "
-            "with one: data.filter(lambda row: len(row['objects']['bbox']) == 1)."
+            f"Each image may have one object, but row {other[0]} of y has {other[1]}. Keep the "
+            "other rows: data.filter(lambda row: len(row['objects']['bbox']) <= 1)."
         )
     if missing:
         raise BoxError(f"y is missing the columns {missing}. Received: {names}. {ADVICE}")

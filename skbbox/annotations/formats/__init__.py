@@ -1,4 +1,4 @@
-"""Readers and writers of annotation files, one module per tool or format."""
+"""Readers of annotation files, one module per tool or format."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Options
-    from ..record import BoxRecord, ImageWithBoxes
+    from ..record import BoxRecord
 
-__all__ = ["Format", "Reader", "Writer"]
+__all__ = ["Format", "Reader"]
 
 
 class Format(Protocol):
@@ -37,18 +37,3 @@ class Reader(Format, Protocol):
 
     def read(self, document: Document, options: Options, /) -> Iterator[BoxRecord]:
         """Yield the records of a file."""
-
-
-class Writer(Protocol):
-    """A module that writes a format; ``skbbox.annotations.writing.WRITTEN_FORMATS`` lists them.
-
-    Attributes
-    ----------
-    NEEDS_SIZES : bool
-        Whether boxes are written in pixels.
-    """
-
-    NEEDS_SIZES: bool
-
-    def write(self, images: list[ImageWithBoxes], /) -> dict[str, str]:
-        """Text of each file by its name, which is "" if the format is a single file."""

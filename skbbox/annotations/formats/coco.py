@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..nodes import parse_degrees
-from ..record import choose_confidence, make_records
+from ..record import make_records
 from ..shapes import rotate_box
 
 if TYPE_CHECKING:
     from ..documents import Document
     from ..nodes import Node
     from ..options import Options
-    from ..record import Box, BoxRecord, FoundBox, ImageWithBoxes
+    from ..record import Box, BoxRecord, FoundBox
 
 __all__ = [
     "COORDINATES",
     "EMPTY",
     "FILES",
-    "NEEDS_SIZES",
     "SIZE",
     "read",
     "recognises",
     "turn_box",
-    "write",
 ]
 
 FILES = "JSON"
 COORDINATES = "pixels, edges, `[x, y, width, height]`"
 SIZE = "in `images`"
 EMPTY = "image without annotations"
-NEEDS_SIZES = True
 
 
 def recognises(document: Document) -> bool:
@@ -99,34 +95,6 @@ def turn_box(annotation: Node, bbox: Node, options: Options) -> Box | None:
         if not isinstance(rotation, str) and (degrees := parse_degrees(rotation)):
             return options.bound_shape(annotation, "rotated box", rotate_box(box, degrees))
     return box
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of the JSON file; the confidence becomes the score, as in COCO's results."""
-    names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
-    categories = {name: number for number, name in enumerate(names, start=1)}
-    root: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": []}
-    for number, image in enumerate(images, start=1):
-        width, height = map(round, image.get_size())
-        root["images"].append(
-            {"id": number, "file_name": image.name, "width": width, "height": height}
-        )
-        for class_name, (x_min, x_max, y_min, y_max), confidences in image.iter_pixel_boxes():
-            sides = x_max - x_min, y_max - y_min
-            annotation = {
-                "id": len(root["annotations"]) + 1,
-                "image_id": number,
-                "category_id": categories[class_name],
-                "bbox": [x_min, y_min, *sides],
-                "area": sides[0] * sides[1],
-                "iscrowd": 0,
-                "segmentation": [],
-            }
-            if (confidence := choose_confidence(confidences)) is not None:
-                annotation["score"] = confidence
-            root["annotations"].append(annotation)
-    root["categories"] = [{"id": number, "name": name} for name, number in categories.items()]
-    return {"": json.dumps(root, ensure_ascii=False)}
 
 
 def _index_by_id(nodes: Iterable[Node]) -> dict[str | float, Node]:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
-from ..nodes import Element, make_size, shorten_repr
+from ..nodes import Element, make_size
 from ..record import BoxRecord, ImageStem, make_records
-from ..shapes import bound_ellipse, bound_runs, parse_points, rotate_box
 from . import coco, labelme_xml, pascal_voc, yolo
+from .cvat_shapes import SHAPES, is_outside
 
 if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Options
-    from ..record import Box, FoundBox, ImageWithBoxes, Point
+    from ..record import FoundBox
 
-__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = "XML for images or video; exports as VOC, COCO, YOLO, LabelMe"
 COORDINATES = "pixels, edges"
 SIZE = "in the file"
 EMPTY = "`<image>` without shapes"
-NEEDS_SIZES = True
 
 
 def recognises(document: Document) -> bool:
@@ -49,24 +46,6 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     if document.parse_xml().tag != "annotations":
         document.fail("expected XML with the root <annotations>, as CVAT writes it.")
     return _read_xml(document, options)
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of CVAT's XML for images."""
-    root = ElementTree.Element("annotations")
-    ElementTree.SubElement(root, "version").text = "1.1"
-    for number, image in enumerate(images):
-        width, height = (str(round(side)) for side in image.get_size())
-        attributes = {"id": str(number), "name": image.name, "width": width, "height": height}
-        element = ElementTree.SubElement(root, "image", attributes)
-        for class_name, (x_min, x_max, y_min, y_max), _ in image.iter_pixel_boxes():
-            corners = {"xtl": x_min, "ytl": y_min, "xbr": x_max, "ybr": y_max}
-            attributes = {"label": class_name, "occluded": "0", "source": "manual"}
-            attributes |= {name: repr(value) for name, value in corners.items()}
-            ElementTree.SubElement(element, "box", attributes | {"z_order": "0"})
-    ElementTree.indent(root)
-    declaration = '<?xml version="1.0" encoding="utf-8"?>\n'
-    return {"": declaration + ElementTree.tostring(root, encoding="unicode") + "\n"}
 
 
 def _read_xml(document: Document, options: Options) -> Iterator[BoxRecord]:
@@ -113,7 +92,7 @@ def _read_tracks(root: Element, options: Options) -> list[BoxRecord]:
         label = track.read_attribute("label")
         extra = {"track_id": track.read_attribute("id")} if track.element.get("id") else {}
         for shape in track.iter_children():
-            if shape.tag not in SHAPES or _is_outside(shape):
+            if shape.tag not in SHAPES or is_outside(shape):
                 continue
             frame = shape.read_attribute("frame")
             if not (frame.isascii() and frame.isdigit() and len(frame) < 10):
@@ -126,14 +105,6 @@ def _read_tracks(root: Element, options: Options) -> list[BoxRecord]:
     return [record for _, record in sorted(records, key=lambda found: found[0])]
 
 
-def _is_outside(shape: Element) -> bool:
-    """Whether a shape is outside the frame; for a skeleton, whether all its points are."""
-    points = list(shape.iter_children("points"))
-    if shape.tag == "skeleton" and points:
-        return all(_is_outside(point) for point in points)
-    return shape.element.get("outside") == "1"
-
-
 def _read_shape(shape: Element, options: Options, label: str | None = None) -> FoundBox:
     extra: dict[str, Any] = {}
     occluded = shape.element.get("occluded")
@@ -143,81 +114,5 @@ def _read_shape(shape: Element, options: Options, label: str | None = None) -> F
     return shape, label, SHAPES[shape.tag](shape, options), extra
 
 
-def _read_box(shape: Element, options: Options) -> Box | None:
-    x_min, x_max, y_min, y_max = map(shape.read_attribute_number, ("xtl", "xbr", "ytl", "ybr"))
-    box = x_min, x_max, y_min, y_max
-    degrees = _read_rotation(shape)
-    if degrees:
-        return options.bound_shape(shape, "rotated box", rotate_box(box, degrees))
-    return box
-
-
-def _read_ellipse(shape: Element, options: Options) -> Box | None:
-    x, y, radius_x, radius_y = map(shape.read_attribute_number, ("cx", "cy", "rx", "ry"))
-    box = bound_ellipse(x, y, radius_x, radius_y, _read_rotation(shape))
-    return options.bound_shape(shape, "ellipse", box)
-
-
-def _read_points(shape: Element, options: Options) -> Box | None:
-    points = parse_points(shape.read_attribute("points"), shape)
-    return options.bound_shape(shape, shape.tag, points)
-
-
-def _read_mask(shape: Element, options: Options) -> Box | None:
-    left, top, width, height = map(shape.read_attribute_number, ("left", "top", "width", "height"))
-    texts = shape.read_attribute("rle").split(",")
-    runs = [int(text) for text in texts if text.strip().isascii() and text.strip().isdigit()]
-    is_whole = min(width, height) >= 0 and width.is_integer()
-    if not is_whole or len(runs) < len(texts) or sum(runs) != width * height:
-        shape.fail(
-            f"rle must be the lengths of runs of pixels that add up to {width:g} x {height:g}, the "
-            f"size of the mask. Received: {shorten_repr(shape.read_attribute('rle'))}."
-        )
-    # The pixels of every second run are set.
-    ends = list(accumulate(runs))
-    pairs = zip(ends[::2], ends[1::2], strict=False)
-    box = bound_runs(((start, end) for start, end in pairs if start < end), int(width))
-    if box is None:
-        return options.bound_shape(shape, "mask", [])
-    x_min, x_max, y_min, y_max = box
-    return options.bound_shape(
-        shape, "mask", (left + x_min, left + x_max, top + y_min, top + y_max)
-    )
-
-
-def _read_cuboid(shape: Element, options: Options) -> Box | None:
-    corners = [f"{side}{n}" for n in (1, 2) for side in ("tl", "bl", "tr", "br")]
-    points: list[Point] = [
-        (shape.read_attribute_number(f"x{corner}"), shape.read_attribute_number(f"y{corner}"))
-        for corner in corners
-    ]
-    return options.bound_shape(shape, "cuboid", points)
-
-
-def _read_skeleton(shape: Element, options: Options) -> Box | None:
-    points = []
-    for child in shape.iter_children("points"):
-        if not _is_outside(child):
-            points += parse_points(child.read_attribute("points"), child)
-    return options.bound_shape(shape, "skeleton", points)
-
-
-def _read_rotation(shape: Element) -> float:
-    return shape.read_attribute_number("rotation") if shape.element.get("rotation") else 0.0
-
-
 def _read_size(image: Element) -> tuple[float, float] | None:
     return make_size(image.read_attribute_number("width"), image.read_attribute_number("height"))
-
-
-#: Functions that read the box of each kind of shape.
-SHAPES: dict[str, Callable[[Element, Options], Box | None]] = {
-    "box": _read_box,
-    "ellipse": _read_ellipse,
-    "polygon": _read_points,
-    "polyline": _read_points,
-    "points": _read_points,
-    "mask": _read_mask,
-    "cuboid": _read_cuboid,
-    "skeleton": _read_skeleton,
-}

@@ -6,25 +6,21 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
-from ...exceptions import AnnotationError
-from ..nodes import parse_degrees
 from ..record import make_records
-from ..shapes import rotate_box
 from .labelme_xml import is_labelme
+from .pascal_voc_objects import SHAPES, find_shape, read_object
 
 if TYPE_CHECKING:
     from ..documents import Document
     from ..nodes import Element
     from ..options import Options
-    from ..record import Box, BoxRecord, FoundBox, ImageStem, ImageWithBoxes, Point
+    from ..record import BoxRecord, ImageStem
 
 __all__ = [
     "COORDINATES",
     "EMPTY",
     "FILES",
-    "NEEDS_SIZES",
     "SIZE",
     "detect_tool",
     "has_corner_of_zero",
@@ -33,19 +29,12 @@ __all__ = [
     "read_database",
     "read_voc",
     "recognises",
-    "write",
 ]
 
 FILES = "one XML per image"
 COORDINATES = "pixels, 1-based inclusive"
 SIZE = "in the file"
 EMPTY = "XML without objects"
-NEEDS_SIZES = True
-
-#: Optional children of an object that become columns.
-FLAGS = ("pose", "truncated", "difficult", "occluded")
-#: Shapes that RectLabel writes instead of a box.
-SHAPES = ("polygon", "cubic_bezier", "line", "keypoints", "pixels")
 
 #: Tags of the points of a shape, and the text of a corner in 0..1.
 _POINT, _ZERO = re.compile(r"[xy][0-9]{1,9}"), re.compile(r"\s*0+(\.[0-9]*)?\s*")
@@ -86,7 +75,7 @@ def detect_tool(document: Document) -> str | None:
     if root.find_child("path") is not None and source is not None:
         return "labelimg"
     if source is None and any(
-        child.find_child("occluded") is not None or _find_shape(child) is not None
+        child.find_child("occluded") is not None or find_shape(child) is not None
         for child in root.iter_children("object")
     ):
         return "rectlabel"
@@ -138,7 +127,7 @@ def read_voc(
     root = document.parse_xml()
     size = root.find_child("size")
     folder = root.read_text("folder", default="")
-    found = (_read_object(child, options, tool_corners) for child in root.iter_children("object"))
+    found = (read_object(child, options, tool_corners) for child in root.iter_children("object"))
     return make_records(
         root,
         _read_image_name(root) if image is None else image,
@@ -148,60 +137,6 @@ def read_voc(
     )
 
 
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of the XML of each image by file name; corners are rounded to pixels."""
-    files = {}
-    stems = [PurePosixPath(image.name).stem for image in images]
-    unique = len({stem.lower() for stem in stems}) == len(stems)
-    for image, stem in zip(images, stems, strict=True):
-        # The folders distinguish images with the same name.
-        path = PurePosixPath(image.name)
-        file = f"{stem if unique else '_'.join([*path.parent.parts, stem])}.xml"
-        if file in files:
-            raise AnnotationError(
-                f"Pascal VOC names each file after its image, and {file} is already used. "
-                f"Rename {image.name}."
-            )
-        for text in (image.name, *(class_name for class_name, _, _ in image.boxes)):
-            if text != text.strip():
-                raise AnnotationError(
-                    "Names of images and classes in Pascal VOC must not begin or end with space. "
-                    f"Received: {text!r}."
-                )
-        files[file] = _make_xml(image)
-    return files
-
-
-def _make_xml(image: ImageWithBoxes) -> str:
-    width, height = map(round, image.get_size())
-    root = ElementTree.Element("annotation")
-
-    def add(parent: ElementTree.Element, **texts: str | int) -> None:
-        for tag, text in texts.items():
-            ElementTree.SubElement(parent, tag).text = str(text)
-
-    add(root, folder="", filename=image.name)
-    # `detect_tool` recognises this source, so that the corners are read as numbers of pixels.
-    add(ElementTree.SubElement(root, "source"), database="skbbox", annotation="PASCAL VOC")
-    add(ElementTree.SubElement(root, "size"), width=width, height=height, depth=3)
-    add(root, segmented=0)
-    for class_name, (x_min, x_max, y_min, y_max), _ in image.iter_pixel_boxes():
-        element = ElementTree.SubElement(root, "object")
-        add(element, name=class_name, pose="Unspecified", truncated=0, difficult=0)
-        left, right = _to_pixel_numbers(x_min, x_max, width)
-        top, bottom = _to_pixel_numbers(y_min, y_max, height)
-        box = ElementTree.SubElement(element, "bndbox")
-        add(box, xmin=left, ymin=top, xmax=right, ymax=bottom)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def _to_pixel_numbers(low: float, high: float, side: int) -> tuple[int, int]:
-    """Numbers of the first and last pixel between two edges, at least one pixel."""
-    first = min(round(low) + 1, side)
-    return first, max(first, min(round(high), side))
-
-
 def _read_image_name(root: Element) -> str:
     """Name of the image; some programs write its extension only in the path."""
     name, path = root.read_text("filename"), root.read_text("path", default="")
@@ -209,62 +144,3 @@ def _read_image_name(root: Element) -> str:
     if name and extension and not PurePosixPath(name).suffix:
         return name + extension
     return name
-
-
-def _read_object(element: Element, options: Options, tool_corners: str) -> FoundBox:
-    name = element.read_text("name")
-    extra = {
-        flag: _parse_flag(element.read_text(flag))
-        for flag in FLAGS
-        if element.find_child(flag) is not None
-    }
-    corners = element.find_child("bndbox")
-    box: Box | None
-    if corners is not None:
-        x_min, x_max, y_min, y_max = map(corners.read_number, ("xmin", "xmax", "ymin", "ymax"))
-        box = x_min, x_max, y_min, y_max
-        if degrees := _read_rotation(element):
-            box = options.bound_shape(element, "rotated box", rotate_box(box, degrees))
-    elif (shape := _find_shape(element)) is not None:
-        box = options.bound_shape(shape, shape.tag, _read_points(shape))
-    else:
-        box = options.bound_shape(element, "object without <bndbox>", [])
-    if box is not None:
-        if options.corners is None and tool_corners == "voc" and 0 <= min(box[0], box[2]) < 1:
-            element.fail(
-                "a corner is 0, though this format counts pixels from 1. Pass corners='edges' if "
-                "corners are edges between pixels, as most programs write them, or corners='voc' "
-                "if this box is wrong."
-            )
-        box = options.convert_corners(box, tool_corners)
-    return element, name, box, extra
-
-
-def _read_rotation(element: Element) -> float:
-    """Rotation of a box of CVAT, which stores the corners before the rotation."""
-    attributes = element.find_child("attributes")
-    for attribute in attributes.iter_children("attribute") if attributes is not None else []:
-        if attribute.read_text("name", default="") == "rotation":
-            return parse_degrees(attribute.read_text("value", default=""))
-    return 0.0
-
-
-def _find_shape(element: Element) -> Element | None:
-    return next(element.iter_children(*SHAPES), None)
-
-
-def _read_points(shape: Element) -> list[Point]:
-    """Corners of a shape, without the control points of curves, such as ``x1_c1``."""
-    points: dict[int, dict[str, float]] = {}
-    for child in shape.iter_children():
-        axis, number = child.tag[:1], child.tag[1:]
-        if axis in ("x", "y") and number.isascii() and number.isdigit() and len(number) < 10:
-            points.setdefault(int(number), {})[axis] = shape.read_number(child.tag)
-    for point_number, point in points.items():
-        if len(point) < 2:
-            shape.fail(f"point {point_number} has no {'xy'.strip(next(iter(point)))}.")
-    return [(point["x"], point["y"]) for point in points.values()]
-
-
-def _parse_flag(text: str) -> int | str:
-    return int(text) if text in ("0", "1") else text

@@ -6,11 +6,8 @@ fit this layout: other folders, other file extensions, or images without an obje
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ...boxes import COORDINATES as SIDES
@@ -20,9 +17,8 @@ from ..record import CONFIDENCES, BoxRecord
 if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Options
-    from ..record import ImageWithBoxes
 
-__all__ = ["COORDINATES", "EMPTY", "FILES", "NEEDS_SIZES", "SIZE", "read", "recognises", "write"]
+__all__ = ["COORDINATES", "EMPTY", "FILES", "SIZE", "read", "recognises"]
 
 FILES = (
     "CSV `image_id, x_min, x_max, y_min, y_max, class_name, folder`, or `image` for both; "
@@ -31,7 +27,6 @@ FILES = (
 COORDINATES = "normalised, edges"
 SIZE = "not needed"
 EMPTY = "no row; with `image`, a row without class and box"
-NEEDS_SIZES = False
 
 COLUMNS = ("image_id", "class_name", "folder", *SIDES)
 COLUMNS_BY_IMAGE = ("image", "class_name", *SIDES)
@@ -91,44 +86,3 @@ def _make_record(
     for name, text in zip(confidences, values[4:], strict=True):
         extra[name] = parse_number(text, line, name) if text else None
     return BoxRecord(line, image, class_name, (x_min, x_max, y_min, y_max), extra=extra)
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of the CSV; with the chapter's columns if all images fit its layout."""
-    fit = all(image.boxes and _fits_layout(image.name) for image in images)
-    known = {name for image in images for _, _, confidences in image.boxes for name in confidences}
-    columns = [name for name in CONFIDENCES if name in known]
-    first_columns = ["image_id"] if fit else ["image"]
-    file = io.StringIO()
-    # Readers strip the space before a field unless the field is in quotation marks.
-    names = {image.name for image in images} | {box[0] for image in images for box in image.boxes}
-    has_space = any(part.startswith(" ") for name in names for part in name.split("/"))
-    writer = csv.writer(
-        file,
-        lineterminator="\n",
-        quoting=csv.QUOTE_NONNUMERIC if has_space else csv.QUOTE_MINIMAL,
-    )
-    writer.writerow(
-        [
-            *first_columns,
-            *SIDES,
-            "class_name",
-            *(["folder"] if fit else []),
-            *columns,
-        ]
-    )
-    for image in images:
-        path = PurePosixPath(image.name)
-        first, last = ([path.stem], [str(path.parent)]) if fit else ([image.name], [])
-        for class_name, box, confidences in image.boxes:
-            values = [confidences.get(name) for name in columns]
-            writer.writerow([*first, *box, class_name, *last, *values])
-        if not image.boxes:
-            writer.writerow([*first, *[""] * (len(SIDES) + 1 + len(columns))])
-    return {"": file.getvalue()}
-
-
-def _fits_layout(name: str) -> bool:
-    """Whether the name of an image is ``folder/image_id.jpg``."""
-    path = PurePosixPath(name)
-    return path.suffix == ".jpg" and len(path.parts) == 2

@@ -4,49 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import count
-from pathlib import PurePath, PurePosixPath
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from ...exceptions import AnnotationError
-from ..class_names import NAME_FILES, FoundNames, find_class_names
-from ..image_files import ENDINGS, has_image_ending
-from ..nodes import Line, Node, parse_numbers
+from ..class_names import NAME_FILES
+from ..image_files import has_image_ending
+from ..nodes import Line, Node
 from ..record import BoxRecord, ImageStem
-from ..yolo_rows import (
-    choose_rows,
-    count_scores,
-    fits_keypoints,
-    has_visibilities,
-    is_outline,
-    is_scored_outline,
-)
 from . import ultralytics_ndjson
+from .yolo_boxes import find_names, read_box
 
 if TYPE_CHECKING:
     from ..class_names import ClassNames
     from ..documents import Document
     from ..options import Options
-    from ..record import Box, ImageWithBoxes
 
 __all__ = [
     "COORDINATES",
     "EMPTY",
     "FILES",
-    "NEEDS_SIZES",
     "SIZE",
     "holds_boxes",
     "is_side_file",
     "read",
     "recognises",
-    "write",
 ]
 
 FILES = "one txt per image; `classes.txt`, `obj.names` or YAML; Ultralytics' NDJSON"
 COORDINATES = "normalised, centre"
 SIZE = "not needed"
 EMPTY = "empty or missing txt"
-NEEDS_SIZES = False
 
 #: Names of files next to the annotation files that hold class names or lists of images.
 SIDE_FILES = (
@@ -108,55 +95,16 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     if document.kind != "text":
         document.fail("expected text with one box per line, YOLO's kind of file.")
     image = ImageStem(document.path.stem, annotation_file=document.path)
-    names, kpt_shape, _ = _find_names(document, options)
+    names, kpt_shape, _ = find_names(document, options)
     empty = True
     for line, text in document.iter_lines():
         fields = text.split()
-        box = _read_box(fields, line, document, options, kpt_shape)
+        box = read_box(fields, line, document, options, kpt_shape)
         if box is not None:
             empty = False
             yield BoxRecord(line, image, _read_class_name(fields[0], line, options, names), box)
     if empty:
         yield BoxRecord(Node(None, document.path), image)
-
-
-def write(images: list[ImageWithBoxes]) -> dict[str, str]:
-    """Text of each file by its name; ``classes.txt`` holds the class names."""
-    names = sorted({class_name for image in images for class_name, _, _ in image.boxes})
-    for name in names:
-        if not name.strip() or len(name.splitlines()) > 1 or name != name.strip():
-            raise AnnotationError(
-                "YOLO stores one class name per line, which must not be empty or begin or end "
-                f"with space. Received the class {name!r}."
-            )
-    files = {"classes.txt": "".join(f"{name}\n" for name in names)}
-    for image in images:
-        if PurePosixPath(image.name).suffix.lower() not in ENDINGS:
-            raise AnnotationError(
-                "YOLO does not store the file extension of an image, so it must be one of "
-                f"{', '.join(ENDINGS)}. Rename {image.name}."
-            )
-        file = str(PurePosixPath(image.name).with_suffix(".txt"))
-        if file in files or is_side_file(PurePosixPath(file)):
-            raise AnnotationError(
-                f"YOLO names each file after its image, and {file} is already used. "
-                f"Rename {image.name}."
-            )
-        files[file] = "".join(
-            f"{names.index(class_name)} {(x_min + x_max) / 2:.6f} {(y_min + y_max) / 2:.6f} "
-            f"{x_max - x_min:.6f} {y_max - y_min:.6f}\n"
-            for class_name, (x_min, x_max, y_min, y_max), _ in image.boxes
-        )
-    return files
-
-
-def _find_names(document: Document, options: Options) -> FoundNames:
-    if options.class_names is not None:
-        return FoundNames(None, options.kpt_shape)
-    folder = document.path.absolute().parent
-    if folder not in options.names_by_folder:
-        options.names_by_folder[folder] = find_class_names(folder, options.root)
-    return options.names_by_folder[folder]
 
 
 def _parse_class(text: str) -> str | None:
@@ -176,87 +124,3 @@ def _read_class_name(text: str, place: Line, options: Options, names: ClassNames
     if number is None:
         place.fail(f"the class must be an integer. Received: {text!r}.")
     return options.get_class_name(number, place, names)
-
-
-def _read_box(
-    fields: list[str],
-    place: Line,
-    document: Document,
-    options: Options,
-    kpt_shape: tuple[int, int] | None,
-) -> Box | None:
-    numbers = parse_numbers(fields[1:], place, map("field {}".format, count(2)))
-    if len(numbers) < 4:
-        place.fail(f"expected a class and four numbers. Received {len(fields)} fields.")
-    if len(numbers) < 6 or _begins_with_box(numbers, place, document, options, kpt_shape):
-        x, y, width, height = numbers[:4]
-        return x - width / 2, x + width / 2, y - height / 2, y + height / 2
-    n_scores = 0
-    if "scored_polygon" in (options.yolo_rows, options.decided_rows):
-        n_scores = count_scores(numbers)
-    end = len(numbers) - n_scores
-    points = list(zip(numbers[:end:2], numbers[1:end:2], strict=True))
-    return options.bound_shape(place, "polygon", points)
-
-
-def _begins_with_box(
-    numbers: tuple[float, ...],
-    place: Line,
-    document: Document,
-    options: Options,
-    kpt_shape: tuple[int, int] | None,
-) -> bool:
-    """Whether a row of six numbers or more begins with a box, and is not a polygon."""
-    if options.yolo_rows is not None:
-        if options.yolo_rows == "polygon" and len(numbers) % 2:
-            place.fail(
-                f"expected pairs of x and y, as yolo_rows='polygon' says. Received {len(numbers)} "
-                "numbers."
-            )
-        return options.yolo_rows == "box" or (
-            options.yolo_rows == "scored_polygon" and len(numbers) == 6
-        )
-    if fits_keypoints(numbers, kpt_shape):
-        return True
-    if options.decided_rows is None:
-        options.decided_rows = choose_rows(_iter_open_rows(document, options))
-    rows = options.decided_rows
-    if rows is None:
-        _refuse_row(place, "can be read in several ways")
-    if rows == "box":
-        return True
-    if rows == "scored_polygon":
-        return len(numbers) == 6
-    # Some programs write polygons, and boxes with keypoints, into one file.
-    if rows == "polygon" and (not has_visibilities(numbers) or is_outline(numbers)):
-        if len(numbers) % 2:
-            _refuse_row(place, "has an odd number of values, though other rows are polygons")
-        return False
-    if is_outline(numbers) and not has_visibilities(numbers) and not is_scored_outline(numbers):
-        return False
-    if not has_visibilities(numbers) or is_outline(numbers):
-        _refuse_row(place, "does not show whether it is a box or a polygon")
-    return True
-
-
-def _refuse_row(place: Line, reason: str) -> NoReturn:
-    place.fail(
-        f"the row {reason}: pass yolo_rows='box' if rows begin with a box, whatever follows it "
-        "(keypoints, a confidence, a track), 'polygon' if they are the points of polygons, or "
-        "'scored_polygon' if a confidence or a track follows the points."
-    )
-
-
-def _iter_open_rows(document: Document, options: Options) -> Iterator[list[float]]:
-    """Yield the numbers of the rows of all files, without those whose keypoints are declared."""
-    for other in options.documents or [document]:
-        if other.kind != "text" or other.path.suffix.lower() != ".txt":
-            continue
-        kpt_shape = _find_names(other, options).kpt_shape
-        for _, text in other.iter_lines():
-            try:
-                numbers = [float(field) for field in text.split()[1:]]
-            except ValueError:
-                continue  # Reading the row raises an error that names it.
-            if len(numbers) >= 4 and not fits_keypoints(numbers, kpt_shape):
-                yield numbers
