@@ -16,7 +16,7 @@ from skbbox.exceptions import AnnotationError
 pytestmark = pytest.mark.filterwarnings("ignore::skbbox.exceptions.SkbboxWarning")
 
 #: Damaged copies of each file. After a change of the readers, run more: the first stay the same.
-MUTATIONS = int(os.environ.get("SKBBOX_FUZZ_MUTATIONS", "500"))
+MUTATIONS = int(os.environ.get("SKBBOX_FUZZ_MUTATIONS", "250"))
 #: Parts of the samples of the tools, which can be tested at the same time.
 N_PARTS = 8
 #: Bytes that replace a part of a file.

@@ -12,13 +12,12 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
 import pytest
+from dulwich import porcelain
 from PIL import Image
 
 from skbbox import TARGET_COLUMNS
 from skbbox.datasets import fetch_asl_letters, fetch_microcontrollers, fetch_raccoons, public
 from skbbox.exceptions import DownloadError, MissingPackageError
-
-porcelain = pytest.importorskip("dulwich.porcelain")
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 #: Two boards, and a third one that is smaller, as the source writes them.
