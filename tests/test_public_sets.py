@@ -330,6 +330,7 @@ def test_another_commit_is_refused(server, home, monkeypatch):
     assert_nothing_is_left(home)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 def test_folder_that_cannot_be_written_is_named(server, home):
     home.mkdir()
     home.chmod(0o500)

@@ -117,7 +117,7 @@ def fetch_raccoons(
         The largest box of each image, in the columns of ``TARGET_COLUMNS``.
     groups : ndarray of shape (n_images,), int
         Equal for images that belong together, for ``groups=`` of a splitter such as
-        :class:`StratifiedGroupBoxKFold` or ``GroupKFold``: near-duplicates, whose difference
+        :class:`skbbox.StratifiedGroupBoxKFold` or ``GroupKFold``: near-duplicates, whose difference
         hashes differ in at most 10 of 144 bits.
 
     Raises
@@ -157,7 +157,7 @@ def fetch_microcontrollers(
     Licence  MIT (of the repository)
     ======== ===================================================================
 
-    Parameters, errors and checks are those of :func:`fetch_raccoons`.
+    Parameters, errors and checks are those of :func:`skbbox.datasets.fetch_raccoons`.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def fetch_asl_letters(
     Licence  public domain (README.dataset.txt of the source)
     ======== ===================================================================
 
-    Parameters, errors and checks are those of :func:`fetch_raccoons`.
+    Parameters, errors and checks are those of :func:`skbbox.datasets.fetch_raccoons`.
 
     Parameters
     ----------
