@@ -13,10 +13,15 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import numpy as np
 import pytest
 from dulwich import porcelain
+from dulwich.objects import Blob, Commit, Tree
+from dulwich.repo import Repo
+from dulwich.server import DictBackend
+from dulwich.web import make_wsgi_chain
 from PIL import Image
 
 from skbbox import TARGET_COLUMNS
 from skbbox.datasets import fetch_asl_letters, fetch_microcontrollers, fetch_raccoons, public
+from skbbox.datasets.repository import copy_files
 from skbbox.exceptions import DownloadError, MissingPackageError
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
@@ -55,10 +60,6 @@ class Server:
     """A git server on the loopback interface, whose answers a test can change."""
 
     def __init__(self, folder):
-        from dulwich.repo import Repo
-        from dulwich.server import DictBackend
-        from dulwich.web import make_wsgi_chain
-
         self.requests = []
         self.change = None
         self.repository = Repo(folder)
@@ -80,7 +81,7 @@ class Server:
 
         self.server = make_server("127.0.0.1", 0, serve, WSGIServer, QuietHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()
@@ -377,6 +378,43 @@ def test_clone_with_a_changed_object_is_refused(server, home):
     with pytest.raises(DownloadError):
         fetch_microcontrollers(data_home=home)
     assert not list(home.rglob("skbbox.json"))
+
+
+# Files of a repository
+
+
+def make_commit(folder, name, mode):
+    """A bare repository with one file of any name and kind; returns the id of its commit."""
+    folder.mkdir()
+    with Repo.init_bare(folder) as repository:
+        blob, tree, commit = Blob.from_string(b"/etc/passwd"), Tree(), Commit()
+        tree.add(name, mode, blob.id)
+        commit.tree, commit.message = tree.id, b"all"
+        commit.author = commit.committer = b"a <a@b>"
+        commit.author_time = commit.commit_time = 0
+        commit.author_timezone = commit.commit_timezone = 0
+        for part in (blob, tree, commit):
+            repository.object_store.add_object(part)
+        repository.refs[b"refs/heads/main"] = commit.id
+    return commit.id.decode()
+
+
+@pytest.mark.parametrize("name", [b"..", b"../a.jpg", b"/a.jpg", b"a\\b.jpg", b"c:a.jpg"])
+def test_file_name_that_leaves_the_folder_is_refused(tmp_path, name):
+    commit = make_commit(tmp_path / "all.git", name, 0o100644)
+    target = tmp_path / "home" / "target"
+    target.mkdir(parents=True)
+    with pytest.raises(DownloadError, match="leads outside the folder"):
+        copy_files(str(tmp_path / "all.git"), commit, ["*"], target, verbose=0)
+    assert list(target.parent.rglob("*")) == [target]
+
+
+def test_symbolic_link_is_not_written(tmp_path):
+    commit = make_commit(tmp_path / "all.git", b"a.jpg", 0o120000)
+    target = tmp_path / "home" / "target"
+    target.mkdir(parents=True)
+    copy_files(str(tmp_path / "all.git"), commit, ["*"], target, verbose=0)
+    assert list(target.iterdir()) == []
 
 
 # The pinned sets
