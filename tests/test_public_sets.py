@@ -383,7 +383,7 @@ def test_clone_with_a_changed_object_is_refused(server, home):
 # Files of a repository
 
 
-def make_commit(folder, name, mode):
+def make_commit(folder, name, mode, has_content=True):
     """A bare repository with one file of any name and kind; returns the id of its commit."""
     folder.mkdir()
     with Repo.init_bare(folder) as repository:
@@ -393,7 +393,7 @@ def make_commit(folder, name, mode):
         commit.author = commit.committer = b"a <a@b>"
         commit.author_time = commit.commit_time = 0
         commit.author_timezone = commit.commit_timezone = 0
-        for part in (blob, tree, commit):
+        for part in (blob, tree, commit) if has_content else (tree, commit):
             repository.object_store.add_object(part)
         repository.refs[b"refs/heads/main"] = commit.id
     return commit.id.decode()
@@ -407,6 +407,15 @@ def test_file_name_that_leaves_the_folder_is_refused(tmp_path, name):
     with pytest.raises(DownloadError, match="leads outside the folder"):
         copy_files(str(tmp_path / "all.git"), commit, ["*"], target, verbose=0)
     assert list(target.parent.rglob("*")) == [target]
+
+
+def test_commit_without_the_content_of_a_file_is_refused(tmp_path):
+    commit = make_commit(tmp_path / "all.git", b"a.jpg", 0o100644, has_content=False)
+    target = tmp_path / "home" / "target"
+    target.mkdir(parents=True)
+    with pytest.raises(DownloadError, match=rf"Commit {commit} of .*all\.git"):
+        copy_files(str(tmp_path / "all.git"), commit, ["*"], target, verbose=0)
+    assert list(target.iterdir()) == []
 
 
 def test_symbolic_link_is_not_written(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import tempfile
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,22 +66,30 @@ def copy_files(
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".git") as temporary,
         Repo.init_bare(temporary) as repository,
     ):
-        try:
+        with _errors_named(commit, source):
             _receive(source, commit, repository, verbose)
             files = [
                 (path, object_id)
                 for path, object_id in _list_files(repository, commit)
                 if any(fnmatchcase(path, pattern) for pattern in patterns)
             ]
-        except Exception as error:
-            # For what a server sends, dulwich, urllib3 and zlib raise errors of many kinds.
-            raise DownloadError(f"Commit {commit} of {source}: {_describe(error)}") from error
         with progress_bar(len(files), "Checking and writing", verbose, unit="files") as bar:
             for path, object_id in files:
+                with _errors_named(commit, source):
+                    content = _read_object(repository, object_id, b"blob")
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(_read_object(repository, object_id, b"blob"))
+                target.write_bytes(content)
                 bar.update()
+
+
+@contextmanager
+def _errors_named(commit: str, source: str) -> Iterator[None]:
+    """Raise a DownloadError for what dulwich, urllib3 and zlib raise, which is of many kinds."""
+    try:
+        yield
+    except Exception as error:
+        raise DownloadError(f"Commit {commit} of {source}: {_describe(error)}") from error
 
 
 def _receive(source: str, commit: str, repository: Repo, verbose: bool | int) -> None:
