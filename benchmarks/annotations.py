@@ -1,14 +1,17 @@
-"""Measure the time and memory to read large annotation files.
+"""Measure the time and memory to read large annotation files and folders of many files.
 
-Each file is read in its own process. Prints a table.
+Each is read in its own process, with a progress bar. Prints a table.
 
     python benchmarks/annotations.py
     python benchmarks/annotations.py --rows 100000
+    python benchmarks/annotations.py --only labelme
 """
 
 import argparse
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +28,8 @@ def main():
     """Write the files, read each of them, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="boxes in each file")
+    parser.add_argument("--files", type=int, default=100_000, help="files in each folder")
+    parser.add_argument("--only", choices=[*FILES, *FOLDERS], help="read this file or folder only")
     parser.add_argument("--read", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.read:
@@ -32,33 +37,45 @@ def main():
         return
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, write in FILES.items():
+        for name in [arguments.only] if arguments.only else [*FILES, *FOLDERS]:
             path = Path(folder, name)
-            with path.open("w") as file:
-                write(file, arguments.rows)
-            command = [sys.executable, __file__, "--read", str(path)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            size = {"file": name, "file MB": round(path.stat().st_size / 2**20)}
-            results.append(size | json.loads(done.stdout))
-            path.unlink()
+            if name in FILES:
+                with path.open("w") as file:
+                    FILES[name](file, arguments.rows)
+            else:
+                path.mkdir()
+                FOLDERS[name](path, arguments.files)
+            results.append({"source": name, **measure_in_new_process(path)})
+            path.unlink() if path.is_file() else shutil.rmtree(path)
     print(pd.DataFrame(results).to_string(index=False))
 
 
+def measure_in_new_process(path):
+    """Size in megabytes, and what `read` gives in another process."""
+    files = [path] if path.is_file() else [path / entry.name for entry in os.scandir(path)]
+    size = sum(file.stat().st_size for file in files) / 2**20
+    command = [sys.executable, __file__, "--read", str(path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    # The progress bar comes first.
+    return {"MB": round(size)} | json.loads(done.stdout.splitlines()[-1])
+
+
 def read(path):
-    """Number of rows, seconds and peak memory for one file."""
+    """Number of rows, seconds and peak memory for one file or folder."""
     from skbbox import read_annotations
     from skbbox.exceptions import AnnotationError
 
-    begun = time.perf_counter()
+    begun, cpu_begun = time.perf_counter(), time.process_time()
     try:
-        outcome = f"{len(read_annotations(path))} rows"
+        outcome = f"{len(read_annotations(path, verbose=1))} rows"
     except AnnotationError:
         outcome = "AnnotationError"
-    seconds = time.perf_counter() - begun
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu_begun
     # ru_maxrss is in bytes on macOS and in kilobytes elsewhere.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return {"outcome": outcome, "seconds": round(seconds, 2), "peak MB": round(peak)}
+    times = {"seconds": round(seconds, 2), "CPU seconds": round(cpu_seconds, 2)}
+    return {"outcome": outcome, **times, "peak MB": round(peak)}
 
 
 def write_snacks(file, n):
@@ -95,6 +112,32 @@ def write_brackets(file, n):
         file.write("[" * 2**20)
 
 
+def write_labelme(folder, n):
+    """A folder with one JSON file of two rectangles per image."""
+    for i in range(n):
+        shapes = [
+            {
+                "label": f"class {i % 20}",
+                "points": [[12.5, 13.25], [400.0, 401.5]],
+                "group_id": None,
+                "description": "",
+                "shape_type": "rectangle",
+                "flags": {},
+                "mask": None,
+            }
+        ] * 2
+        content = {
+            "version": "5.8.1",
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": f"{i:08}.jpg",
+            "imageData": None,
+            "imageHeight": 480,
+            "imageWidth": 640,
+        }
+        (folder / f"{i:08}.json").write_text(json.dumps(content, indent=2))
+
+
 FILES = {
     "snacks.csv": write_snacks,
     "tfod.csv": write_tfod,
@@ -102,6 +145,10 @@ FILES = {
     "brackets.json": write_brackets,
     "brackets.csv": write_brackets,
     "brackets.txt": write_brackets,
+}
+
+FOLDERS = {
+    "labelme": write_labelme,
 }
 
 

@@ -7,6 +7,7 @@ __all__ = [
     "BoxError",
     "DataError",
     "DivergenceWarning",
+    "DownloadError",
     "EngineError",
     "FeatureStoreError",
     "ForkError",
@@ -66,6 +67,10 @@ class ModelFileError(DataError):
 
 class WeightsError(DataError):
     """The weights of a backbone could not be loaded or downloaded."""
+
+
+class DownloadError(SkbboxError, OSError):
+    """A public data set cannot be downloaded or stored; says how to fetch it by hand."""
 
 
 class ForkError(SkbboxError, RuntimeError):

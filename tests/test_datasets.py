@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skbbox import datasets
 from skbbox.boxes import TARGET_COLUMNS
-from skbbox.datasets import load_annotated_folder, make_shapes
+from skbbox.datasets import load_annotated_folder, make_shapes, shapes
 from skbbox.exceptions import AnnotationError
 
 HEADER = "image_id,x_min,x_max,y_min,y_max,class_name,folder\n"
@@ -77,14 +76,14 @@ def test_classes_are_the_first_names(n_classes):
 def shapes_and_coverages(monkeypatch):
     """Pictures and boxes, and the share of each pixel that each object covers."""
     coverages = []
-    draw_picture = datasets._draw_picture
+    draw_picture = shapes._draw_picture
 
     def record(*args):
         pixels, coverage = draw_picture(*args)
         coverages.append(coverage)
         return pixels, coverage
 
-    monkeypatch.setattr(datasets, "_draw_picture", record)
+    monkeypatch.setattr(shapes, "_draw_picture", record)
     X, y = make_shapes(80, image_size=(48, 64), n_classes=8, random_state=5)
     return X, y, coverages
 
@@ -118,10 +117,10 @@ def test_longer_side_is_0_3_to_0_8_of_the_shorter_image_side(shapes_and_coverage
 
 
 def test_object_differs_in_colour_from_its_background(monkeypatch):
-    monkeypatch.setattr(datasets, "_add_clutter", lambda *args: None)
+    monkeypatch.setattr(shapes, "_add_clutter", lambda *args: None)
     random_state = np.random.RandomState(0)
-    for outline in datasets.OUTLINES.values():
-        pixels, coverage = datasets._draw_picture(random_state, outline, 64, 64)
+    for outline in shapes.OUTLINES.values():
+        pixels, coverage = shapes._draw_picture(random_state, outline, 64, 64)
         inside, outside = pixels[coverage == 1], pixels[coverage == 0]
         # The distance to both background colours is 90; their mixtures may be closer.
         assert np.linalg.norm(inside.mean(axis=0) - outside.mean(axis=0)) > 60
@@ -137,7 +136,7 @@ def test_coverage_of_a_rectangle_is_its_area_in_each_pixel():
     # x from 1.25 to 4.75, y from 2 to 4: 3/4 of columns 1 and 4, all of columns 2 and 3, in rows 2
     # and 3. Drawing widens an outline by half a sub-pixel, 1/16 pixel, on each side.
     corners = np.array([(1.25, 2.0), (4.75, 2.0), (4.75, 4.0), (1.25, 4.0)])
-    coverage, (rows, columns) = datasets._measure_coverage(corners, 10, 10)
+    coverage, (rows, columns) = shapes._measure_coverage(corners, 10, 10)
     everywhere = np.zeros((10, 10))
     everywhere[rows, columns] = coverage
     expected = np.zeros((10, 10))
@@ -148,10 +147,10 @@ def test_coverage_of_a_rectangle_is_its_area_in_each_pixel():
 @pytest.mark.parametrize("x_min, first_column", [(2.3, 2), (2.7, 3)])
 def test_pixel_belongs_to_the_box_if_half_covered(x_min, first_column):
     corners = np.array([(x_min, 1.0), (6.0, 1.0), (6.0, 3.9), (x_min, 3.9)])
-    coverage, window = datasets._measure_coverage(corners, 8, 10)
+    coverage, window = shapes._measure_coverage(corners, 8, 10)
     everywhere = np.zeros((8, 10))
     everywhere[window] = coverage
-    assert datasets._find_tight_box(everywhere) == (first_column / 10, 6 / 10, 1 / 8, 4 / 8)
+    assert shapes._find_tight_box(everywhere) == (first_column / 10, 6 / 10, 1 / 8, 4 / 8)
 
 
 @pytest.mark.parametrize(

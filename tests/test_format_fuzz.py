@@ -1,5 +1,6 @@
 """Damaged annotation files give a table or an AnnotationError, within a time limit."""
 
+import os
 import random
 import re
 import time
@@ -14,6 +15,10 @@ from skbbox.exceptions import AnnotationError
 
 pytestmark = pytest.mark.filterwarnings("ignore::skbbox.exceptions.SkbboxWarning")
 
+#: Damaged copies of each file. After a change of the readers, run more: the first stay the same.
+MUTATIONS = int(os.environ.get("SKBBOX_FUZZ_MUTATIONS", "250"))
+#: Parts of the samples of the tools, which can be tested at the same time.
+N_PARTS = 8
 #: Bytes that replace a part of a file.
 PIECES = [
     *(b'"', b"'", b"<", b">", b"{", b"}", b"[", b"]", b",", b":", b"/", b"\\", b"\n", b"\0"),
@@ -71,6 +76,19 @@ def check_outcome(path, **options):
     assert time.process_time() - start_time < 1 + path.stat().st_size / 100_000
 
 
+def check_damaged_copies(path, content, rng, format, **options):
+    """Check the outcome for damaged copies, every second one with the format named."""
+    path.write_bytes(content)
+    with path.open("r+b") as file:
+        for number in range(MUTATIONS):
+            # Opening a file with content for writing anew takes milliseconds on ext4.
+            file.seek(0)
+            file.write(mutate(content, rng))
+            file.truncate()
+            file.flush()
+            check_outcome(path, format=format if number % 2 else None, y_origin="top", **options)
+
+
 @pytest.mark.slow
 @pytest.mark.no_cover
 @pytest.mark.parametrize("kind", FILES)
@@ -79,26 +97,49 @@ def test_damaged_file_gives_a_table_or_an_error_that_names_it(tmp_path, kind):
     for other, content in others[0].items() if others else ():
         (tmp_path / other).parent.mkdir(exist_ok=True)
         (tmp_path / other).write_text(content)
-    rng = random.Random(kind)
-    path = tmp_path / name
-    for number in range(500):
-        path.write_bytes(mutate(text.encode() or b" ", rng))
-        named = format if number % 2 else None
-        check_outcome(path, format=named, sizes=SIZED, y_origin="top")
+    content = text.encode() or b" "
+    check_damaged_copies(tmp_path / name, content, random.Random(kind), format, sizes=SIZED)
 
 
 @pytest.mark.slow
 @pytest.mark.no_cover
-def test_damaged_samples_of_the_tools_give_a_table_or_an_error_that_names_it(shared, tmp_path):
+@pytest.mark.parametrize("part", range(N_PARTS))
+def test_damaged_samples_of_the_tools_give_a_table_or_an_error_that_names_it(
+    shared, tmp_path, part
+):
     folder = shared / "formats"
     samples = [path for path in sorted(folder.glob("*/sample-*")) if path.is_file()]
     assert len(samples) > 25
     sizes = {name: (1000, 1000) for name in SIZED}
-    for sample in samples:
+    for sample in samples[part::N_PARTS]:
         rng = random.Random(sample.name)
-        content = sample.read_bytes()
-        path = tmp_path / sample.name
-        for number in range(500):
-            path.write_bytes(mutate(content, rng))
-            named = sample.parent.name if number % 2 else None
-            check_outcome(path, format=named, sizes=sizes, y_origin="top", shapes="hull")
+        path, format = tmp_path / sample.name, sample.parent.name
+        check_damaged_copies(path, sample.read_bytes(), rng, format, sizes=sizes, shapes="hull")
+
+
+def test_name_in_the_list_of_oxford_pet_leads_to_no_other_folder(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("../../secret_1 1 1 1\n")
+    with pytest.raises(AnnotationError, match=r"list\.txt.*line 1.*expected an image"):
+        read_annotations(path, format="oxford_pet")
+
+
+def test_name_in_the_list_of_oxford_pet_may_be_too_long_for_a_file(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(f"{'a' * 5000}_1 1 1 1\n")
+    assert read_annotations(path, format="oxford_pet")["class_name"].tolist() == ["cat"]
+
+
+def test_number_instead_of_the_url_of_labelbox_is_a_name(tmp_path):
+    path = tmp_path / "export.json"
+    path.write_text('[{"ID": "1", "Labeled Data": 0, "Label": {}}]')
+    table = read_annotations(path, format="labelbox")
+    assert table["image"].tolist() == [str(tmp_path / "0")]
+
+
+@pytest.mark.parametrize("entry", ["a" * 5000, "\\0"])
+def test_impossible_name_in_the_yaml_of_yolo_is_skipped(tmp_path, entry):
+    path = tmp_path / "data.yaml"
+    path.write_text(f'train: "{entry}"\nnames: [cat]\n')
+    with pytest.raises(AnnotationError, match="no labels were found"):
+        read_annotations(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -221,7 +222,7 @@ def _read_data_yaml(path: Path) -> Found:
     empty: list[tuple[str, str]] = []
     for image, split in splits.items():
         label = get_label_path(image)
-        if label.is_file():
+        if os.path.isfile(label):
             documents.append(Document(label, split))
         else:
             empty.append((str(image), split))
@@ -236,6 +237,8 @@ def _read_data_yaml(path: Path) -> Found:
 
 def _find_entry(path: Path, root: object, entry: str) -> Path | None:
     """The folder or list of an entry; the data set may have been moved since."""
+    if "\0" in f"{root}{entry}":
+        return None  # No path contains it, and resolve() fails.
     folder = path.parent
     bases = [folder / str(root), folder] if root else [folder]
     # Roboflow writes ../train/images, though train is next to the file.
@@ -246,7 +249,7 @@ def _find_entry(path: Path, root: object, entry: str) -> Path | None:
     limit = own.parent if len(own.parents) > 1 else own
     inside = [place for place in places if place.resolve().is_relative_to(own)]
     near = [place for place in places if place.resolve().is_relative_to(limit)]
-    return next((place for place in [*inside, *near] if place.exists()), None)
+    return next((place for place in [*inside, *near] if os.path.exists(place)), None)
 
 
 def _iter_images(place: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ def read_image_name(node: Node | None, row: Node, key: str) -> str:
     """Name of an image: the user's, or its URL, which also has the ending of a name without one."""
     if node is None:
         name = _get_name_from_url(row[key])
-        url: str = row[key].value
+        url = row[key].as_text()
         return url if is_url(url) else name
     name = node.as_text()
     if not has_image_ending(name) and key in row and row[key].is_text and is_url(row[key].value):

@@ -1,9 +1,8 @@
-"""Drawn pictures for examples and tests, and a loader for annotated folders."""
+"""Drawn pictures with exact boxes, for examples and tests."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +10,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 from sklearn.utils import check_random_state
 
-from .annotations import read_annotations
-from .boxes import TARGET_COLUMNS
-from .exceptions import AnnotationError
-from .files import as_path
+from ..boxes import TARGET_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.random import RandomState
     from numpy.typing import NDArray
 
-    from .typing import FloatArray, PathLikeStr, RandomStateLike
+    from ..typing import FloatArray, RandomStateLike
 
-__all__ = ["load_annotated_folder", "make_shapes"]
+__all__ = ["make_shapes"]
 
 #: Smallest side in pixels at which the shape of the smallest objects is still visible.
 SMALLEST_SIDE = 16
@@ -101,68 +97,6 @@ def make_shapes(
     y = pd.DataFrame(boxes, columns=list(TARGET_COLUMNS[1:]), dtype=np.float64)
     y.insert(0, TARGET_COLUMNS[0], class_names)
     return X, y
-
-
-def load_annotated_folder(path: PathLikeStr) -> pd.DataFrame:
-    r"""Read a folder of images, their boxes and groups of images that belong together.
-
-    The folder has this layout::
-
-        path/
-          annotations.csv             image_id, x_min, x_max, y_min, y_max, class_name, folder
-          groups.csv                  image_id, group, split (optional)
-          images/folder/image_id.jpg
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder; ``~`` is expanded.
-
-    Returns
-    -------
-    DataFrame
-        One row per box in the order of ``annotations.csv``, with the columns
-        ``image`` (path as str), ``class_name``, ``x_min, x_max, y_min, y_max``
-        (normalised, half-open), ``image_id`` and ``folder``. With ``groups.csv``
-        also ``group``, equal for near-duplicate images, and ``split``, the split
-        that the source defines ("" if none), both str.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder or its ``annotations.csv`` is missing.
-    AnnotationError
-        If a file cannot be read or ``groups.csv`` does not match the annotations.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> from skbbox.datasets import load_annotated_folder
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "annotations.csv").write_text(
-    ...     "image_id,x_min,x_max,y_min,y_max,class_name,folder\n"
-    ...     "007,0.1,0.5,0.2,0.9,cake,dessert\n")
-    >>> _ = (folder / "groups.csv").write_text("image_id,group,split\n007,12,train\n")
-    >>> load_annotated_folder(folder).loc[0, ["image_id", "group", "split"]].tolist()
-    ['007', '12', 'train']
-    """
-    path = as_path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"{path} is not a folder (working directory: {Path.cwd()}); pass the folder that "
-            "contains annotations.csv and images/."
-        )
-    annotations = path / "annotations.csv"
-    if not annotations.is_file():
-        raise FileNotFoundError(
-            f"{annotations} does not exist. The layout is annotations.csv, images/folder/"
-            "image_id.jpg and optionally groups.csv; for other layouts use read_annotations."
-        )
-    boxes = read_annotations(annotations, images_dir=path / "images", format="snacks")
-    if boxes.empty:
-        raise AnnotationError(f"{annotations} has no boxes; nothing follows its first line.")
-    groups = path / "groups.csv"
-    return _add_groups(boxes, groups) if groups.is_file() else boxes
 
 
 def _check_integer(name: str, value: Any, lowest: int, highest: int | None = None) -> None:
@@ -409,26 +343,3 @@ OUTLINES = {
     "heart": _heart(),
     "crescent": _crescent(),
 }
-
-
-def _add_groups(boxes: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Add the columns group and split from the file `path`."""
-    groups = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    missing = [name for name in ("image_id", "group", "split") if name not in groups.columns]
-    if missing:
-        raise AnnotationError(
-            f"{path}: the columns {missing} are missing. Received: {list(groups.columns)}."
-        )
-    repeated = groups.loc[groups["image_id"].duplicated(), "image_id"]
-    if len(repeated):
-        raise AnnotationError(
-            f"{path}: image_id {repeated.iloc[0]!r} occurs more than once; keep one of its lines."
-        )
-    unknown = boxes.loc[~boxes["image_id"].isin(groups["image_id"]), "image_id"]
-    if len(unknown):
-        raise AnnotationError(
-            f"{path}: image_id {unknown.iloc[0]!r} of annotations.csv is missing"
-            f"{f' ({unknown.nunique() - 1} more like it)' if unknown.nunique() > 1 else ''}; "
-            "add a line for it, or remove groups.csv to load without groups."
-        )
-    return boxes.merge(groups[["image_id", "group", "split"]], on="image_id", how="left")
