@@ -92,6 +92,15 @@ def write_tfod(file, n):
         file.write(f"image-{i:08}.jpg,640,480,class {i % 20},12,13,400,401\n")
 
 
+def write_table(file, n):
+    """A table of no tool, with two boxes per image."""
+    file.write("filename,xmin,ymin,xmax,ymax,label,image_width,image_height\n")
+    for i in range(n):
+        left, top = i % 300, i % 299
+        box = f"{left},{top},{left + 300},{top + 280}"
+        file.write(f"train/{i // 2:07}.jpg,{box},class {i % 20},800,600\n")
+
+
 def write_coco(file, n):
     """A JSON file with five boxes per image."""
     file.write('{"images": [')
@@ -141,6 +150,7 @@ def write_labelme(folder, n):
 FILES = {
     "snacks.csv": write_snacks,
     "tfod.csv": write_tfod,
+    "table.csv": write_table,
     "coco.json": write_coco,
     "brackets.json": write_brackets,
     "brackets.csv": write_brackets,

@@ -1,7 +1,5 @@
 """The format ``table``: which columns are read, and what their numbers are."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -328,18 +326,3 @@ def test_record_of_json_lines_is_named(tmp_path):
     path.write_text('{"image": "a.jpg", "label": "cat", "bbox": [0.1, 0.1, 0.3, true]}\n' * 2)
     with pytest.raises(AnnotationError, match=r"a.jsonl, \[0\]: bbox is not a number.*True"):
         read_annotations(path)
-
-
-@pytest.mark.slow
-@pytest.mark.no_cover
-def test_million_rows_are_read_in_ten_seconds(tmp_path):
-    rng = np.random.default_rng(0)
-    numbers = rng.integers([0, 0, 300, 300], [300, 300, 600, 600], (1_000_000, 4))
-    frame = pd.DataFrame(numbers, columns=["xmin", "ymin", "xmax", "ymax"])
-    frame.insert(0, "filename", [f"train/{i // 2:07}.jpg" for i in range(len(frame))])
-    frame = frame.assign(label="cat", image_width=800, image_height=600)
-    frame.to_csv(tmp_path / "a.csv", index=False)
-    start = time.process_time()
-    boxes = read_annotations(tmp_path / "a.csv")
-    assert time.process_time() - start < 10
-    assert np.allclose(boxes["x_max"], numbers[:, 2] / 800)

@@ -247,6 +247,8 @@ PRECISION = dict.fromkeys(WRITTEN_FORMATS, 1e-12) | {
 NO_EMPTY = ("labelbox",)
 #: Formats that are tested with images in nested folders.
 NESTED = ("label_studio", "labelme", "ultralytics", "hugging_face")
+#: Random tables that each writer stores. After a change of a writer, run more.
+N_TABLES = int(os.environ.get("SKBBOX_RANDOM_TABLES", "200"))
 
 
 @pytest.mark.parametrize("format", WRITTEN_FORMATS)
@@ -360,7 +362,7 @@ def tables(draw):
 @pytest.mark.parametrize("format", [name for name in WRITTEN_FORMATS if name not in NESTED])
 def test_random_tables_are_read_as_they_were_written(tmp_path_factory, format):
     @settings(
-        max_examples=300,
+        max_examples=N_TABLES,
         deadline=None,
         derandomize=True,
         database=None,
@@ -402,7 +404,7 @@ def folder_tables(draw):
 @pytest.mark.parametrize("format", NESTED)
 def test_random_tables_with_folders_are_read_as_they_were_written(tmp_path_factory, format):
     @settings(
-        max_examples=1000,
+        max_examples=N_TABLES,
         deadline=None,
         derandomize=True,
         database=None,
