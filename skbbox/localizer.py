@@ -696,6 +696,7 @@ default="giou_l1"
         *,
         format: Literal["onnx", "tflite", "openvino", "saved_model"] | None = None,
         overwrite: bool = False,
+        image_size: Literal["any", "fixed"] | None = None,
     ) -> None:
         """Write the network for another runtime, which needs neither skbbox nor Keras.
 
@@ -708,6 +709,9 @@ default="giou_l1"
             OpenVINO.
         overwrite : bool, default=False
             Whether to replace existing files.
+        image_size : {"any", "fixed"}, default=None
+            Size of the images that the network takes: any, or the `image_size` of ``fit``. None is
+            ``"any"`` where it is supported: not in TFLite, and only if Keras runs on TensorFlow.
 
         Raises
         ------
@@ -727,19 +731,20 @@ default="giou_l1"
         Notes
         -----
         The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in
-        0..255, upright, of `image_size`. Preprocessing is part of the network, but stretching to
-        `image_size` is not: the runtimes have no equal of Pillow's bilinear resize, which averages
-        over all source pixels; :func:`skbbox.images.load_image` does it as
-        ``predict`` does. n is 1 in TFLite, and any number in the others.
+        0..255, upright. With ``image_size="any"`` they have any size, the same in one call, and the
+        network resizes them as Pillow 13 does and cuts the windows of the second look from their
+        original pixels. Otherwise stretch them to the `image_size` of ``fit`` before;
+        :func:`skbbox.images.load_image` does it as ``predict`` does. n is 1 in TFLite, and any
+        number in the others.
 
         Outputs are float32: ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max``
         within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
         ``classes_``; ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as
         in :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` and
         ``predict_proba`` do not have are absent.
-        With ``n_looks=2`` the network contains both looks, and the second sees the pixels of
-        ``image``, while ``predict`` decodes the original image. All outputs equal those of
-        ``predict`` except for rounding, with ``n_looks=2`` if the original has `image_size`.
+        With ``n_looks=2`` the network contains both looks. All outputs equal those of
+        ``predict`` except for rounding; with ``image_size="fixed"`` and ``n_looks=2`` if the
+        original has that size, because the second look has no other pixels.
 
         The file contains the class names, one per line: in ONNX as the entry ``labels`` of the
         metadata, in OpenVINO as ``labels`` of ``rt_info``, in TFLite as ``labels.txt`` of a zip
@@ -758,6 +763,7 @@ default="giou_l1"
         export_model(
             *(fitted.model_, fitted.classes_, fitted._count_looks(), path, format, overwrite),
             has_boxes=fitted._has_boxes,
+            image_size=image_size,
         )
 
     def report(
