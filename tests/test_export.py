@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from skbbox import SingleBoxLocalizer, iou, one_box_per_image
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import load_annotated_folder, make_shapes
 from skbbox.exceptions import EngineError, MissingPackageError, ModelFileError
+from skbbox.export.quantization import Calibration, check_loss, compare_outputs
 from skbbox.images import load_image, load_parts
 from skbbox.network.looks import Stretch
 
@@ -262,6 +264,80 @@ def test_format_of_fixed_size_refuses_others(fitted, tmp_path, format, monkeypat
 def test_unknown_image_size_is_refused(fitted, tmp_path):
     with pytest.raises(ValueError, match=r"must be 'any' or 'fixed'\. Received: 64"):
         fitted.export(tmp_path / "m.onnx", image_size=64)
+
+
+# ---------------------------------------------------------------- quantisation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino", "tflite"])
+@pytest.mark.parametrize("quantize", ["int8", "float16"])
+def test_quantised_network_is_smaller_and_has_nearly_the_same_boxes(
+    shapes, localizers, exported, tmp_path, capsys, format, quantize
+):
+    if format == "openvino" and quantize == "int8":
+        pytest.importorskip("nncf")
+    X, _ = shapes
+    path, before = tmp_path / NAMES[format], exported(format)
+    options = {"quantize": quantize, "calibration": X[:12], "force": True, "verbose": 1}
+    capsys.readouterr()
+    localizers["spatial"].export(path, **options)
+    assert re.search(
+        rf"{quantize}: loss of mean IoU 0\.0\d+, of class acc", capsys.readouterr().out
+    )
+    size, size_before = (file.with_suffix(".bin") for file in (path, before))
+    if format != "openvino":
+        size, size_before = path, before
+    assert (
+        size.stat().st_size < (0.8 if quantize == "float16" else 0.95) * size_before.stat().st_size
+    )
+    outputs, exact = RUN[format](path, X[:5]), RUN[format](before, X[:5])
+    assert list(outputs) == list(exact)
+    assert iou(outputs["box"], exact["box"]).mean() > 0.9
+    assert read_labels(path, format) == CLASSES
+
+
+def test_loss_is_the_difference_of_the_means():
+    boxes = np.array([[0.0, 0.5, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
+    shifted = np.array([[0.0, 0.25, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    exact = {"box": boxes, "probabilities": probabilities}
+    quantised = {"box": shifted, "probabilities": probabilities[:, ::-1]}
+    # Against the exact boxes, IoUs of 0.5 and 1, and no class is right.
+    assert compare_outputs(exact, quantised, Calibration([])) == (0.25, 1.0)
+    # Against true boxes that equal the shifted ones, it gains as much.
+    true = Calibration([], shifted, np.array([-1, 0]))
+    assert compare_outputs(exact, quantised, true) == (-0.25, -1.0)
+
+
+@pytest.mark.parametrize(("iou_loss", "accuracy_loss"), [(0.006, 0.0), (0.0, 0.02)])
+def test_large_loss_is_refused(iou_loss, accuracy_loss):
+    check_loss(0.004, 0.009, "int8")
+    check_loss(0.004, None, "int8")
+    with pytest.raises(EngineError, match=r"'int8' costs too much .*or force=True"):
+        check_loss(iou_loss, accuracy_loss, "int8")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("m.onnx", {"quantize": "int4"}, r"None, 'int8' or 'float16'. Received: 'int4'"),
+        ("m.onnx", {"quantize": "int8"}, r"needs calibration=: some 100 images"),
+        ("m", {"quantize": "float16", "format": "saved_model"}, r"needs one of the formats"),
+        ("m.onnx", {"calibration": ["a.jpg"]}, r"only used with quantize="),
+        ("m.onnx", {"quantize": "int8", "calibration_y": [1]}, r"pass them as calibration="),
+    ],
+)
+def test_invalid_quantisation_is_named(fitted, tmp_path, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.export(tmp_path / name, **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_quantisation_without_nncf_names_the_extra(fitted, shapes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(MissingPackageError, match=r"needs nncf: .*skbbox\[quantization\]"):
+        fitted.export(tmp_path / "m.xml", quantize="int8", calibration=shapes[0][:2])
 
 
 # ---------------------------------------------------------------- files

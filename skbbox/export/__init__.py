@@ -9,6 +9,7 @@ another window for each image of a batch, and each rounds in its own way.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +19,26 @@ from keras import layers, ops
 
 from ..engines.folding import fold_batch_norm
 from ..engines.registry import missing_packages
-from ..exceptions import EngineError, MissingPackageError, ModelFileError
+from ..exceptions import EngineError, ImageError, MissingPackageError, ModelFileError
 from ..files import as_path, atomic_path, check_overwrite
 from ..network.box_heads import IOU_ESTIMATE
 from ..network.graph import add_outputs
 from ..network.looks import look
 from ..network.presence_head import PRESENCE
-from .writers import WRITERS
+from .quantization import (
+    Calibration,
+    check_loss,
+    check_quantization,
+    describe_loss,
+    measure_loss,
+    quantize_network,
+)
+from .writers import WRITERS, append_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..typing import PathLikeStr
+    from ..typing import ImagesLike, PathLikeStr, TargetsLike
 
 __all__ = ["export_model"]
 
@@ -53,6 +62,10 @@ def export_model(
     *,
     has_boxes: bool = True,
     image_size: str | None = None,
+    quantize: str | None = None,
+    calibration: tuple[ImagesLike | None, TargetsLike | None] = (None, None),
+    force: bool = False,
+    verbose: bool | int = 0,
 ) -> None:
     """Write a network with named inputs and outputs.
 
@@ -66,6 +79,10 @@ def export_model(
         As for :meth:`SingleBoxLocalizer.export`.
     has_boxes : bool, default=True
         Whether the network has learned boxes; otherwise it is written without them.
+    quantize, force, verbose
+        As for :meth:`SingleBoxLocalizer.export`.
+    calibration : (images, table), default=(None, None)
+        Its `calibration` and `calibration_y`.
     """
     path = as_path(path)
     format = _choose_format(path, format)
@@ -77,11 +94,20 @@ def export_model(
             f"format={format!r} needs {' and '.join(missing)}: pip install '{install}', or pass "
             "another format."
         )
+    given = Calibration.read(*calibration, classes)
+    check_quantization(quantize, format, given)
     _check_target(path, format, overwrite)
     network = _name_outputs(model, n_looks, has_boxes, image_size)
     try:
         with atomic_path(path) as unfinished:
-            WRITERS[format](network, unfinished, labels)
+            if quantize is None:
+                WRITERS[format](network, unfinished, labels)
+            else:
+                _write_quantised(
+                    network, unfinished, format, quantize, given, labels, force, verbose
+                )
+    except (EngineError, ImageError):
+        raise
     except OSError as error:
         raise ModelFileError(
             f"{path} cannot be written: {error}. Make room there, or pass another path."
@@ -90,6 +116,30 @@ def export_model(
         raise EngineError(
             f"This network cannot be written as format={format!r}: {error}. {_suggest_fix()}"
         ) from error
+
+
+def _write_quantised(
+    network: keras.Model,
+    path: Path,
+    format: str,
+    quantize: str,
+    calibration: Calibration | None,
+    labels: str | None,
+    force: bool,
+    verbose: bool | int,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / f"network{path.suffix}"
+        WRITERS[format](network, source, labels)
+        quantize_network(network, source, path, format, quantize, calibration)
+        if calibration is not None:
+            losses = measure_loss(network, source, path, format, calibration)
+            if verbose:
+                print(f"{quantize}: {describe_loss(*losses)}")
+            if not force:
+                check_loss(*losses, quantize)
+    if format == "tflite":
+        append_labels(path, labels)
 
 
 def _choose_format(path: Path, format: str | None) -> str:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from ..engines.conversion import convert_to_openvino, export_network
+from ..engines.conversion import convert_to_openvino, export_network, read_openvino
 
-__all__ = ["WRITERS"]
+__all__ = [
+    "WRITERS",
+    "append_labels",
+    "convert_to_tflite",
+    "make_smaller_onnx",
+    "write_float16_openvino",
+]
 
 #: Name of the file of class names, one per line.
 LABELS = "labels.txt"
+
+#: From this number on, weights of ONNX are stored in half precision; constants of the code, such
+#: as sizes, are fewer.
+MANY_WEIGHTS = 256
 
 
 def _list_outputs(network: keras.Model) -> tuple[keras.Model, list[str]]:
@@ -66,16 +78,68 @@ def _write_openvino(network: keras.Model, path: Path, labels: str | None) -> Non
 
 
 def _write_tflite(network: keras.Model, path: Path, labels: str | None) -> None:
+    path.write_bytes(convert_to_tflite(network))
+    append_labels(path, labels)
+
+
+def convert_to_tflite(network: keras.Model, quantize: str | None = None) -> bytes:
+    """The content of a TFLite file without class names.
+
+    Parameters
+    ----------
+    network : keras.Model
+    quantize : {"int8", "float16"}, default=None
+        How to store weights. With ``"int8"``, values are quantised while the network runs: with
+        ranges that are fixed before, the converter would also quantise the edges of boxes.
+    """
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
         # Accelerators of phones only support static shapes.
         export_network(network, folder, "tf_saved_model", n_images=1)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if quantize is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        content: bytes = converter.convert()
+    return content
+
+
+def append_labels(path: Path, labels: str | None) -> None:
+    """Add class names to a TFLite file: after the network, where only zip readers look."""
     if labels is not None:
-        # After the network, where runtimes do not look but zip readers do.
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(zipfile.ZipInfo(LABELS), labels)
+
+
+def make_smaller_onnx(source: Path, path: Path) -> None:
+    """Store the weights of an ONNX file in half precision; runtimes convert them once."""
+    import onnx
+
+    model = onnx.load(source)
+    casts = []
+    for weights in model.graph.initializer:
+        if weights.data_type != onnx.TensorProto.FLOAT or math.prod(weights.dims) < MANY_WEIGHTS:
+            continue
+        values = onnx.numpy_helper.to_array(weights).astype(np.float16)
+        name = f"{weights.name}_float16"
+        casts.append(
+            onnx.helper.make_node("Cast", [name], [weights.name], to=onnx.TensorProto.FLOAT)
+        )
+        weights.CopyFrom(onnx.numpy_helper.from_array(values, name))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def write_float16_openvino(source: Path, path: Path) -> None:
+    """Store the weights of an OpenVINO model in half precision."""
+    import openvino
+
+    openvino.save_model(read_openvino(source), path, compress_to_fp16=True)
 
 
 def _write_saved_model(network: keras.Model, path: Path, labels: str | None) -> None:

@@ -163,15 +163,17 @@ def _weight_pixels(edges: Tensor, old: Any, new: int) -> Tensor:
     tensor of shape (n, new, old)
     """
     old_length, new_length = ops.cast(old, edges.dtype), ops.cast(new, edges.dtype)
-    sides = (edges[:, 1:] - edges[:, :1]) * old_length
-    starts = edges[:, :1] * (2 * new_length * old_length)
-    # In units of 1 / (2 * new_length) old pixels, in which all is exact for a complete image.
-    centres = starts + sides * (2 * ops.cast(ops.arange(new), edges.dtype) + 1)[None]
-    positions = (2 * ops.cast(ops.arange(old), edges.dtype) + 1) * new_length
+    starts, sides = edges[:, :1] * old_length, (edges[:, 1:] - edges[:, :1]) * old_length
+    # In this unit all is exact for a complete image, but TFLite stores constants as float16.
+    unit = 1.0 if isinstance(old, int) else 2 * new_length
+    steps = sides / new_length if isinstance(old, int) else 2 * sides
+    centres = starts * unit + steps * (ops.cast(ops.arange(new), edges.dtype) + 0.5)[None]
+    positions = (ops.cast(ops.arange(old), edges.dtype) + 0.5) * unit
     distances = ops.abs(positions - centres[..., None])
-    shares = ops.maximum(1 - distances / (2 * ops.maximum(sides, new_length))[..., None], 0.0)
+    radii = ops.maximum(steps, unit)
+    shares = ops.maximum(1 - distances / radii[..., None], 0.0)
     shares = shares / ops.sum(shares, axis=-1, keepdims=True)
-    return _round(shares * PRECISION) / PRECISION
+    return shares if isinstance(old, int) else _round(shares * PRECISION) / PRECISION
 
 
 def _round(x: Tensor) -> Tensor:
