@@ -745,13 +745,14 @@ default="giou_l1"
 
         Notes
         -----
-        The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in
-        0..255, upright, and in one call of one size. n is 1 in TFLite. Outputs equal those of
-        ``predict`` except for rounding. With ``image_size="fixed"``, stretch images before with
-        :func:`skbbox.images.load_image`; a second look sees no other pixels. Outputs are float32: ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max``
-        within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
-        ``classes_``; ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as
-        in :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` does not
+        The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in 0..255,
+        upright, and in one call of one size. n is 1 in TFLite. Outputs equal those of ``predict``
+        except for rounding. With ``image_size="fixed"``, stretch images before with
+        :func:`skbbox.images.load_image`; a second look sees no other pixels. Outputs are float32:
+        ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max`` within 0..1 and in order;
+        ``probabilities`` of shape (n, n_classes), in the order of ``classes_``;
+        ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as in
+        :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` does not
         have are absent. The file contains the class names.
 
         See Also

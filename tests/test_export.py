@@ -226,7 +226,7 @@ def test_windows_are_stretched_as_by_pillow(size, window):
     differences = np.abs(np.asarray(stretched) - expected)
     # Pillow computes with integers, and rounds some values that end in one half down.
     assert differences.max() <= 1
-    assert (differences > 0).mean() < 0.03
+    assert (differences > 0).mean() < 0.05
 
 
 @pytest.mark.slow
