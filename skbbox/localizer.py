@@ -696,6 +696,12 @@ default="giou_l1"
         *,
         format: Literal["onnx", "tflite", "openvino", "saved_model"] | None = None,
         overwrite: bool = False,
+        image_size: Literal["any", "fixed"] | None = None,
+        quantize: Literal["int8", "float16"] | None = None,
+        calibration: ImagesLike | None = None,
+        calibration_y: TargetsLike | None = None,
+        force: bool = False,
+        verbose: bool | int = 0,
     ) -> None:
         """Write the network for another runtime, which needs neither skbbox nor Keras.
 
@@ -704,49 +710,50 @@ default="giou_l1"
         path : str or Path
             The file, or the folder of a SavedModel.
         format : {"onnx", "tflite", "openvino", "saved_model"}, default=None
-            None infers it from the suffix of `path`: ``.onnx``, ``.tflite``, or ``.xml`` for
-            OpenVINO.
+            None infers it from the suffix of `path`: ``.onnx``, ``.tflite``, ``.xml`` (OpenVINO).
         overwrite : bool, default=False
             Whether to replace existing files.
+        image_size : {"any", "fixed"}, default=None
+            Size of the images that the network takes: any, or that of ``fit``. None is ``"any"``
+            where it is supported: not in TFLite, and only if Keras runs on TensorFlow.
+        quantize : {"int8", "float16"}, default=None
+            Convolutions in 8 bits, or weights stored in half precision. Not for a SavedModel.
+        calibration : images, default=None
+            Some 100 that were not trained on. ``"int8"`` takes the ranges of values from them, and
+            the loss of mean IoU and class accuracy is measured on them.
+        calibration_y : table of boxes, default=None
+            What they show. None compares with the network that is not quantised.
+        force : bool, default=False
+            Whether to write a network that loses more than 0.005 of mean IoU or 0.01 of accuracy.
+        verbose : bool or {0, 1}, default=0
+            Whether to print both losses.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If the format is unknown, or a class name contains a line break.
+            If the format is unknown, a class name contains a line break, or images are missing.
         FileExistsError
             If the file exists, or a folder that is no SavedModel.
         MissingPackageError
-            If a package is missing (``skbbox[onnx]``, ``skbbox[openvino]``).
+            If a package is missing; names the extra.
         EngineError
-            If the network cannot be converted to this format.
+            If the network cannot be converted to this format, or loses too much.
         ModelFileError
             If the file cannot be written.
 
         Notes
         -----
-        The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in
-        0..255, upright, of `image_size`. Preprocessing is part of the network, but stretching to
-        `image_size` is not: the runtimes have no equal of Pillow's bilinear resize, which averages
-        over all source pixels; :func:`skbbox.images.load_image` does it as
-        ``predict`` does. n is 1 in TFLite, and any number in the others.
-
-        Outputs are float32: ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max``
-        within 0..1 and in order; ``probabilities`` of shape (n, n_classes), in the order of
-        ``classes_``; ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as
-        in :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` and
-        ``predict_proba`` do not have are absent.
-        With ``n_looks=2`` the network contains both looks, and the second sees the pixels of
-        ``image``, while ``predict`` decodes the original image. All outputs equal those of
-        ``predict`` except for rounding, with ``n_looks=2`` if the original has `image_size`.
-
-        The file contains the class names, one per line: in ONNX as the entry ``labels`` of the
-        metadata, in OpenVINO as ``labels`` of ``rt_info``, in TFLite as ``labels.txt`` of a zip
-        archive appended to the network, and in a SavedModel as ``assets.extra/labels.txt``.
-
-        OpenVINO has two files: ``.xml``, and ``.bin`` in the same folder. Files are written
-        atomically.
+        The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in 0..255,
+        upright, and in one call of one size. n is 1 in TFLite. Outputs equal those of ``predict``
+        except for rounding. With ``image_size="fixed"``, stretch images before with
+        :func:`skbbox.images.load_image`; a second look sees no other pixels. Outputs are float32:
+        ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max`` within 0..1 and in order;
+        ``probabilities`` of shape (n, n_classes), in the order of ``classes_``;
+        ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as in
+        :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` does not
+        have are absent. The file contains the class names.
 
         See Also
         --------
@@ -758,6 +765,11 @@ default="giou_l1"
         export_model(
             *(fitted.model_, fitted.classes_, fitted._count_looks(), path, format, overwrite),
             has_boxes=fitted._has_boxes,
+            image_size=image_size,
+            quantize=quantize,
+            calibration=(calibration, calibration_y),
+            force=force,
+            verbose=verbose,
         )
 
     def report(

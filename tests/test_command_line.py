@@ -481,6 +481,22 @@ def test_each_command_prints_json():
         assert "--json" in command._option_string_actions
 
 
+def test_export_passes_its_options_on(fitted, photos, monkeypatch, capsys):
+    """To a format that is written fast; what each option does is tested in test_export.py."""
+    fitted.save("model.skbbox")
+    arguments = ["export", "model.skbbox", "m.tflite", "--image-size", "fixed", "--overwrite"]
+    options = ["--quantize", "float16", "--calibration", "photos", "--force", "--json"]
+    code, captured = main([*arguments, *options]), capsys.readouterr()
+    assert code == 0, captured.err
+    values = json.loads(captured.out)
+    assert (values["format"], values["files"]) == ("tflite", ["m.tflite"])
+    assert values["n_bytes"] == os.path.getsize("m.tflite")
+    assert main([*arguments, "--quantize", "int8"]) != 0
+    assert "needs --calibration" in capsys.readouterr().err
+    assert main([*arguments, "--calibration", "nowhere.png"]) != 0
+    assert "--quantize" in capsys.readouterr().err
+
+
 def test_formats_of_the_command_are_those_of_export():
     from skbbox import export
 

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from sklearn.exceptions import NotFittedError
 
 from skbbox import SingleBoxLocalizer, iou, one_box_per_image
 from skbbox.boxes import COORDINATES
-from skbbox.datasets import load_annotated_folder
+from skbbox.datasets import load_annotated_folder, make_shapes
 from skbbox.exceptions import EngineError, MissingPackageError, ModelFileError
-from skbbox.images import load_image
+from skbbox.export.quantization import Calibration, check_loss, compare_outputs
+from skbbox.images import load_image, load_parts
+from skbbox.network.looks import Stretch
 
 pytestmark = pytest.mark.usefixtures("tensorflow_only")
 
@@ -207,6 +210,136 @@ def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_p
     assert (classes == predicted["class_name"]).all()
 
 
+# ---------------------------------------------------------------- images of any size
+
+#: Height and width: larger and smaller, upright and lying, one pixel, and sizes at which Pillow
+#: begins with the rows.
+SIZES = [(90, 70), (70, 90), (45, 200), (200, 45), (20, 25), (1, 40), (40, 1), (32, 32)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("window", [(0, 1, 0, 1), (0.25, 0.75, 0, 1), (0.11, 0.52, 0.37, 0.98)])
+def test_windows_are_stretched_as_by_pillow(size, window):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    expected = load_parts(image, (32, 48), [np.array(window, float)])[0]
+    stretched = Stretch(32, 48)([image[None], np.array([window], np.float32)])[0]
+    differences = np.abs(np.asarray(stretched) - expected)
+    # Pillow computes with integers, and rounds some values that end in one half down.
+    assert differences.max() <= 1
+    assert (differences > 0).mean() < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino", "saved_model"])
+def test_images_of_any_size_are_resized_as_by_predict(localizers, exported, format):
+    for size in SIZES:
+        X, _ = make_shapes(2, image_size=max(size), random_state=1)
+        X = X[:, : size[0], : size[1]]
+        outputs = RUN[format](exported(format), X)
+        box = localizers["spatial"].predict(X)[list(COORDINATES)]
+        np.testing.assert_allclose(outputs["box"], box, atol=0.002, err_msg=str(size))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino", "saved_model"])
+def test_photographs_of_any_size_have_the_boxes_of_predict(on_photographs, tmp_path, format):
+    localizer, X = on_photographs
+    path = tmp_path / NAMES[format]
+    localizer.export(path, format=format)
+    rng = np.random.default_rng(0)
+    images = [load_image(image, tuple(rng.integers(150, 600, 2))) for image in X[:10]]
+    boxes = np.concatenate([RUN[format](path, image[None])["box"] for image in images])
+    expected = localizer.predict(images)[list(COORDINATES)]
+    np.testing.assert_allclose(boxes, expected, atol=0.002)
+
+
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_format_of_fixed_size_refuses_others(fitted, tmp_path, format, monkeypatch):
+    if format == "onnx":
+        monkeypatch.setattr("keras.backend.backend", lambda: "torch")
+    with pytest.raises(EngineError, match="fixed shapes: pass image_size='fixed'"):
+        fitted.export(tmp_path / NAMES[format], image_size="any")
+
+
+def test_unknown_image_size_is_refused(fitted, tmp_path):
+    with pytest.raises(ValueError, match=r"must be 'any' or 'fixed'\. Received: 64"):
+        fitted.export(tmp_path / "m.onnx", image_size=64)
+
+
+# ---------------------------------------------------------------- quantisation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino", "tflite"])
+@pytest.mark.parametrize("quantize", ["int8", "float16"])
+def test_quantised_network_is_smaller_and_has_nearly_the_same_boxes(
+    shapes, localizers, exported, tmp_path, capsys, format, quantize
+):
+    if format == "openvino" and quantize == "int8":
+        pytest.importorskip("nncf")
+    X, _ = shapes
+    path, before = tmp_path / NAMES[format], exported(format)
+    options = {"quantize": quantize, "calibration": X[:12], "force": True, "verbose": 1}
+    capsys.readouterr()
+    localizers["spatial"].export(path, **options)
+    assert re.search(
+        rf"{quantize}: loss of mean IoU 0\.0\d+, of class acc", capsys.readouterr().out
+    )
+    size, size_before = (file.with_suffix(".bin") for file in (path, before))
+    if format != "openvino":
+        size, size_before = path, before
+    assert (
+        size.stat().st_size < (0.8 if quantize == "float16" else 0.95) * size_before.stat().st_size
+    )
+    outputs, exact = RUN[format](path, X[:5]), RUN[format](before, X[:5])
+    assert list(outputs) == list(exact)
+    assert iou(outputs["box"], exact["box"]).mean() > 0.9
+    assert read_labels(path, format) == CLASSES
+
+
+def test_loss_is_the_difference_of_the_means():
+    boxes = np.array([[0.0, 0.5, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
+    shifted = np.array([[0.0, 0.25, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    exact = {"box": boxes, "probabilities": probabilities}
+    quantised = {"box": shifted, "probabilities": probabilities[:, ::-1]}
+    # Against the exact boxes, IoUs of 0.5 and 1, and no class is right.
+    assert compare_outputs(exact, quantised, Calibration([])) == (0.25, 1.0)
+    # Against true boxes that equal the shifted ones, it gains as much.
+    true = Calibration([], shifted, np.array([-1, 0]))
+    assert compare_outputs(exact, quantised, true) == (-0.25, -1.0)
+
+
+@pytest.mark.parametrize(("iou_loss", "accuracy_loss"), [(0.006, 0.0), (0.0, 0.02)])
+def test_large_loss_is_refused(iou_loss, accuracy_loss):
+    check_loss(0.004, 0.009, "int8")
+    check_loss(0.004, None, "int8")
+    with pytest.raises(EngineError, match=r"'int8' costs too much .*or force=True"):
+        check_loss(iou_loss, accuracy_loss, "int8")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("m.onnx", {"quantize": "int4"}, r"None, 'int8' or 'float16'. Received: 'int4'"),
+        ("m.onnx", {"quantize": "int8"}, r"needs calibration=: some 100 images"),
+        ("m", {"quantize": "float16", "format": "saved_model"}, r"needs one of the formats"),
+        ("m.onnx", {"calibration": ["a.jpg"]}, r"only used with quantize="),
+        ("m.onnx", {"quantize": "int8", "calibration_y": [1]}, r"pass them as calibration="),
+    ],
+)
+def test_invalid_quantisation_is_named(fitted, tmp_path, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.export(tmp_path / name, **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_quantisation_without_nncf_names_the_extra(fitted, shapes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(MissingPackageError, match=r"needs nncf: .*skbbox\[quantization\]"):
+        fitted.export(tmp_path / "m.xml", quantize="int8", calibration=shapes[0][:2])
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -246,18 +379,27 @@ def test_boxes_alone_have_no_class_names(localizers, tmp_path):
     assert not zipfile.is_zipfile(tmp_path / "m.tflite")
 
 
-def test_onnx_declares_any_number_of_images(exported):
+def test_onnx_declares_any_number_and_size_of_images(exported):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(exported("onnx"), providers=["CPUExecutionProvider"])
     (image,) = session.get_inputs()
-    assert (image.name, image.type, image.shape) == ("image", "tensor(uint8)", ["n", 32, 32, 3])
+    assert (image.name, image.type) == ("image", "tensor(uint8)")
+    assert image.shape == ["n", "height", "width", 3]
     assert {output.name: output.shape for output in session.get_outputs()} == {
         "box": ["n", 4],
         "probabilities": ["n", 4],
         "class_confidence": ["n"],
         "box_confidence": ["n"],
     }
+
+
+def test_fixed_size_is_that_of_the_fit(localizers, tmp_path):
+    import onnxruntime
+
+    localizers["boxes alone"].export(tmp_path / "m.onnx", image_size="fixed")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["n", 32, 32, 3]
 
 
 def test_tflite_takes_one_image_of_known_shape(exported):

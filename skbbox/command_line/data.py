@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..annotations import clean_annotations, one_box_per_image, read_annotations, write_annotations
+from ..annotations.image_files import ENDINGS
 from ..annotations.writing import FOLDER_FORMATS, choose_images_dir
 from ..boxes import COORDINATES, TARGET_COLUMNS
 from .arguments import STDOUT
@@ -26,6 +27,7 @@ __all__ = [
     "count_classes",
     "count_without_object",
     "find_common_folder",
+    "find_images",
     "format_counts",
     "list_classes",
     "read_boxes",
@@ -166,3 +168,15 @@ def check_output(path: Path, overwrite: bool | None, *, format: str | None = Non
     elif path.exists() and not overwrite:
         advice = "" if overwrite is None else ", or add --overwrite"
         raise FileExistsError(f"{path} exists; choose another path{advice}.")
+
+
+def find_images(path: Path) -> list[str]:
+    """The paths of an image file, or of all below a folder."""
+    if not path.is_dir():
+        return [str(path)]
+    found = [str(file) for file in sorted(path.rglob("*")) if file.name.lower().endswith(ENDINGS)]
+    if not found:
+        raise FileNotFoundError(
+            f"{path} has no images, that is, no files that end in one of {', '.join(ENDINGS)}."
+        )
+    return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import as_path
 from .arguments import add_command, add_overwrite
-from .data import check_output
+from .data import check_output, find_images
 from .models import load_model
 from .results import Result
 
@@ -18,6 +18,9 @@ __all__ = ["add_parser"]
 
 FORMATS = ("onnx", "openvino", "saved_model", "tflite")
 
+#: Options with the names of parameters of :meth:`SingleBoxLocalizer.export`.
+OPTIONS = ("image_size", "quantize", "calibration", "force")
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
@@ -27,7 +30,7 @@ def add_parser(commands: Any) -> None:
         run,
         "write the network of a model for another runtime",
         "skbbox export model.skbbox model.onnx\nskbbox export model.skbbox folder --to saved_model",
-        {"format": "--to"},
+        {name: f"--{name.replace('_', '-')}" for name in OPTIONS} | {"format": "--to"},
     )
     export.add_argument("model", type=as_path, help="model file written by train")
     export.add_argument(
@@ -39,6 +42,25 @@ def add_parser(commands: Any) -> None:
         choices=FORMATS,
         help="format of OUT (default: by its ending, .onnx, .tflite, or .xml for openvino)",
     )
+    export.add_argument(
+        "--image-size",
+        choices=("any", "fixed"),
+        help="size of the images that OUT takes: any, or that of the training (default: any, "
+        "fixed for tflite)",
+    )
+    export.add_argument(
+        "--quantize", choices=("int8", "float16"), help="store or compute with smaller numbers"
+    )
+    export.add_argument(
+        "--calibration",
+        nargs="+",
+        metavar="IMAGES",
+        type=as_path,
+        help="image files and folders, on which the loss by --quantize is measured",
+    )
+    export.add_argument(
+        "--force", action="store_true", help="write OUT even if --quantize loses too much"
+    )
     add_overwrite(export)
 
 
@@ -46,7 +68,18 @@ def run(parsed: argparse.Namespace) -> Result:
     """Run the command."""
     check_output(parsed.output, parsed.overwrite)
     localizer = load_model(parsed)
-    localizer.export(parsed.output, format=parsed.to, overwrite=parsed.overwrite)
+    calibration = parsed.calibration and [
+        image for path in parsed.calibration for image in find_images(path)
+    ]
+    localizer.export(
+        parsed.output,
+        format=parsed.to,
+        overwrite=parsed.overwrite,
+        image_size=parsed.image_size,
+        quantize=parsed.quantize,
+        calibration=calibration,
+        force=parsed.force,
+    )
     from ..export import ENDINGS
 
     files = _list_files(parsed.output)

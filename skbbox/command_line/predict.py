@@ -5,20 +5,19 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ..annotations.image_files import ENDINGS, ImageFiles
+from ..annotations.image_files import ImageFiles
 from ..annotations.writing import FOLDER_FORMATS, WRITTEN_FORMATS
 from ..boxes import TARGET_COLUMNS
 from ..exceptions import SkbboxWarning
 from ..files import as_path, names_to_series
 from .arguments import STDOUT, add_bad_images, add_command, add_overwrite, add_quiet, as_output
 from .convert import describe_written
-from .data import check_output, count_boxes, find_common_folder, write_boxes
+from .data import check_output, count_boxes, find_common_folder, find_images, write_boxes
 from .models import load_model
 from .results import Result, list_rows
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     import pandas as pd
 
@@ -63,7 +62,7 @@ def run(parsed: argparse.Namespace) -> Result:
     output = parsed.output or (None if parsed.json else STDOUT)
     if output is not None:
         check_output(output, parsed.overwrite, format=parsed.to)
-    images = [image for path in parsed.images for image in _find_images(path)]
+    images = [image for path in parsed.images for image in find_images(path)]
     folder = find_common_folder(images, (output or STDOUT).absolute().parent)
     for image in images:
         ImageFiles(folder).name(image)  # Raises for invalid names, before work is spent on them.
@@ -99,14 +98,3 @@ def _make_writable(predicted: pd.DataFrame) -> pd.DataFrame:
         )
         boxes.loc[empty, list(TARGET_COLUMNS)] = None
     return boxes
-
-
-def _find_images(path: Path) -> list[str]:
-    if not path.is_dir():
-        return [str(path)]
-    found = [str(file) for file in sorted(path.rglob("*")) if file.name.lower().endswith(ENDINGS)]
-    if not found:
-        raise FileNotFoundError(
-            f"{path} has no images, that is, no files that end in one of {', '.join(ENDINGS)}."
-        )
-    return found

@@ -65,7 +65,7 @@ def export_network(
     Parameters
     ----------
     network : keras.Model
-        Takes pixels in 0..255 of shape (n, height, width, 3).
+        Takes pixels in 0..255 of shape (n, height, width, 3); height and width may be open.
     path : str or Path
         The file, or the folder of a SavedModel.
     format : {"onnx", "openvino", "tf_saved_model"}
@@ -83,7 +83,7 @@ def export_network(
         else:
             signature = [keras.InputSpec(shape=(n_images, *shape), dtype="uint8", name="image")]
             # Keras can only export a model that was called before.
-            fixed(np.zeros((1, *shape), np.uint8))
+            fixed(np.zeros((1, *(length or 1 for length in shape)), np.uint8))
             fixed.export(str(path), format=format, verbose=False, input_signature=signature)
 
 
@@ -91,7 +91,8 @@ def _accept_uint8(network: keras.Model) -> keras.Model:
     """The network in prediction mode, from an input ``image`` of pixels as uint8."""
     pixels = keras.Input(network.input_shape[1:], name="image", dtype="uint8")
     # Without training=False, Keras would export active augmentation layers.
-    return keras.Model(pixels, network(keras.ops.cast(pixels, "float32"), training=False))
+    cast = keras.ops.cast(pixels, network.input.dtype)
+    return keras.Model(pixels, network(cast, training=False))
 
 
 def _freeze(network: keras.Model, n_images: int | None = None) -> tuple[Any, list[Any]]:

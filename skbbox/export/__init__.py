@@ -1,34 +1,44 @@
 """Write a fitted network to a file for another runtime, which needs neither skbbox nor Keras.
 
 Unlike the files of ``persistence.py``, these cannot be loaded as estimators. They include
-what ``predict`` does to an image of the right size.
+all that ``predict`` does to an upright RGB image: it resizes it, and the window of the second look
+is cut from its full-size pixels. Both are products with matrices that are computed from the
+window, see ``network/looks.py``, and not the resize operations of the runtimes: none of those takes
+another window for each image of a batch, and each rounds in its own way.
 """
 
 from __future__ import annotations
 
 import tempfile
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers, ops
 
-from .engines.conversion import convert_to_openvino, export_network
-from .engines.folding import fold_batch_norm
-from .engines.registry import missing_packages
-from .exceptions import EngineError, MissingPackageError, ModelFileError
-from .files import as_path, atomic_path, check_overwrite
-from .network.box_heads import IOU_ESTIMATE
-from .network.graph import add_outputs
-from .network.looks import look
-from .network.presence_head import PRESENCE
+from ..engines.folding import fold_batch_norm
+from ..engines.registry import missing_packages
+from ..exceptions import EngineError, ImageError, MissingPackageError, ModelFileError
+from ..files import as_path, atomic_path, check_overwrite
+from ..network.box_heads import IOU_ESTIMATE
+from ..network.graph import add_outputs
+from ..network.looks import look
+from ..network.presence_head import PRESENCE
+from .quantization import (
+    Calibration,
+    check_loss,
+    check_quantization,
+    describe_loss,
+    measure_loss,
+    quantize_network,
+)
+from .writers import WRITERS, append_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .typing import PathLikeStr
+    from ..typing import ImagesLike, PathLikeStr, TargetsLike
 
 __all__ = ["export_model"]
 
@@ -41,9 +51,6 @@ FORMATS = {
 }
 ENDINGS = {".onnx": "onnx", ".tflite": "tflite", ".xml": "openvino"}
 
-#: Name of the file of class names, one per line.
-LABELS = "labels.txt"
-
 
 def export_model(
     model: keras.Model,
@@ -54,6 +61,11 @@ def export_model(
     overwrite: bool = False,
     *,
     has_boxes: bool = True,
+    image_size: str | None = None,
+    quantize: str | None = None,
+    calibration: tuple[ImagesLike | None, TargetsLike | None] = (None, None),
+    force: bool = False,
+    verbose: bool | int = 0,
 ) -> None:
     """Write a network with named inputs and outputs.
 
@@ -63,13 +75,18 @@ def export_model(
         As returned by :func:`build_network`.
     classes : sequence or None
         Class names in the order of its outputs.
-    n_looks, path, format, overwrite
+    n_looks, path, format, overwrite, image_size
         As for :meth:`SingleBoxLocalizer.export`.
     has_boxes : bool, default=True
         Whether the network has learned boxes; otherwise it is written without them.
+    quantize, force, verbose
+        As for :meth:`SingleBoxLocalizer.export`.
+    calibration : (images, table), default=(None, None)
+        Its `calibration` and `calibration_y`.
     """
     path = as_path(path)
     format = _choose_format(path, format)
+    image_size = _choose_image_size(format, image_size)
     labels = _join_labels(classes)
     packages, install = FORMATS[format]
     if missing := missing_packages(packages):
@@ -77,11 +94,20 @@ def export_model(
             f"format={format!r} needs {' and '.join(missing)}: pip install '{install}', or pass "
             "another format."
         )
+    given = Calibration.read(*calibration, classes)
+    check_quantization(quantize, format, given)
     _check_target(path, format, overwrite)
-    network = _name_outputs(model, n_looks, has_boxes)
+    network = _name_outputs(model, n_looks, has_boxes, image_size)
     try:
         with atomic_path(path) as unfinished:
-            WRITERS[format](network, unfinished, labels)
+            if quantize is None:
+                WRITERS[format](network, unfinished, labels)
+            else:
+                _write_quantised(
+                    network, unfinished, format, quantize, given, labels, force, verbose
+                )
+    except (EngineError, ImageError):
+        raise
     except OSError as error:
         raise ModelFileError(
             f"{path} cannot be written: {error}. Make room there, or pass another path."
@@ -90,6 +116,30 @@ def export_model(
         raise EngineError(
             f"This network cannot be written as format={format!r}: {error}. {_suggest_fix()}"
         ) from error
+
+
+def _write_quantised(
+    network: keras.Model,
+    path: Path,
+    format: str,
+    quantize: str,
+    calibration: Calibration | None,
+    labels: str | None,
+    force: bool,
+    verbose: bool | int,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / f"network{path.suffix}"
+        WRITERS[format](network, source, labels)
+        quantize_network(network, source, path, format, quantize, calibration)
+        if calibration is not None:
+            losses = measure_loss(network, source, path, format, calibration)
+            if verbose:
+                print(f"{quantize}: {describe_loss(*losses)}")
+            if not force:
+                check_loss(*losses, quantize)
+    if format == "tflite":
+        append_labels(path, labels)
 
 
 def _choose_format(path: Path, format: str | None) -> str:
@@ -108,6 +158,23 @@ def _choose_format(path: Path, format: str | None) -> str:
             f"next to it that ends in '.bin'. Received: {str(path)!r}."
         )
     return format
+
+
+def _choose_image_size(format: str, image_size: str | None) -> str:
+    if image_size not in (None, "any", "fixed"):
+        raise ValueError(f"image_size must be 'any' or 'fixed'. Received: {image_size!r}.")
+    backend = keras.backend.backend()
+    is_supported = format != "tflite" and backend == "tensorflow"
+    if image_size is None:
+        return "any" if is_supported else "fixed"
+    if image_size == "any" and not is_supported:
+        reason = (
+            "TFLite has fixed shapes"
+            if format == "tflite"
+            else f"Keras runs on {backend}, which exports fixed shapes"
+        )
+        raise EngineError(f"{reason}: pass image_size='fixed', and resize images before.")
+    return image_size
 
 
 def _join_labels(classes: Sequence[object] | NDArray[Any] | None) -> str | None:
@@ -141,10 +208,13 @@ def _suggest_fix() -> str:
     )
 
 
-def _name_outputs(model: keras.Model, n_looks: int, has_boxes: bool) -> keras.Model:
+def _name_outputs(
+    model: keras.Model, n_looks: int, has_boxes: bool, image_size: str
+) -> keras.Model:
     """From pixels to a dict of the outputs, as ``predict`` and ``predict_proba`` return them."""
     network = fold_batch_norm(add_outputs(model, (IOU_ESTIMATE,)))
-    pixels = keras.Input(network.input_shape[1:])
+    shape = (None, None, 3) if image_size == "any" else network.input_shape[1:]
+    pixels = keras.Input(shape, dtype="uint8")
     found = look(network, pixels, n_looks)
     outputs = {}
     if has_boxes:
@@ -157,75 +227,3 @@ def _name_outputs(model: keras.Model, n_looks: int, has_boxes: bool) -> keras.Mo
     if PRESENCE in found:
         outputs["presence"] = found[PRESENCE][:, 0]
     return keras.Model(pixels, outputs)
-
-
-def _list_outputs(network: keras.Model) -> tuple[keras.Model, list[str]]:
-    """The network with a list of outputs, because not all backends keep names; and the names."""
-    return keras.Model(network.input, list(network.output.values())), list(network.output)
-
-
-def _write_onnx(network: keras.Model, path: Path, labels: str | None) -> None:
-    import onnx
-
-    network, names = _list_outputs(network)
-    export_network(network, path, "onnx")
-    written = onnx.load(path)
-    new_names = dict(zip((value.name for value in written.graph.output), names, strict=True))
-    for node in written.graph.node:
-        for tensors in (node.input, node.output):
-            tensors[:] = [new_names.get(name, name) for name in tensors]
-    for value in written.graph.output:
-        value.name = new_names[value.name]
-    for value in (*written.graph.input, *written.graph.output):
-        # The converter gives each tensor its own name for the number of images.
-        value.type.tensor_type.shape.dim[0].dim_param = "n"
-    if labels is not None:
-        onnx.helper.set_model_props(written, {"labels": labels})
-    # The converter does not stop at a layer for which it knows no operation.
-    onnx.checker.check_model(written)
-    onnx.save(written, path)
-
-
-def _write_openvino(network: keras.Model, path: Path, labels: str | None) -> None:
-    import openvino
-
-    network, names = _list_outputs(network)
-    converted = convert_to_openvino(network)
-    # PyTorch leaves all dimensions open.
-    converted.reshape([-1, *network.input_shape[1:]])
-    ports = (converted.input(), *converted.outputs)
-    for port, name in zip(ports, ("image", *names), strict=True):
-        port.get_tensor().set_names({name})
-    if labels is not None:
-        converted.set_rt_info(labels, "labels")
-    openvino.save_model(converted, path, compress_to_fp16=False)
-
-
-def _write_tflite(network: keras.Model, path: Path, labels: str | None) -> None:
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as folder:
-        # Accelerators of phones only support static shapes.
-        export_network(network, folder, "tf_saved_model", n_images=1)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
-    if labels is not None:
-        # After the network, where runtimes do not look but zip readers do.
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(LABELS), labels)
-
-
-def _write_saved_model(network: keras.Model, path: Path, labels: str | None) -> None:
-    export_network(network, path, "tf_saved_model")
-    if labels is not None:
-        # The folder of a SavedModel for files that TensorFlow itself does not read.
-        extra = path / "assets.extra"
-        extra.mkdir()
-        (extra / LABELS).write_text(labels, encoding="utf-8", newline="\n")
-
-
-WRITERS: dict[str, Callable[[keras.Model, Path, str | None], None]] = {
-    "onnx": _write_onnx,
-    "tflite": _write_tflite,
-    "openvino": _write_openvino,
-    "saved_model": _write_saved_model,
-}
