@@ -673,16 +673,16 @@ default="giou_l1"
         """
         from .persistence import read_archive
         from .training.compilation import compile_model
-        from .training.fitted_state import check_state, fill_defaults
+        from .training.fitted_state import check_network, check_state, fill_defaults
 
         check_process()
 
         def build(parameters: dict[str, Any], fitted: dict[str, Any]) -> SingleBoxLocalizer:
             parameters, fitted = fill_defaults(parameters, fitted)
             check_state(parameters, fitted, cls._get_param_names())
+            check_network(fitted["model_"])
             localizer = cls(**parameters)
-            for name, value in fitted.items():
-                setattr(localizer, name, value)
+            vars(localizer).update(fitted)
             localizer._set_model(localizer.model_, localizer._is_frozen)
             localizer._networks.network.is_loaded = True
             compile_model(localizer.model_, localizer._make_spec())

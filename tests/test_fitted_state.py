@@ -133,3 +133,16 @@ def test_what_could_not_be_loaded_is_not_saved(fitted, tmp_path):
     with pytest.raises(ModelFileError, match="classes_ must be text, numbers or bools"):
         copy.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mask", [2, "image"])
+def test_a_network_that_cannot_run_is_refused(contents, tmp_path, mask):
+    config = json.loads(contents["fitted/model_.json"])
+    (layer, *_) = [
+        layer for layer in config["config"]["layers"] if layer["class_name"] == "BatchNormalization"
+    ]
+    layer["inbound_nodes"][0]["kwargs"]["mask"] = mask
+    changed = contents | {"fitted/model_.json": json.dumps(config).encode()}
+    write(tmp_path / "model.skbbox", with_checksums(changed))
+    with pytest.raises(ModelFileError, match="model.skbbox: its network fails for two images: "):
+        SingleBoxLocalizer.load(tmp_path / "model.skbbox")

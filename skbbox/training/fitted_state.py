@@ -18,7 +18,7 @@ from ..network.box_heads import BOX_HEADS
 from ..network.presence_head import PRESENCE
 from ..parameters import check_ranges
 
-__all__ = ["FITTED", "check_state", "fill_defaults"]
+__all__ = ["FITTED", "check_network", "check_state", "fill_defaults"]
 
 #: Fitted attributes that a saved file holds.
 FITTED = (
@@ -133,6 +133,30 @@ def _check_model(model: Any, classes: Any) -> None:
     names = {layer.name for layer in model.layers}
     if "features" not in names or len(_get_shape(model.get_layer("features").output)) != 4:
         _fail("model_ must have a layer 'features' with a feature map.")
+
+
+def check_network(model: keras.Model) -> None:
+    """Raise ModelFileError unless the network of a file runs, which its shapes alone do not show.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With the outputs that :func:`check_state` checks.
+    """
+    images = np.zeros((2, *model.input_shape[1:]), np.float32)
+    try:
+        if keras.backend.backend() == "jax":
+            import jax
+
+            # To compute, JAX would compile each operation.
+            outputs = jax.eval_shape(lambda x: model(x, training=False), images)
+        else:
+            outputs = model(images, training=False)
+    except Exception as error:  # Layers raise many kinds.
+        _fail(f"its network fails for two images: {error}")
+    shapes = [tuple(output.shape) for output in keras.tree.flatten(outputs)]
+    if shapes != [(2, *_get_shape(output)[1:]) for output in model.outputs]:
+        _fail(f"its network gives outputs of the shapes {shapes} for two images.")
 
 
 def _check_epochs(history: Any, stages: Any, n_iter: Any) -> None:
