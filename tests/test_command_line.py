@@ -481,6 +481,7 @@ def test_each_command_prints_json():
         assert "--json" in command._option_string_actions
 
 
+@pytest.mark.slow
 def test_export_passes_its_options_on(fitted, photos, monkeypatch, capsys):
     """To a format that is written fast; what each option does is tested in test_export.py."""
     fitted.save("model.skbbox")
