@@ -144,5 +144,5 @@ def test_a_network_that_cannot_run_is_refused(contents, tmp_path, mask):
     layer["inbound_nodes"][0]["kwargs"]["mask"] = mask
     changed = contents | {"fitted/model_.json": json.dumps(config).encode()}
     write(tmp_path / "model.skbbox", with_checksums(changed))
-    with pytest.raises(ModelFileError, match="model.skbbox: its network fails for two images: "):
+    with pytest.raises(ModelFileError, match=r"model\.skbbox: its network fails for two images: "):
         SingleBoxLocalizer.load(tmp_path / "model.skbbox")
