@@ -3,8 +3,7 @@
 With ``"int8"``, ONNX Runtime and OpenVINO compute only convolutions with 8 bits: they take nearly
 all of the time and of the file. The rest, which resizes images and turns feature maps into boxes,
 would lose too much. TFLite stores all large weights with 8 bits, and quantises values while it
-runs. With
-``"float16"``, weights are stored in half precision and computed with as the runtime decides.
+runs. With ``"float16"``, weights are stored in half precision; the runtime decides how it computes.
 """
 
 from __future__ import annotations
