@@ -682,7 +682,7 @@ default="giou_l1"
             check_state(parameters, fitted, cls._get_param_names())
             check_network(fitted["model_"])
             localizer = cls(**parameters)
-            vars(localizer).update(fitted)
+            localizer.__dict__.update(fitted)
             localizer._set_model(localizer.model_, localizer._is_frozen)
             localizer._networks.network.is_loaded = True
             compile_model(localizer.model_, localizer._make_spec())
