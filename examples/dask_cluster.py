@@ -59,7 +59,10 @@ def main():
         predicted = images.map_partitions(best.predict, meta=columns).compute()
         print(predicted.head())
         here = best.predict(paths)
-        same = np.array_equal(predicted, here.set_axis(predicted.index))
+        # Some processors add up batches of other sizes in another order.
+        numbers = here.select_dtypes("number").columns
+        same = list(predicted["class_name"]) == list(here["class_name"])
+        same &= np.allclose(predicted[numbers], here[numbers], atol=1e-5)
         print("The workers' predictions equal those of this process:", same)
 
 
