@@ -222,18 +222,14 @@ class PresenceDisplay:
 
 
 def _check_presence(pairs: Pairs) -> FloatArray:
-    if pairs.presence is None:
-        raise BoxError(
-            "PresenceDisplay needs the column presence in y_pred, which predict returns if y of "
-            "fit had images without an object, that is rows with neither class nor box."
-        )
-    wrong = np.flatnonzero(~((pairs.presence >= 0) & (pairs.presence <= 1)))
+    presence = pairs.get_presence("PresenceDisplay")
+    wrong = np.flatnonzero(~((presence >= 0) & (presence <= 1)))
     if wrong.size:
         raise BoxError(
             "presence is a probability in 0..1. Received: "
-            f"{pairs.presence[wrong[0]]} in row {pairs.rows[wrong[0]]} of y_pred."
+            f"{presence[wrong[0]]} in row {pairs.rows[wrong[0]]} of y_pred."
         )
-    return pairs.presence
+    return presence
 
 
 def _check_threshold_of_predictions(pairs: Pairs, presence: FloatArray) -> None:

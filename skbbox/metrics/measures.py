@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .pairs import Pairs
 
 __all__ = [
+    "average_iou",
+    "average_iou_at",
+    "average_localized",
     "class_accuracy",
     "compute_box_issue",
     "iou_at",
@@ -87,8 +90,7 @@ def mean_iou(
     >>> mean_iou([(0, 1, 0, 1), (0, 1, 0, 1)], [(0, 1, 0, 1), (0, 0.5, 0, 1)])
     0.75
     """
-    pairs = pair_rows(y_true, y_pred)
-    return _mean(pairs, pairs.iou, sample_weight, "a box, or neither class nor box")
+    return average_iou(pair_rows(y_true, y_pred), sample_weight)
 
 
 def iou_at(
@@ -125,9 +127,7 @@ def iou_at(
     >>> iou_at([(0, 1, 0, 1), (0, 1, 0, 1)], [(0, 1, 0, 1), (0, 0.4, 0, 1)])
     0.5
     """
-    pairs = pair_rows(y_true, y_pred)
-    reached = np.where(np.isnan(pairs.iou), np.nan, pairs.iou >= threshold)
-    return _mean(pairs, reached, sample_weight, "a box, or neither class nor box")
+    return average_iou_at(pair_rows(y_true, y_pred), threshold, sample_weight)
 
 
 def localization_accuracy(
@@ -173,10 +173,7 @@ def localization_accuracy(
     >>> localization_accuracy(true, true.assign(class_name="cat"))
     0.5
     """
-    pairs = pair_rows(y_true, y_pred)
-    _check_classes(pairs, "localization_accuracy", "; use iou_at for boxes without classes")
-    localized = pairs.compute_localized(threshold)
-    return _mean(pairs, localized, sample_weight, "both class and box, or neither")
+    return average_localized(pair_rows(y_true, y_pred), threshold, sample_weight)
 
 
 def class_accuracy(
@@ -241,11 +238,7 @@ def presence_auc(
         If `y_pred` has no column ``presence``, or all images of `y_true` have an object, or none.
     """
     pairs = pair_rows(y_true, y_pred)
-    if pairs.presence is None:
-        raise BoxError(
-            "presence_auc needs the column presence in y_pred, which predict returns if y of fit "
-            "had images without an object, that is rows with neither class nor box."
-        )
+    presence = pairs.get_presence("presence_auc")
     if pairs.is_empty.all() or not pairs.is_empty.any():
         which = "no image" if pairs.is_empty.all() else "each image"
         raise BoxError(
@@ -253,7 +246,25 @@ def presence_auc(
             f"{which} of y_true has one. Add the other kind."
         )
     weights = _check_weights(pairs, sample_weight)
-    return float(roc_auc_score(~pairs.is_empty, pairs.presence, sample_weight=weights))
+    return float(roc_auc_score(~pairs.is_empty, presence, sample_weight=weights))
+
+
+def average_iou(pairs: Pairs, sample_weight: ArrayLike | None) -> float:
+    """:func:`mean_iou` of rows that are paired already."""
+    return _mean(pairs, pairs.iou, sample_weight, "a box, or neither class nor box")
+
+
+def average_iou_at(pairs: Pairs, threshold: float, sample_weight: ArrayLike | None) -> float:
+    """:func:`iou_at` of rows that are paired already."""
+    reached = np.where(np.isnan(pairs.iou), np.nan, pairs.iou >= threshold)
+    return _mean(pairs, reached, sample_weight, "a box, or neither class nor box")
+
+
+def average_localized(pairs: Pairs, threshold: float, sample_weight: ArrayLike | None) -> float:
+    """:func:`localization_accuracy` of rows that are paired already."""
+    _check_classes(pairs, "localization_accuracy", "; use iou_at for boxes without classes")
+    localized = pairs.compute_localized(threshold)
+    return _mean(pairs, localized, sample_weight, "both class and box, or neither")
 
 
 def _check_classes(pairs: Pairs, measure: str, advice: str = "") -> None:

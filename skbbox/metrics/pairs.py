@@ -131,6 +131,21 @@ class Pairs:
             )
         return self.iou[self.has_iou]
 
+    def get_presence(self, user: str) -> FloatArray:
+        """The predicted presence, which `user` needs.
+
+        Raises
+        ------
+        BoxError
+            If there is none.
+        """
+        if self.presence is None:
+            raise BoxError(
+                f"{user} needs the column presence in y_pred, which predict returns if y of fit "
+                "had images without an object, that is rows with neither class nor box."
+            )
+        return self.presence
+
     def compute_localized(self, threshold: float) -> FloatArray:
         """1 for the right class with IoU >= `threshold`, or for no object where there is none.
 

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Self
 from sklearn.metrics import make_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from ..boxes import as_class_names
 from ..boxes.tables import as_pandas
 from ..templates import render
-from .measures import class_accuracy, iou_at, localization_accuracy, mean_iou, presence_auc
+from .measures import (
+    average_iou,
+    average_iou_at,
+    average_localized,
+    class_accuracy,
+    iou_at,
+    localization_accuracy,
+    mean_iou,
+    presence_auc,
+)
+from .pairs import pair_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +37,9 @@ __all__ = [
     "mean_iou_scorer",
     "presence_scorer",
 ]
+
+#: Least IoU of a box that counts as found, the default of :func:`iou_at`.
+THRESHOLD = 0.5
 
 
 class IoUScore(float):
@@ -94,9 +106,9 @@ class IoUScore(float):
         -------
         IoUScore
         """
+        pairs = pair_rows(y_true, y_pred)
         return cls(
-            mean_iou(y_true, y_pred, sample_weight=sample_weight),
-            iou_at(y_true, y_pred, sample_weight=sample_weight),
+            average_iou(pairs, sample_weight), average_iou_at(pairs, THRESHOLD, sample_weight)
         )
 
 
@@ -160,15 +172,13 @@ class _BoxScorer:
         dict of str to float
             ``mean_iou``, ``iou_50`` and, if y has classes, ``localization_accuracy``.
         """
-        predicted = as_pandas(estimator.predict(X))
+        pairs = pair_rows(y, as_pandas(estimator.predict(X)))
         scores = {
-            "mean_iou": mean_iou(y, predicted, sample_weight=sample_weight),
-            "iou_50": iou_at(y, predicted, sample_weight=sample_weight),
+            "mean_iou": average_iou(pairs, sample_weight),
+            "iou_50": average_iou_at(pairs, THRESHOLD, sample_weight),
         }
-        if as_class_names(y) is not None:
-            scores["localization_accuracy"] = localization_accuracy(
-                y, predicted, sample_weight=sample_weight
-            )
+        if pairs.true_names is not None:
+            scores["localization_accuracy"] = average_localized(pairs, THRESHOLD, sample_weight)
         return scores
 
     def __repr__(self) -> str:
