@@ -120,8 +120,10 @@ def as_boxes(boxes: BoxesLike, images: Sequence[Any] | None = None) -> FloatArra
                 f"A table of boxes needs the columns {list(COORDINATES)}; missing: "
                 f"{missing}. Received: {list(names)}."
             )
-        columns = [np.atleast_1d(_as_objects(boxes[name])) for name in COORDINATES]
+        columns = [np.atleast_1d(_read_column(boxes[name])) for name in COORDINATES]
         return as_float(np.stack(columns, axis=1), RowNames(boxes, images))
+    if _is_numeric(boxes) and boxes.ndim == 2 and boxes.shape[1] == 4:
+        return as_float(boxes)
     rows = np.asarray(boxes, dtype=object)
     if rows.ndim == 1 and rows.size and not _is_nested(rows):
         rows = rows[None]
@@ -159,7 +161,7 @@ def is_single_box(boxes: BoxesLike) -> bool:
         return False
     if isinstance(boxes, pd.Series) or _is_structured(boxes):
         return np.ndim(boxes) == 0 or (isinstance(boxes, pd.Series) and "x_min" in boxes.index)
-    rows = np.asarray(boxes, dtype=object)
+    rows = boxes if _is_numeric(boxes) else np.asarray(boxes, dtype=object)
     return rows.ndim == 1 and rows.size > 0 and not _is_nested(rows)
 
 
@@ -229,10 +231,16 @@ def has_names(boxes: object) -> TypeGuard[Any]:
     return isinstance(boxes, (pd.DataFrame, pd.Series)) or _is_structured(boxes)
 
 
-def _as_objects(column: Any) -> NDArray[np.object_]:
+def _read_column(column: Any) -> NDArray[Any]:
+    """A column of numbers as it is, any other as objects."""
     if isinstance(column, np.ma.MaskedArray):
         return np.asarray(np.ma.filled(column.astype(object), np.nan))
-    return np.asarray(column, dtype=object)
+    values = column.to_numpy() if isinstance(column, pd.Series) else column
+    return values if _is_numeric(values) else np.asarray(column, dtype=object)
+
+
+def _is_numeric(values: object) -> TypeGuard[NDArray[Any]]:
+    return type(values) is np.ndarray and values.dtype.kind in "fiu"
 
 
 def _column_names(boxes: pd.DataFrame | pd.Series | NDArray[np.void]) -> list[Any]:
@@ -266,6 +274,8 @@ def _is_number(value: object) -> bool:
 
 def as_float(rows: NDArray[Any], names: RowNames | None = None) -> FloatArray:
     """Coordinates of shape (n, 4) as float64; missing ones are NaN."""
+    if _is_numeric(rows):
+        return rows.astype(np.float64)
     try:
         return np.where(pd.isna(rows), np.nan, rows).astype(np.float64)
     except (TypeError, ValueError):

@@ -36,22 +36,36 @@ class Pairs:
         Positions in the tables.
     true, predicted : ndarray of shape (n, 4), float64
         NaN where a row has no box.
-    true_names, predicted_names : ndarray of shape (n,), or None
-        None in rows without a class; None for a table without classes.
     presence : ndarray of shape (n,), or None
         The predicted probability that the image has an object.
+    true_table, predicted_table : table of boxes
+        Where the classes are read, once something needs them.
     """
 
     n_rows: int
     rows: IntArray
     true: FloatArray
     predicted: FloatArray
-    true_names: NDArray[np.object_] | None
-    predicted_names: NDArray[np.object_] | None
     presence: FloatArray | None
+    true_table: Any
+    predicted_table: Any
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def true_names(self) -> NDArray[np.object_] | None:
+        """The true class of each row, None if it has none; None for a table without classes."""
+        return self._read_names(self.true_table)
+
+    @cached_property
+    def predicted_names(self) -> NDArray[np.object_] | None:
+        """The predicted class of each row, as `true_names`."""
+        return self._read_names(self.predicted_table)
+
+    def _read_names(self, table: Any) -> NDArray[np.object_] | None:
+        names = as_class_names(table)
+        return None if names is None else names[self.rows]
 
     @cached_property
     def has_box(self) -> NDArray[np.bool_]:
@@ -68,6 +82,8 @@ class Pairs:
     @cached_property
     def is_empty(self) -> NDArray[np.bool_]:
         """Whether the image has no object."""
+        if self.has_box.all():
+            return np.zeros(len(self), dtype=bool)
         return ~(self.has_box | self.has_class)
 
     @cached_property
@@ -78,7 +94,7 @@ class Pairs:
     @cached_property
     def is_detected(self) -> NDArray[np.bool_]:
         """Whether an object is predicted: a box or, by a model that knows no boxes, a class."""
-        if self.predicted_names is None:
+        if self.has_predicted_box.all() or self.predicted_names is None:
             return self.has_predicted_box
         return self.has_predicted_box | ~pd.isna(self.predicted_names)
 
@@ -214,15 +230,14 @@ def pair_rows(y_true: BoxesLike, y_pred: BoxesLike) -> Pairs:
     presence = None
     if has_names and "presence" in table:
         presence = table["presence"].to_numpy(dtype=np.float64)[rows]
-    true_names, names = as_class_names(true_table), as_class_names(table)
     return Pairs(
         n_rows=len(true),
         rows=rows,
         true=true[rows],
         predicted=predicted[rows],
-        true_names=None if true_names is None else true_names[rows],
-        predicted_names=None if names is None else names[rows],
         presence=presence,
+        true_table=true_table,
+        predicted_table=table,
     )
 
 
