@@ -154,8 +154,19 @@ def test_a_runtime_gives_what_predict_gives_by_the_spatial_head(
 
 
 @pytest.mark.slow
-@FORMATS
-@pytest.mark.parametrize("name", ["pooled", "boxes alone", "frozen"])
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("frozen", "onnx"),
+        ("frozen", "tflite"),
+        ("frozen", "openvino"),
+        ("frozen", "saved_model"),
+        ("pooled", "onnx"),
+        ("pooled", "tflite"),
+        ("boxes alone", "openvino"),
+        ("boxes alone", "saved_model"),
+    ],
+)
 def test_a_runtime_gives_what_predict_gives(shapes, localizers, tmp_path, format, name):
     localizers[name].export(tmp_path / NAMES[format], format=format)
     outputs = RUN[format](tmp_path / NAMES[format], shapes[0][:5])
@@ -195,20 +206,6 @@ def on_photographs(shared):
     return localizer.fit(X[:150], y[:150]), X[150:]
 
 
-@pytest.mark.slow
-def test_a_runtime_gives_what_predict_gives_on_photographs(on_photographs, tmp_path):
-    localizer, X = on_photographs
-    localizer.export(tmp_path / "m.tflite")
-    images = np.stack([load_image(image, (96, 128)) for image in X])
-    outputs = RUN["tflite"](tmp_path / "m.tflite", images)
-    # Of files, the second look of `predict` shows more than the images of this size.
-    assert_equal(outputs, localizer, images, ROUNDED_WINDOW)
-    predicted = localizer.predict(images)
-    assert iou(outputs["box"], predicted[list(COORDINATES)].to_numpy()).min() > 0.98
-    classes = localizer.classes_[outputs["probabilities"].argmax(axis=1)]
-    assert (classes == predicted["class_name"]).all()
-
-
 # ---------------------------------------------------------------- images of any size
 
 #: Height and width: larger and smaller, upright and lying, one pixel, and sizes at which Pillow
@@ -231,7 +228,7 @@ def test_windows_are_stretched_as_by_pillow(size, window):
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "openvino", "saved_model"])
 def test_images_of_any_size_are_resized_as_by_predict(localizers, exported, format):
-    for size in SIZES:
+    for size in [(90, 70), (45, 200), (20, 25)]:
         X, _ = make_shapes(2, image_size=max(size), random_state=1)
         X = X[:, : size[0], : size[1]]
         outputs = RUN[format](exported(format), X)
@@ -240,16 +237,19 @@ def test_images_of_any_size_are_resized_as_by_predict(localizers, exported, form
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", ["onnx", "openvino", "saved_model"])
-def test_photographs_of_any_size_have_the_boxes_of_predict(on_photographs, tmp_path, format):
+def test_photographs_of_any_size_have_the_boxes_of_predict(on_photographs, tmp_path):
     localizer, X = on_photographs
-    path = tmp_path / NAMES[format]
-    localizer.export(path, format=format)
+    localizer.export(tmp_path / "m.onnx")
     rng = np.random.default_rng(0)
     images = [load_image(image, tuple(rng.integers(150, 600, 2))) for image in X[:10]]
-    boxes = np.concatenate([RUN[format](path, image[None])["box"] for image in images])
-    expected = localizer.predict(images)[list(COORDINATES)]
-    np.testing.assert_allclose(boxes, expected, atol=0.002)
+    outputs = [run_onnx(tmp_path / "m.onnx", image[None]) for image in images]
+    boxes = np.concatenate([output["box"] for output in outputs])
+    predicted = localizer.predict(images)
+    differences = np.abs(boxes - predicted[list(COORDINATES)])
+    assert differences.max(axis=None) < ROUNDED_WINDOW
+    assert differences.stack().median() < 5e-4
+    indices = [output["probabilities"].argmax() for output in outputs]
+    assert (localizer.classes_[indices] == predicted["class_name"]).all()
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
@@ -369,13 +369,14 @@ def test_class_names_are_in_the_file(exported, format):
     assert read_labels(exported(format), format) == CLASSES
 
 
-def test_class_name_with_a_line_break_is_refused(localizers, tmp_path):
-    localizer = copy.copy(localizers["pooled"])
+def test_class_name_with_a_line_break_is_refused(fitted, tmp_path):
+    localizer = copy.copy(fitted)
     localizer.classes_ = np.array(["a", "b\nc", "d", "e"])
     with pytest.raises(ValueError, match=r"one per line.*Received: 'b\\nc'"):
         localizer.export(tmp_path / "m.onnx")
 
 
+@pytest.mark.slow
 def test_boxes_alone_have_no_class_names(localizers, tmp_path):
     localizers["boxes alone"].export(tmp_path / "m.tflite")
     assert not zipfile.is_zipfile(tmp_path / "m.tflite")
@@ -397,6 +398,7 @@ def test_onnx_declares_any_number_and_size_of_images(exported):
     }
 
 
+@pytest.mark.slow
 def test_fixed_size_is_that_of_the_fit(localizers, tmp_path):
     import onnxruntime
 
@@ -423,14 +425,15 @@ def test_tflite_takes_one_image_of_known_shape(exported):
 # ---------------------------------------------------------------- paths
 
 
-def test_path_may_begin_with_a_tilde(localizers, tmp_path, monkeypatch):
+def test_path_may_begin_with_a_tilde(fitted, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    localizers["pooled"].export("~/m.tflite")
-    assert (tmp_path / "m.tflite").is_file()
+    (tmp_path / "m.tflite").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"m\.tflite.* exists"):
+        fitted.export("~/m.tflite")
 
 
 @pytest.mark.slow
-@FORMATS
+@pytest.mark.parametrize("format", ["tflite", "openvino", "saved_model"])
 def test_existing_files_are_replaced_only_with_overwrite(
     shapes, localizers, exported, tmp_path, format
 ):

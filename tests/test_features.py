@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from helpers import small_localizer
 from PIL import Image
-from sklearn.model_selection import GridSearchCV
 
 from skbbox.augmentation import make_views
 from skbbox.datasets import make_shapes
@@ -346,23 +345,6 @@ def test_an_image_that_cannot_be_read_is_named_with_its_row(extractor, images, t
         paths[7].write_bytes(content)
     with pytest.raises(ImageError, match=r"Row 7: .*7\.png"):
         compute(extractor, paths)
-
-
-@pytest.mark.slow
-def test_workers_that_share_a_folder_give_what_one_process_gives(frozen_backbone, shapes, tmp_path):
-    def search(**options):
-        localizer = small_localizer(
-            backbone=frozen_backbone, weights="imagenet", memory=options.pop("memory", None)
-        )
-        grid = {"box_loss_weight": [1.0, 5.0]}
-        return GridSearchCV(localizer, grid, cv=2, refit=False, **options).fit(*shapes)
-
-    alone, shared = search(), search(n_jobs=2, memory=tmp_path)
-    for key in ("split0_test_score", "split1_test_score"):
-        assert np.array_equal(alone.cv_results_[key], shared.cv_results_[key])
-    # 48 images and a window of each for the fits, and 48 images to predict, each written once.
-    records = sum(len(np.load(path, mmap_mode="r")) for path in tmp_path.glob("*.npy"))
-    assert records == 144
 
 
 @pytest.mark.parametrize("memory", [5, ["folder"]])

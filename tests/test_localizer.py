@@ -287,7 +287,6 @@ def test_an_unfitted_estimator_pickles():
     assert pickle.loads(pickle.dumps(small_localizer())).epochs == 2
 
 
-@pytest.mark.backend
 @pytest.mark.slow
 def test_zero_weight_rows_do_not_change_the_class_and_box_layers(shapes):
     # One batch and plain gradient steps: a row of weight 0 adds nothing to them.
@@ -750,7 +749,6 @@ def test_warm_start_refuses_another_network(shapes):
         localizer.set_params(box_head="dense").fit(*shapes)
 
 
-@pytest.mark.backend
 def test_early_stopping_restores_the_best_weights(shapes):
     X, y = shapes
     localizer = small_localizer(
@@ -824,7 +822,6 @@ def test_a_classifier_has_no_neck(shapes):
         SingleBoxLocalizer(classifier="classifier.keras", neck=64).fit(*shapes)
 
 
-@pytest.mark.backend
 def test_the_learning_rate_rises_and_falls_to_zero(shapes):
     rates = []
 

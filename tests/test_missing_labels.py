@@ -46,7 +46,6 @@ def test_without_empty_images_there_is_no_presence(fitted, shapes):
     assert fitted.model_.output_names == ["class_prediction", "bbox_prediction"]
 
 
-@pytest.mark.backend
 def test_history_is_the_mean_over_rows_that_have_the_label(partial):
     X, y = partial
     # One batch, because Keras gives each batch the same weight, whatever its size.

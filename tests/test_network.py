@@ -124,7 +124,6 @@ def test_chapters_model_has_its_layers_in_its_order():
     assert model.get_layer("bbox_prediction").activation is keras.activations.linear
 
 
-@pytest.mark.backend
 def test_chapters_model_has_its_parameter_counts():
     model = build(backbone="mobilenet", n_classes=20)
     # MobileNet with alpha 0.75 gives 768 channels and has 1,832,976 parameters

@@ -1026,13 +1026,12 @@ def noisy_photographs(n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("max_images", [300, 1000])
-def test_page_of_a_thousand_noisy_photographs_stays_below_5_mb(max_images):
+def test_page_of_a_thousand_noisy_photographs_stays_below_5_mb():
     ious = np.random.default_rng(0).random(1000)
     names = [f"class {number % 40}" for number in range(1000)]
     y, predicted = boxes(ious, names, names, class_confidence=ious, box_confidence=ious)
     # 25 that are all different stand for 1,000, which would take a gigabyte.
     X = noisy_photographs(25) * 40
-    text = render_report(X, y, predicted, max_images=max_images)
-    assert len(cards(parsed(text))) == max_images
+    text = render_report(X, y, predicted, max_images=1000)
+    assert len(cards(parsed(text))) == 1000
     assert len(text.encode()) < 5_000_000
