@@ -47,16 +47,22 @@ BACKEND_TESTS := $(shell grep -l mark.backend tests/test_*.py)
 jax torch: $(BACKENDS)/.installed
 	PYTHONPATH=$(CURDIR) KERAS_BACKEND=$@ $(BACKENDS)/bin/python -m pytest -m backend -q -rfE $(TEST_OPTIONS) $(BACKEND_TESTS)
 
-# With the oldest Python, for which all lowest versions exist.
+# With the oldest Python, for which all lowest versions exist. Pictures are not compared, because
+# another version of Matplotlib draws them differently.
 LOWEST := build/lowest
 
 lowest: $(LOWEST)/.installed
 	cd $(LOWEST) && bin/python $(CURDIR)/tests/smoke.py
-	$(LOWEST)/bin/python -m pytest -m "not slow" $(TEST_OPTIONS)
+	$(LOWEST)/bin/python -m pytest -m "not slow" -o addopts="-ra --strict-markers" $(TEST_OPTIONS)
+
+# Code on the pages must fit its column beside the navigation.
+PAGE_COLUMNS := 72
+PAGES := README.md $(filter-out docs/_build/% docs/generated/%, $(wildcard docs/*.md docs/*/*.md))
 
 lint: $(DEVELOPER)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff format --check --config line-length=$(PAGE_COLUMNS) $(PAGES)
 	$(VENV)/bin/lint-imports
 	$(RUN) -m mypy
 
