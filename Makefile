@@ -138,4 +138,4 @@ $(LOWEST)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist mutants docs/_build docs/api/generated docs/generated demo-output
+	rm -rf $(VENV) build packaging/core/build dist mutants docs/_build docs/api/generated docs/generated demo-output
