@@ -236,7 +236,7 @@ def write_page(results, docs):
 def format_summary(mean):
     """The table of the mean IoU of five models on each data set."""
     scores = mean["mean_iou"].xs(ALL, level="images").unstack("data")
-    lines = [f"| mean IoU | {' | '.join(DATA)} |", "|---|" + "---|" * len(DATA)]
+    lines = [f"| model | {' | '.join(DATA)} |", "|---|" + "---|" * len(DATA)]
     for model, words in SUMMARY.items():
         bold = "**" if model == "default" else ""
         cells = [f"{bold}{scores.loc[model, name]:.3f}{bold}" for name in DATA]
