@@ -4,11 +4,13 @@
 # make test COVERAGE=--cov   the same with branch coverage
 # make slow               the slow tests
 # make jax torch          tests of what depends on the backend of Keras
+# make lowest             tests with the lowest versions that pyproject.toml allows
 # make lint               ruff, the import rule and mypy
 # make hooks              the same before each commit, with pre-commit
 # make docs               the documentation, in docs/_build/html
 # make doctest notebooks  examples in docstrings, notebooks
-# make wheel              the wheel and the sdist, installed in an empty environment
+# make wheel              the wheel and the sdist, checked, and installed in an empty environment
+# make wheel PYTHON=python3.13   the same with another version of Python
 # make soak               300 fits with failures, or FITS=...; see docs/reliability.md
 # make mutants            whether the tests of boxes and metrics detect changes to the code
 #
@@ -25,7 +27,7 @@ INSTALLED := $(VENV)/.installed
 DEVELOPER := $(VENV)/.installed-developer
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow jax torch lint hooks docs pages code-blocks doctest notebooks wheel soak mutants clean
+.PHONY: demo test slow jax torch lowest lint hooks docs pages code-blocks doctest notebooks wheel soak mutants clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py $(if $(DATA),--data "$(DATA)") $(DEMO_OPTIONS)
@@ -38,16 +40,29 @@ test: $(INSTALLED)
 slow: $(INSTALLED)
 	$(RUN) -m pytest -m slow $(TEST_OPTIONS)
 
-# JAX and PyTorch share an environment without TensorFlow, which finds the package in the checkout.
+# JAX and PyTorch share an environment without TensorFlow, installed as their users do.
 BACKENDS := build/backends
 BACKEND_TESTS := $(shell grep -l mark.backend tests/test_*.py)
 
 jax torch: $(BACKENDS)/.installed
 	PYTHONPATH=$(CURDIR) KERAS_BACKEND=$@ $(BACKENDS)/bin/python -m pytest -m backend -q -rfE $(TEST_OPTIONS) $(BACKEND_TESTS)
 
+# With the oldest Python, for which all lowest versions exist. Pictures are not compared, because
+# another version of Matplotlib draws them differently.
+LOWEST := build/lowest
+
+lowest: $(LOWEST)/.installed
+	cd $(LOWEST) && bin/python $(CURDIR)/tests/smoke.py
+	$(LOWEST)/bin/python -m pytest -m "not slow" -o addopts="-ra --strict-markers" $(TEST_OPTIONS)
+
+# Code on the pages must fit its column beside the navigation.
+PAGE_COLUMNS := 72
+PAGES := README.md $(filter-out docs/_build/% docs/generated/%, $(wildcard docs/*.md docs/*/*.md))
+
 lint: $(DEVELOPER)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff format --check --config line-length=$(PAGE_COLUMNS) $(PAGES)
 	$(VENV)/bin/lint-imports
 	$(RUN) -m mypy
 
@@ -79,8 +94,10 @@ EMPTY := build/empty
 
 wheel: $(INSTALLED)
 	rm -rf dist $(EMPTY)
-	$(RUN) $(PIP) build
+	$(RUN) $(PIP) build check-wheel-contents twine
 	$(RUN) -m build --outdir dist .
+	$(RUN) -m twine check --strict dist/*
+	$(VENV)/bin/check-wheel-contents dist/*.whl
 	$(PYTHON) -m venv $(EMPTY)/venv
 	$(EMPTY)/venv/bin/python $(PIP) dist/skbbox-*.whl
 	cp tests/smoke.py $(EMPTY)
@@ -107,11 +124,18 @@ $(VENV)/.installed-mutants: $(INSTALLED)
 	$(RUN) $(PIP) --editable ".[mutants]"
 	touch $@
 
-$(BACKENDS)/.installed: pyproject.toml
+$(BACKENDS)/.installed: packaging/core/pyproject.toml
 	$(PYTHON) -m venv $(BACKENDS)
-	$(BACKENDS)/bin/python $(PIP) defusedxml filelock jax jinja2 keras lazy-loader matplotlib narwhals pandas \
-		pillow psutil pytest pytest-mpl pytest-xdist pyyaml scikit-learn torch tqdm
+	$(BACKENDS)/bin/python $(PIP) "./packaging/core[jax,torch]" psutil pytest pytest-mpl pytest-xdist
+	touch $@
+
+# Only direct dependencies are at their lowest version: what they need is theirs to choose.
+$(LOWEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python $(PIP) uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
+		--resolution lowest-direct --editable ".[test]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist mutants docs/_build docs/api/generated docs/generated demo-output
+	rm -rf $(VENV) build packaging/core/build dist mutants docs/_build docs/api/generated docs/generated demo-output

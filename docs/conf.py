@@ -99,7 +99,7 @@ html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["skbbox.css"]
-html_js_files = ["search_from_files.js"]
+html_js_files = ["search_from_files.js", "stack_tables.js"]
 html_show_sourcelink = False
 # Without a default, the theme logs errors in the browser's console.
 html_context = {"default_mode": "auto"}
@@ -119,6 +119,11 @@ html_sidebars = {
     "generated/gallery/index": ["sidebar-nav-bs"],
 }
 
+#: Pages with wide code or tables, which have no list of their sections beside them.
+WIDE_PAGES = re.compile(
+    r"api/generated/|generated/|benchmarks|reliability|speed|changelog"
+    r"|how_to/(annotation_files|errors|export)$"
+)
 NOTEBOOKS = Path(__file__).parent.parent / "examples"
 
 
@@ -165,7 +170,13 @@ def copy_notebooks(app):
             copy.write_text(text, encoding="utf-8")
 
 
+def widen_page(app, pagename, templatename, context, doctree):
+    if WIDE_PAGES.match(pagename):
+        context["meta"] = {**(context.get("meta") or {}), "html_theme.sidebar_secondary.remove": ""}
+
+
 def setup(app):
+    app.connect("html-page-context", widen_page)
     app.connect("builder-inited", check_every_public_name_is_listed)
     app.connect("builder-inited", write_table_of_formats)
     app.connect("builder-inited", copy_notebooks)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,30 @@ BUILT = ROOT / "docs" / "_build" / "html"
 PAGES = {
     "landing": "index.html",
     "guide": "guide/training.html",
+    "search": "guide/search.html",
     "gallery": "generated/gallery/index.html",
     "questions": "faq.html",
+    "benchmarks": "benchmarks.html",
 }
+#: Code and tables that are wider than the room they have, when all folded parts are open; and, on
+#: a wide screen, tables that had to be shown row by row.
+FIND_TOO_WIDE = """(isWide) => {
+    document.querySelectorAll("details").forEach((part) => (part.open = true));
+    window.dispatchEvent(new Event("resize"));
+    const found = [];
+    for (const part of document.querySelectorAll(".bd-article pre, .bd-article table")) {
+        const isTable = part.tagName === "TABLE";
+        const box = isTable
+            ? part.closest(".pst-scrollable-table-container, .cell_output") || part.parentElement
+            : part;
+        const isTooWide = box.scrollWidth > box.clientWidth + 1;
+        const isStacked = isWide && part.classList.contains("skbbox-stacked");
+        if (part.getClientRects().length && (isTooWide || isStacked))
+            found.push(`${part.tagName}: ${part.textContent.trim().slice(0, 40)}`);
+    }
+    if (document.documentElement.scrollWidth > window.innerWidth) found.push("the page");
+    return found;
+}"""
 
 
 @pytest.fixture
@@ -29,6 +51,38 @@ def test_page_fits_the_screen_and_sends_no_requests(built, visit, screenshot, na
     page = visit(built / PAGES[name], width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     screenshot(page, f"docs-{name}-{width}")
+
+
+def test_no_page_scrolls_sideways_or_cuts_code_or_tables(built, browser):
+    page = browser.new_page()
+    problems = {}
+    for path in sorted(built.rglob("*.html")):
+        name = path.relative_to(built)
+        if {"_static", "_sources"} & {*name.parts}:
+            continue
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            if width == 1280:
+                page.goto(path.as_uri())
+            if found := page.evaluate(FIND_TOO_WIDE, width == 1280):
+                problems[f"{name} at {width} px"] = found
+    page.close()
+    assert problems == {}
+
+
+def test_links_of_the_readme_lead_to_pages_and_files(built, check_links):
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((https://[^)]*)\)", readme)
+    pages = [t.removeprefix(urls["Documentation"]) for t in targets if urls["Documentation"] in t]
+    in_main = f"{urls['Source']}/blob/main/"
+    files = [target.removeprefix(in_main) for target in targets if in_main in target]
+    folder = built.resolve()
+    problems = [
+        check_links.find_problem(folder / "index.html", folder, "a", page, False) for page in pages
+    ]
+    assert pages and [problem for problem in problems if problem] == []
+    assert files and [name for name in files if not (ROOT / name).is_file()] == []
 
 
 def test_search_works_without_a_server(built, browser):

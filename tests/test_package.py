@@ -1,11 +1,7 @@
 """Public names, and the imports that they cause."""
 
-import re
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
-from urllib.parse import unquote
 
 import skbbox
 import skbbox.typing
@@ -55,18 +51,3 @@ def test_every_type_alias_exists():
 
 def test_unknown_name_is_an_attribute_error():
     assert not hasattr(skbbox, "MultiBoxLocalizer")
-
-
-def test_badges_agree_with_the_project_settings():
-    root = Path(__file__).parent.parent
-    project = tomllib.loads((root / "pyproject.toml").read_text())
-    found = re.findall(r"badge/([^)]*)\)", (root / "README.md").read_text(encoding="utf-8"))
-    badges = dict(unquote(badge).replace("--", "_").split("-")[:2] for badge in found)
-    assert badges == {
-        "python": project["project"]["requires-python"].removeprefix(">=") + "+",
-        "license": project["project"]["license"].replace("-", "_"),
-        "branch coverage": f"≥ {project['tool']['coverage']['report']['fail_under']} %",
-        "types": "mypy",
-    }
-    assert project["tool"]["coverage"]["run"]["branch"]
-    assert project["tool"]["mypy"]["files"]

@@ -12,7 +12,8 @@ The parts are: a, a grid search over loss weights; b, one fit; c, predict; d, co
 number of images and of candidates; e, memory used by the other parts; f, a fit and a search with
 the defaults on some hundred images. Each job runs in its own process. Results are appended to
 ``benchmarks/speed.csv``, and an interrupted benchmark resumes from there; delete the file to start
-over. The tables and the plot are written to ``docs/speed.md`` and ``docs/images/speed.png``.
+over. The tables and the plot are written to ``docs/speed_epyc.md`` and
+``docs/images/speed_epyc.png``.
 """
 
 import argparse

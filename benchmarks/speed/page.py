@@ -28,7 +28,7 @@ from .jobs import (
 )
 
 #: Default files of the results and of the page.
-DEFAULT_PATHS = Path("benchmarks/speed.csv"), Path("docs/speed.md")
+DEFAULT_PATHS = Path("benchmarks/speed.csv"), Path("docs/speed_epyc.md")
 
 #: Epochs of a fit; "auto" chooses them by the number of images.
 EPOCHS = {"plain": PLAIN_EPOCHS, "skbbox": "auto", "short": SHORT_EPOCHS}

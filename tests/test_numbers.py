@@ -1,0 +1,99 @@
+"""Numbers of README and pages against the files of the benchmarks that they come from."""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+PAGES = {name: ROOT / name for name in ("README.md", "docs/speed.md")}
+
+
+@pytest.fixture(scope="module")
+def accuracy():
+    """The script that writes docs/benchmarks.md."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import accuracy
+
+        yield accuracy
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def means(accuracy):
+    return accuracy.summarize(accuracy.read_results(BENCHMARKS / "accuracy.csv"))[0]
+
+
+@pytest.fixture(scope="module")
+def seconds():
+    """Median seconds by file, job, way, engine and size, for all images of the data set."""
+
+    def read(name):
+        rows = pd.read_csv(BENCHMARKS / f"{name}.csv", dtype={"engine": str})
+        rows = rows[rows["source"].isin(["-", "files"]) & rows["images"].isin([5000, 6000])]
+        return rows.groupby(["job", "way", "engine", "size"])["seconds"].median()
+
+    return {"AMD EPYC": read("speed"), "Intel Xeon": read("speed_xeon")}
+
+
+def read_words(name):
+    """The text of a page, with its lines joined."""
+    return re.sub(r"\s+", " ", PAGES[name].read_text(encoding="utf-8"))
+
+
+def test_page_of_benchmarks_is_what_the_script_writes(accuracy, tmp_path):
+    accuracy.write_page(accuracy.read_results(BENCHMARKS / "accuracy.csv"), tmp_path)
+    written = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert written == (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_readme_gives_the_score_of_the_default_and_of_the_baseline(means):
+    default = means.loc[("kangaroo_raccoon", "all", "default")]
+    baseline = means.loc[("kangaroo_raccoon", "all", "median box")]
+    words = read_words("README.md")
+    assert f"it is **{default['mean_iou']:.2f}**" in words
+    assert f"has **{baseline['mean_iou']:.2f}**" in words
+    assert f"the class is right for {default['class_accuracy'] * 100:.0f} %" in words
+
+
+def test_questions_give_the_scores_of_few_and_of_all_images(means):
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    scores = means["mean_iou"].xs("default", level="model")
+    for name in ("kangaroo_raccoon", "tiny_imagenet20"):
+        for images in ("60", "all"):
+            assert f" {scores[(name, images)]:.2f}" in page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_gives_the_seconds_of_a_fit_and_of_a_search(name, seconds):
+    words = read_words(name)
+    for job in ("fit", "grid"):
+        for way in ("plain", "skbbox" if job == "fit" else "short"):
+            measured = seconds["AMD EPYC"][(job, way, "-", 224)]
+            assert re.search(rf"\| {measured:,.0f} s[ ,]", words), (job, way, measured)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_gives_the_scores_of_a_fit(name):
+    rows = pd.read_csv(BENCHMARKS / "speed.csv")
+    rows = rows[(rows["job"] == "fit") & (rows["images"] == 5000) & (rows["size"] == 224)]
+    for score in rows.groupby("way")["score"].median().loc[["plain", "skbbox"]]:
+        assert f"{score:.3f}" in read_words(name)
+
+
+@pytest.mark.parametrize("machine", ["AMD EPYC", "Intel Xeon"])
+def test_speed_page_gives_search_and_predictions_of_each_machine(machine, seconds):
+    blocks = PAGES["docs/speed.md"].read_text(encoding="utf-8").split("\n\n")
+    table = next(block for block in blocks if block.startswith(f"| {machine}"))
+    of_machine = seconds[machine]
+    plain, ours = (of_machine[("grid", way, "-", 224)] for way in ("plain", "short"))
+    assert f"{plain:,.0f} s" in table and f"{ours:,.0f} s" in table
+    assert f"| {plain / ours:.1f} |" in table
+    for way, engine in (("plain", "-"), ("skbbox", "openvino")):
+        milliseconds = of_machine[("predict", way, engine, 224)] / 6000 * 1000
+        assert f"{milliseconds:.2f} ms" in table
