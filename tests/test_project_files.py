@@ -63,7 +63,7 @@ def test_core_depends_on_all_but_tensorflow():
 
 def test_core_is_the_same_package():
     ours, core = PYPROJECT["project"], CORE["project"]
-    for key in ("requires-python", "license", "dynamic", "urls", "scripts"):
+    for key in ("requires-python", "license", "urls", "scripts"):
         assert core[key] == ours[key]
     assert (
         CORE["tool"]["setuptools"]["package-data"]
