@@ -18,6 +18,7 @@ from .boxes import giou as giou
 from .boxes import iou as iou
 from .boxes import iou_matrix as iou_matrix
 from .boxes import to_xyxy as to_xyxy
+from .conformal import ConformalLocalizer as ConformalLocalizer
 from .displays import BoxGridDisplay as BoxGridDisplay
 from .displays import BoxStatisticsDisplay as BoxStatisticsDisplay
 from .displays import ConfusionMatrixDisplay as ConfusionMatrixDisplay
