@@ -36,14 +36,17 @@ from .metrics import IoUScore as IoUScore
 from .metrics import box_scorer as box_scorer
 from .metrics import class_accuracy as class_accuracy
 from .metrics import class_scorer as class_scorer
+from .metrics import expected_calibration_error as expected_calibration_error
 from .metrics import iou_50_scorer as iou_50_scorer
 from .metrics import iou_at as iou_at
 from .metrics import localization_accuracy as localization_accuracy
+from .metrics import localization_errors as localization_errors
 from .metrics import localization_scorer as localization_scorer
 from .metrics import mean_iou as mean_iou
 from .metrics import mean_iou_scorer as mean_iou_scorer
 from .metrics import presence_auc as presence_auc
 from .metrics import presence_scorer as presence_scorer
+from .metrics import region_coverage as region_coverage
 from .model_selection import StratifiedBoxKFold as StratifiedBoxKFold
 from .model_selection import StratifiedGroupBoxKFold as StratifiedGroupBoxKFold
 from .parameters import TUTORIAL_PARAMS as TUTORIAL_PARAMS

@@ -7,12 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _routing_enabled,
-    process_routing,
-)
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,9 +25,10 @@ from ..metrics import IoUScore
 from .calibration import apply_curve, apply_temperature, fit_curve, fit_temperature
 from .checks import check_class_numbers, check_localizer, check_number, check_parameters
 from .files import ConformalFiles
-from .folds import Parts, fit_parts, make_public_splitter, predict_all
+from .folds import Parts, fit_parts, predict_all
 from .regions import choose_margin, compute_scale, make_region
-from .scores import bound_edges, include_classes, score_boxes, score_classes
+from .routing import ConformalRouting
+from .scores import bound_boxes, include_classes, score_boxes, score_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -57,7 +52,7 @@ def _can(method: str) -> Any:
     return check
 
 
-class ConformalLocalizer(ConformalFiles, BaseEstimator):
+class ConformalLocalizer(ConformalFiles, ConformalRouting, BaseEstimator):
     """Add regions, class sets and calibrated confidences to a localizer.
 
     ``predict_region`` returns an inner and an outer box for each image. The true box lies between
@@ -85,10 +80,10 @@ class ConformalLocalizer(ConformalFiles, BaseEstimator):
         around the predictions of the model that was fitted to all images, which takes a single
         prediction and keeps a single model.
     margin : {"auto", "spread", "size", "constant"}, default="auto"
-        What errors of edges are proportional to: the standard deviation of the edge that the
-        localizer predicts, see :meth:`SingleBoxLocalizer.predict_spread`; width and height of the
-        predicted box [5]_; or nothing. ``"auto"`` is ``"spread"`` if the localizer has it, else
-        ``"size"``.
+        The scale of the errors of edges: the standard deviation of the edge that the localizer
+        predicts, see :meth:`SingleBoxLocalizer.predict_spread`; width and height of the predicted
+        box [5]_; each plus 0.01; or the same for all edges. ``"auto"`` is ``"spread"`` if the
+        localizer has it, else ``"size"``.
     class_score : {"lac", "aps"}, default="lac"
         Conformity score of classes. ``"lac"`` [3]_ gives the smallest sets; ``"aps"`` [4]_ larger
         ones for images that are hard to classify.
@@ -118,8 +113,9 @@ class ConformalLocalizer(ConformalFiles, BaseEstimator):
         As of `estimator_`.
     margin_ : {"spread", "size", "constant"}
     box_scores_ : ndarray of shape (n_images,)
-        Conformity score of each calibration image: the largest error of the four edges, each
-        divided by its scale. NaN without a box.
+        Conformity score of each calibration image: the least factor of the scale of its edges at
+        which the true box lies between the inner and the outer box, or the inner box is empty. NaN
+        without a box.
     class_scores_ : ndarray of shape (n_images,)
         That of its class. NaN without a class.
     folds_ : ndarray of shape (n_images,), int
@@ -175,11 +171,7 @@ class ConformalLocalizer(ConformalFiles, BaseEstimator):
     >>> from skbbox.datasets import make_shapes
     >>> X, y = make_shapes(60, image_size=32, random_state=0)
     >>> conformal = ConformalLocalizer(DummyLocalizer(), coverage=0.8, random_state=0).fit(X, y)
-    >>> region = conformal.predict_region(X[:1])
-    >>> bool((region["outer_x_min"] <= region["outer_x_max"]).all())
-    True
-    >>> list(conformal.predict_set(X[:1]).columns) == list(conformal.classes_)
-    True
+    >>> region, classes = conformal.predict_region(X[:1]), conformal.predict_set(X[:1])
     """
 
     estimator_: Any
@@ -352,23 +344,21 @@ class ConformalLocalizer(ConformalFiles, BaseEstimator):
         predicted, final = self._predict_all(X)
         boxes = np.stack([part.boxes for part in predicted])
         scale = np.stack([compute_scale(part, self.margin_) for part in predicted])
-        lower, upper = np.empty_like(boxes[0]), np.empty_like(boxes[0])
+        inner, outer = np.empty_like(boxes[0]), np.empty_like(boxes[0])
         known = ~np.isnan(self.box_scores_)
         categories = self._find_categories(final)
         for category in np.unique(categories):
             rows = categories == category
             used = known & (self.predicted_classes_ == category) if self.mondrian else known
             check_number(int(used.sum()), self.coverage, "with a box", self._name_class(category))
-            lower[rows], upper[rows] = bound_edges(
+            inner[rows], outer[rows] = bound_boxes(
                 boxes[:, rows],
                 scale[:, rows],
                 self.box_scores_[used],
                 self.folds_[used],
                 self.coverage,
             )
-        # Of models of folds, the final one may differ a little.
-        lower, upper = np.fmin(lower, final.boxes), np.fmax(upper, final.boxes)
-        return like(make_region(lower, upper, final), X)
+        return like(make_region(inner, outer, final), X)
 
     @available_if(_can("predict_proba"))
     def predict_set(self, X: ImagesLike) -> pd.DataFrame:
@@ -450,25 +440,6 @@ class ConformalLocalizer(ConformalFiles, BaseEstimator):
         """Sorted class names; None if y had no ``class_name``."""
         return getattr(self.estimator_, "classes_", None)
 
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Where scikit-learn's metadata routing passes ``sample_weight``, ``groups`` and others."""
-        fit = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        router.add(estimator=self.estimator, method_mapping=fit)
-        if not _is_prefit(self.cv):
-            split = MethodMapping().add(caller="fit", callee="split")
-            router.add(splitter=make_public_splitter(self.cv), method_mapping=split)
-        return router
-
-    def _route(self, fit_params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Parameters for ``fit`` of the localizer, and for ``split`` of the splitter."""
-        if _routing_enabled():
-            routed = process_routing(self, "fit", **fit_params)
-            of_split = {} if _is_prefit(self.cv) else routed.splitter.split
-            return dict(routed.estimator.fit), dict(of_split)
-        groups = fit_params.pop("groups", None)
-        return fit_params, {} if groups is None else {"groups": groups}
-
     def _collect_scores(self, parts: Parts, targets: Targets) -> None:
         """Set the conformity scores of the calibration images, and their classes."""
         predicted, n = parts.predicted, len(targets)
@@ -526,7 +497,3 @@ class ConformalLocalizer(ConformalFiles, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         return set_image_tags(super().__sklearn_tags__())
-
-
-def _is_prefit(cv: Any) -> bool:
-    return isinstance(cv, str) and cv == "prefit"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..inputs import Targets
     from ..typing import FloatArray, IntArray, Split
 
-__all__ = ["Parts", "Predicted", "fit_parts", "make_public_splitter", "predict_all"]
+__all__ = ["Parts", "Predicted", "fit_parts", "is_prefit", "make_public_splitter", "predict_all"]
 
 
 class Predicted(NamedTuple):
@@ -110,7 +110,7 @@ def fit_parts(
         For ``fit`` of the localizer, and ``split`` of the splitter.
     """
     estimator, cv, n = conformal.estimator, conformal.cv, len(targets)
-    if isinstance(cv, str) and cv == "prefit":
+    if is_prefit(cv):
         check_is_fitted(estimator)
         check_number(int(targets.has_box.sum()), conformal.coverage, "with a box")
         rows = np.arange(n)
@@ -161,6 +161,11 @@ def _join(parts: list[Predicted], order: IntArray) -> Predicted:
         is_missing = any(value is None for value in values)
         columns.append(None if is_missing else np.concatenate(values)[order])
     return Predicted(table.reset_index(drop=True), *columns)
+
+
+def is_prefit(cv: Any) -> bool:
+    """Whether `cv` is ``"prefit"``; it may be a splitter, or a list of arrays."""
+    return isinstance(cv, str) and cv == "prefit"
 
 
 def make_public_splitter(cv: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..boxes import COORDINATES
+from .scores import OUTWARD
 
 if TYPE_CHECKING:
     from ..typing import FloatArray
@@ -18,9 +19,9 @@ __all__ = ["REGION", "choose_margin", "compute_scale", "make_region"]
 #: Columns of a region.
 REGION = tuple(f"{box}_{edge}" for box in ("inner", "outer") for edge in COORDINATES)
 
-#: Least scale of an error, in widths and heights of the image: an edge of which a model is certain
-#: may still be wrong.
-LEAST_SCALE = 1e-3
+#: Part of the scale that all errors have, in widths and heights of the image: an edge of which a
+#: model is certain may still be wrong.
+COMMON_SCALE = 0.01
 
 
 def choose_margin(margin: str, predicted: Predicted) -> str:
@@ -50,16 +51,17 @@ def compute_scale(predicted: Predicted, margin: str) -> FloatArray:
     else:
         boxes = predicted.boxes
         scale = np.repeat(boxes[:, 1::2] - boxes[:, ::2], 2, axis=1)
-    return np.maximum(scale, LEAST_SCALE)
+    return scale + COMMON_SCALE
 
 
-def make_region(lower: FloatArray, upper: FloatArray, predicted: Predicted) -> pd.DataFrame:
-    """The inner and the outer box for the least and greatest value of each edge.
+def make_region(inner: FloatArray, outer: FloatArray, predicted: Predicted) -> pd.DataFrame:
+    """The table of inner and outer boxes.
 
     Parameters
     ----------
-    lower, upper : ndarray of shape (n, 4)
-        Infinite where nothing is known.
+    inner, outer : ndarray of shape (n, 4)
+        Of :func:`bound_boxes`. They are extended where the predicted box does not lie between them,
+        as may happen with models of folds.
     predicted : Predicted
         Of the same images; unreadable ones have no region.
 
@@ -68,10 +70,9 @@ def make_region(lower: FloatArray, upper: FloatArray, predicted: Predicted) -> p
     DataFrame of n rows
         With the columns ``REGION``.
     """
-    # First edges of the inner box are upper bounds, second edges are lower ones.
-    is_first = np.array([True, False, True, False])
-    inner = np.where(is_first, upper, lower)
-    outer = np.where(is_first, lower, upper).clip(0.0, 1.0)
+    edges = OUTWARD * predicted.boxes
+    inner = OUTWARD * np.fmin(OUTWARD * inner, edges)
+    outer = (OUTWARD * np.fmax(OUTWARD * outer, edges)).clip(0.0, 1.0)
     inner[(inner[:, ::2] >= inner[:, 1::2]).any(axis=1)] = np.nan
     region = np.concatenate([inner, outer], axis=1)
     region[~predicted.is_readable] = np.nan

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..typing import FloatArray, IntArray
 
 __all__ = [
-    "bound_edges",
+    "OUTWARD",
+    "bound_boxes",
     "count_needed",
     "find_rank",
     "include_classes",
@@ -28,6 +29,9 @@ __all__ = [
 
 #: Rounding error of the product of a number of images and a coverage.
 ROUNDING = 1e-9
+
+#: The direction in which each edge moves when a box grows.
+OUTWARD = np.array([-1.0, 1.0, -1.0, 1.0])
 
 #: Most numbers in one array of bounds, which has an entry for each pair of a new image and a
 #: calibration image.
@@ -73,7 +77,11 @@ def count_needed(coverage: float) -> int:
 
 
 def score_boxes(true: FloatArray, predicted: FloatArray, scale: FloatArray) -> FloatArray:
-    """The largest error of the four edges, each divided by its scale.
+    """The least factor of the scale at which the true box lies between two boxes.
+
+    Each edge of the predicted box is moved inwards and outwards by a multiple of its scale. The
+    factor must be large enough for the outer box to contain the true one; and for the inner box to
+    lie in the true one, or to be empty.
 
     Parameters
     ----------
@@ -83,27 +91,39 @@ def score_boxes(true: FloatArray, predicted: FloatArray, scale: FloatArray) -> F
     Returns
     -------
     ndarray of shape (n,)
-        NaN without a true box, infinite if a true box has no predicted one.
+        Not negative. NaN without a true box, infinite if a true box has no predicted one.
+
+    Examples
+    --------
+    The left edge is off by half of its scale:
+
+    >>> import numpy as np
+    >>> from skbbox.conformal.scores import score_boxes
+    >>> true, predicted = np.array([[0.2, 0.8, 0.2, 0.8]]), np.array([[0.25, 0.8, 0.2, 0.8]])
+    >>> score_boxes(true, predicted, np.full((1, 4), 0.1)).round(3)
+    array([0.5])
     """
-    with np.errstate(invalid="ignore"):
-        scores = (np.abs(true - predicted) / scale).max(axis=1)
+    outward = OUTWARD * (true - predicted) / scale
+    sides = predicted[:, 1::2] - predicted[:, ::2]
+    until_empty = (sides / (scale[:, 1::2] + scale[:, ::2])).min(axis=1)
+    scores = np.maximum(outward.max(axis=1), np.minimum((-outward).max(axis=1), until_empty))
     is_missed = ~np.isnan(true[:, 0]) & np.isnan(predicted[:, 0])
     return np.where(is_missed, np.inf, scores)
 
 
-def bound_edges(
+def bound_boxes(
     predicted: FloatArray,
     scale: FloatArray,
     scores: FloatArray,
     folds: IntArray,
     coverage: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """The least and the greatest value of each edge.
+    """The inner and the outer box of new images.
 
     Parameters
     ----------
     predicted, scale : ndarray of shape (n_models, n, 4)
-        For new images; NaN where a model predicts no box.
+        Of new images; NaN where a model predicts no box.
     scores : ndarray of shape (n_calibration,)
         Of :func:`score_boxes`, without NaN.
     folds : ndarray of shape (n_calibration,)
@@ -112,26 +132,31 @@ def bound_edges(
 
     Returns
     -------
-    lower, upper : ndarray of shape (n, 4)
-        Infinite if nothing is known.
+    inner, outer : ndarray of shape (n, 4)
+        Infinite if nothing is known; the edges of an inner box that is empty are not in order.
     """
     rank = find_rank(len(scores), coverage)
-    unknown = np.isnan(predicted)
+    is_unknown = np.isnan(predicted)
     # Without a box, any value of an edge is possible.
-    centre, width = np.where(unknown, 0.5, predicted), np.where(unknown, np.inf, scale)
+    centre = np.where(is_unknown, 0.0, OUTWARD * predicted)
+    width = np.where(is_unknown, np.inf, scale)
     if len(predicted) == 1:
-        quantile = np.sort(scores)[rank - 1]
-        return centre[0] - quantile * width[0], centre[0] + quantile * width[0]
-    lower, upper = np.empty_like(predicted[0]), np.empty_like(predicted[0])
+        scores, folds, rank = np.sort(scores)[[rank - 1]], np.zeros(1, dtype=np.intp), 1
+    # Larger is farther outwards, for all edges.
+    inner, outer = np.empty_like(predicted[0]), np.empty_like(predicted[0])
     step = max(MOST_NUMBERS // (4 * len(scores)), 1)
     for first in range(0, predicted.shape[1], step):
         rows = slice(first, first + step)
-        # The number of rows, 4, and that of calibration images.
-        centres, margins = (np.moveaxis(part[folds, rows], 0, -1) for part in (centre, width))
-        margins = margins * scores
-        lower[rows] = -np.partition(margins - centres, rank - 1, axis=-1)[..., rank - 1]
-        upper[rows] = np.partition(margins + centres, rank - 1, axis=-1)[..., rank - 1]
-    return lower, upper
+        # Of shape (n_rows, n_calibration, 4).
+        centres, margins = (np.moveaxis(part[folds, rows], 0, 1) for part in (centre, width))
+        # A score of 0 times an infinite width is unknown, too.
+        margins = np.nan_to_num(margins * scores[:, None], nan=np.inf, posinf=np.inf)
+        inwards = centres - margins
+        sums = inwards[..., ::2] + inwards[..., 1::2]
+        inwards[(sums <= 0).any(axis=2)] = -np.inf
+        inner[rows] = -np.partition(-inwards, rank - 1, axis=1)[:, rank - 1]
+        outer[rows] = np.partition(centres + margins, rank - 1, axis=1)[:, rank - 1]
+    return OUTWARD * inner, OUTWARD * outer
 
 
 def score_classes(probabilities: FloatArray, kind: str) -> FloatArray:
