@@ -175,25 +175,25 @@ def test_class_is_in_the_set_if_fewer_images_than_the_rank_conform_better():
 def test_coverage_of_regions_and_sets_over_many_samples(cv, method):
     rng = np.random.default_rng(0)
     boxes, classes = [], []
-    for _ in range(40):
-        X, y = draw_pixels(80, rng)
-        X_new, y_new = draw_pixels(60, rng)
+    for _ in range(10):
+        X, y = draw_pixels(160, rng)
+        X_new, y_new = draw_pixels(200, rng)
         conformal = ConformalLocalizer(
             PixelLocalizer(), 0.8, cv, method=method, test_size=0.5, random_state=0
         ).fit(X, y)
         boxes.append(region_coverage(y_new, conformal.predict_region(X_new)))
-        included = conformal.predict_set(X_new)
-        classes.append(
-            included.to_numpy()[np.arange(60), (y_new["class_name"] == "dog").to_numpy(int)]
-        )
-    assert 0.78 < np.mean(boxes) < 0.84
-    assert 0.78 < np.mean(classes) < 0.9
+        included = conformal.predict_set(X_new).to_numpy()
+        true_classes = (y_new["class_name"] == "dog").to_numpy(int)
+        classes.append(included[np.arange(200), true_classes])
+    # With a standard deviation of about 0.02.
+    assert 0.75 < np.mean(boxes) < 0.86
+    assert 0.75 < np.mean(classes) < 0.9
 
 
 def test_mondrian_sets_cover_each_class():
     rng = np.random.default_rng(0)
     covered = {"cat": [], "dog": []}
-    for _ in range(30):
+    for _ in range(8):
         X, y = draw_pixels(120, rng)
         y["class_name"] = np.where(rng.random(120) < 0.15, "dog", "cat")
         conformal = ConformalLocalizer(
@@ -201,10 +201,11 @@ def test_mondrian_sets_cover_each_class():
         )
         X_new, y_new = draw_pixels(200, rng)
         y_new["class_name"] = np.where(rng.random(200) < 0.15, "dog", "cat")
-        included = conformal.set_params(random_state=0).fit(X, y).predict_set(X_new)
+        conformal.set_params(test_size=0.5, random_state=0).fit(X, y)
+        included = conformal.predict_set(X_new)
         for name, parts in covered.items():
             parts.append(included.loc[(y_new["class_name"] == name).to_numpy(), name].mean())
-    assert all(np.mean(parts) > 0.73 for parts in covered.values())
+    assert all(np.mean(parts) > 0.7 for parts in covered.values())
 
 
 # --- Calibration
@@ -370,7 +371,7 @@ def test_clone_and_parameters(pixels):
         conformal.predict_region(pixels[0])
 
 
-def test_results_keep_the_index_of_X(pixels):
+def test_results_keep_the_index_of_the_images(pixels):
     X = pd.Series(list(pixels[0]), index=range(100, 160))
     conformal = ConformalLocalizer(DummyLocalizer(), cv="split", random_state=0)
     conformal.fit(X, pixels[1].set_axis(X.index))
@@ -394,7 +395,7 @@ def test_pipeline_is_a_localizer(pixels):
 
 
 def test_search_over_the_parameters_of_the_localizer(pixels):
-    conformal = ConformalLocalizer(DummyLocalizer(), cv="split", random_state=0)
+    conformal = ConformalLocalizer(DummyLocalizer(), 0.7, cv="split", random_state=0)
     grid = {"estimator__strategy": ["full", "median"]}
     search = GridSearchCV(conformal, grid, cv=KFold(2)).fit(*pixels)
     assert search.best_params_ == {"estimator__strategy": "median"}
@@ -482,9 +483,9 @@ def test_an_estimator_that_is_no_localizer_is_refused(pixels, estimator):
 
 def test_too_few_images_are_refused_with_the_number_that_is_needed(pixels):
     X, y = pixels
-    with pytest.raises(ValueError, match="at least 19 calibration images with a box. Received: 18"):
+    with pytest.raises(ValueError, match=r"at least 19 .* with a box\. Received: 18"):
         ConformalLocalizer(PixelLocalizer(), 0.95, cv=3).fit(X[:18], y[:18])
-    with pytest.raises(ValueError, match="at least 19 calibration images with a box. Received: 15"):
+    with pytest.raises(ValueError, match=r"at least 19 .* with a box\. Received: 15"):
         ConformalLocalizer(PixelLocalizer(), 0.95, cv="split").fit(X, y)
 
 
@@ -515,7 +516,7 @@ def test_boxes_without_classes_have_regions(pixels):
 def test_a_class_that_a_fold_lacks_is_refused(pixels):
     X, y = pixels
     y = y.assign(class_name=["cat"] * 40 + ["dog"] * 20)
-    with pytest.raises(ValueError, match="'dog', .* is missing in the training part of fold 2"):
+    with pytest.raises(ValueError, match=r"'dog', .* is missing in the training part of fold 2"):
         ConformalLocalizer(PixelLocalizer(), cv=KFold(3)).fit(X, y)
 
 

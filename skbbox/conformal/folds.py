@@ -126,6 +126,8 @@ def fit_parts(
         return Parts(fitted, [fitted], rows, np.zeros(len(rows), dtype=np.intp), predicted)
     check_number(int(targets.has_box.sum()), conformal.coverage, "with a box")
     splitter = make_splitter(cv, targets, conformal.random_state)
+    if isinstance(cv, Integral):
+        split_params = {"groups": find_groups(X, split_params.get("groups"))}
     splits = make_splits(splitter, X, y, targets, split_params)
     results = joblib.Parallel(n_jobs=conformal.n_jobs)(
         joblib.delayed(_fit_and_predict)(estimator, X, y, train, test, fit_params)
@@ -203,19 +205,14 @@ def make_splits(
     targets : Targets
         Of `y`.
     split_params : dict of str to object
-        Such as ``groups``. Without it, rows with the same path are a group.
+        Such as ``groups``.
 
     Raises
     ------
     ValueError
         If a row is in no test set or in several, or a class is in no training row of a fold.
     """
-    split_params = dict(split_params)
-    groups = split_params.pop("groups", None)
-    if groups is None:
-        groups = check_images(X).keys()
-    groups = pd.factorize(np.asarray(groups, dtype=object))[0]
-    folds = list(splitter.split(X, y, groups=groups, **split_params))
+    folds = list(splitter.split(X, y, **split_params))
     tested = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(targets))
     if (tested != 1).any():
         row = int(np.flatnonzero(tested != 1)[0])
@@ -228,10 +225,16 @@ def make_splits(
     return folds
 
 
-def split_off(test_size: float, X: Any, targets: Targets, groups: Any, random_state: Any) -> Split:
-    """Set a share of the rows aside for calibration, stratified and with groups kept together."""
+def find_groups(X: Any, groups: Any) -> IntArray:
+    """The number of the group of each row; without groups, rows with the same path are one."""
     if groups is None:
         groups = check_images(X).keys()
+    return pd.factorize(np.asarray(groups, dtype=object))[0]
+
+
+def split_off(test_size: float, X: Any, targets: Targets, groups: Any, random_state: Any) -> Split:
+    """Set a share of the rows aside for calibration, stratified and with groups kept together."""
+    groups = find_groups(X, groups)
     strata = find_strata(targets.class_names, targets.has_box)
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     train, held_out = split_train_validation(strata, groups, test_size, rng)
