@@ -21,9 +21,12 @@ from .boxes import to_xyxy as to_xyxy
 from .conformal import ConformalLocalizer as ConformalLocalizer
 from .displays import BoxGridDisplay as BoxGridDisplay
 from .displays import BoxStatisticsDisplay as BoxStatisticsDisplay
+from .displays import CalibrationDisplay as CalibrationDisplay
 from .displays import ConfusionMatrixDisplay as ConfusionMatrixDisplay
+from .displays import ErrorDisplay as ErrorDisplay
 from .displays import IoUDistributionDisplay as IoUDistributionDisplay
 from .displays import IoUThresholdDisplay as IoUThresholdDisplay
+from .displays import LearningCurveDisplay as LearningCurveDisplay
 from .displays import PresenceDisplay as PresenceDisplay
 from .displays import SearchDisplay as SearchDisplay
 from .displays import TrainingDisplay as TrainingDisplay

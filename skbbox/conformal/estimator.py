@@ -92,8 +92,8 @@ class ConformalLocalizer(ConformalFiles, ConformalRouting, BaseEstimator):
         this class is predicted; for sets, for images that show it.
     calibrate : bool, default=True
         Whether ``predict`` and ``predict_proba`` return calibrated confidences: of classes by
-        temperature scaling, and the expected IoU by centred isotonic regression. Regions and sets do not
-        depend on it.
+        temperature scaling, and the expected IoU by centred isotonic regression. Regions and sets
+        do not depend on it.
     test_size : float, default=0.25
         Share of the images that ``cv="split"`` holds out.
     n_jobs : int, default=None

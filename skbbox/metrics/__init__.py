@@ -20,7 +20,7 @@ from .scorers import (
     mean_iou_scorer,
     presence_scorer,
 )
-from .trust import compute_reliability, expected_calibration_error, region_coverage
+from .trust import Reliability, compute_reliability, expected_calibration_error, region_coverage
 
 __all__ = [
     "ERRORS",
@@ -28,6 +28,7 @@ __all__ = [
     "Confusion",
     "IoUScore",
     "Pairs",
+    "Reliability",
     "box_scorer",
     "class_accuracy",
     "class_scorer",

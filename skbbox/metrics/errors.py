@@ -102,7 +102,9 @@ default=None
     pairs.select_iou()
     groups = _find_groups(pairs, by)[pairs.has_iou]
     rows = {"n": np.ones(len(pairs)), "mean_iou": pairs.iou} | _attribute(pairs)
-    table = pd.DataFrame(rows)[pairs.has_iou].groupby(groups, sort=False, observed=True)
+    # Labels of the caller stay in their order.
+    options = {"sort": isinstance(by, str), "observed": True}
+    table = pd.DataFrame(rows)[pairs.has_iou].groupby(groups, **options)
     result = table.mean().assign(n=table.size())
     result.index.name = by if isinstance(by, str) else None
     return result
