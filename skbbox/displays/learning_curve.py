@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy.optimize import curve_fit
+from scipy.optimize import least_squares
 from sklearn.model_selection import learning_curve
 
 from ..boxes import read_table
@@ -254,14 +254,14 @@ class LearningCurveDisplay:
 
 def _fit_law(sizes: FloatArray, means: FloatArray) -> Callable[[Any], Any]:
     """The power law through mean scores, as a function of the number of images."""
-    # In units of the first size, so that the loss is what is lost there.
-    relative = sizes / sizes[0]
 
-    def law(x: Any, best: float, loss: float, rate: float) -> Any:
-        return best - loss * x**-rate
+    # In units of the first size, so that the loss is what is lost there.
+    def law(parameters: FloatArray, size: Any) -> Any:
+        best, loss, rate = parameters
+        return best - loss * (np.asarray(size) / sizes[0]) ** -rate
 
     # A score is at most 1, and more images do not harm.
     bounds = ([0.0, 0.0, 0.05], [1.0, 1.0, 2.0])
     start = np.clip([means.max(), np.ptp(means), 0.5], *bounds)
-    found, _ = curve_fit(law, relative, means, p0=start, bounds=bounds, max_nfev=2000)
-    return lambda size: law(np.asarray(size) / sizes[0], *found)
+    found = least_squares(lambda parameters: law(parameters, sizes) - means, start, bounds=bounds)
+    return lambda size: law(found.x, size)
