@@ -254,7 +254,7 @@ def test_calibration_changes_neither_boxes_nor_classes(prefit, fitted, more_shap
 def test_without_calibrate_predictions_are_those_of_the_localizer(fitted, more_shapes):
     conformal = ConformalLocalizer(fitted, 0.8, "prefit", calibrate=False).fit(*more_shapes)
     expected = fitted.predict(more_shapes[0])
-    pd.testing.assert_frame_equal(conformal.predict(more_shapes[0]), expected, rtol=1e-6)
+    pd.testing.assert_frame_equal(conformal.predict(more_shapes[0]), expected, check_exact=True)
     assert (conformal.temperature_, conformal.box_curve_) == (1.0, None)
 
 

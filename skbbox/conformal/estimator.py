@@ -285,13 +285,14 @@ class ConformalLocalizer(ConformalFiles, ConformalRouting, BaseEstimator):
             their mean IoU, as far as calibration images show.
         """
         check_is_fitted(self)
-        predicted = predict_all(self.estimator_, X, for_region=False)
-        table = predicted.table.copy()
+        predicted, probabilities, _ = predict_all(self.estimator_, X, for_region=False)
+        table = predicted.copy()
         if "box_confidence" in table and self.box_curve_ is not None:
             known = table["box_confidence"].to_numpy(dtype=np.float64)
             table["box_confidence"] = apply_curve(known, self.box_curve_)
-        if "class_confidence" in table and predicted.probabilities is not None:
-            calibrated = apply_temperature(predicted.probabilities, self.temperature_)
+        is_scaled = self.temperature_ != 1
+        if "class_confidence" in table and probabilities is not None and is_scaled:
+            calibrated = apply_temperature(probabilities, self.temperature_)
             is_missing = table["class_confidence"].isna().to_numpy()
             table["class_confidence"] = np.where(is_missing, np.nan, calibrated.max(axis=1))
         return like(table, X)
