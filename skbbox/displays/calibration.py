@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CalibrationDisplay"]
 
 #: The confidences, what each is compared with, and how it is drawn.
-CURVES = {
+CURVES: dict[str, tuple[str, dict[str, Any]]] = {
     "class_confidence": ("share of right classes", {"color": MEASURE_COLOR, "marker": "o"}),
     "box_confidence": ("mean IoU", {"color": TRUE_COLOR, "marker": "s"}),
 }
@@ -160,7 +160,7 @@ class CalibrationDisplay:
         self.ax_.plot([0, 1], [0, 1], color="dimgray", linestyle="--", linewidth=1)
         for of, curve in self.curves.items():
             claim, style = CURVES[of]
-            color: Any = style["color"]
+            color = style["color"]
             label = f"{of}: {claim}, error {curve.error:.3f}"
             self.ax_.plot(curve.confidence, curve.reached, color=color, zorder=2)
             self.ax_.scatter(

@@ -100,11 +100,11 @@ default=None
     """
     pairs = pair_rows(y_true, predicted)
     pairs.select_iou()
-    groups = _find_groups(pairs, by)[pairs.has_iou]
+    groups: Any = _find_groups(pairs, by)[pairs.has_iou]
     rows = {"n": np.ones(len(pairs)), "mean_iou": pairs.iou} | _attribute(pairs)
     # Labels of the caller stay in their order.
-    options = {"sort": isinstance(by, str), "observed": True}
-    table = pd.DataFrame(rows)[pairs.has_iou].groupby(groups, **options)
+    is_sorted = isinstance(by, str)
+    table = pd.DataFrame(rows)[pairs.has_iou].groupby(groups, sort=is_sorted, observed=True)
     result = table.mean().assign(n=table.size())
     result.index.name = by if isinstance(by, str) else None
     return result
@@ -144,7 +144,7 @@ def _join(centres: FloatArray, sides: FloatArray) -> FloatArray:
     return np.stack([centres - sides / 2, centres + sides / 2], axis=-1).reshape(-1, 4)
 
 
-def _find_groups(pairs: Pairs, by: Any) -> NDArray[Any] | pd.Categorical:
+def _find_groups(pairs: Pairs, by: Any) -> Any:
     """The group of each pair; of sizes and others, in their natural order."""
     if by is None:
         return np.full(len(pairs), "all", dtype=object)
@@ -178,6 +178,6 @@ def _find_groups(pairs: Pairs, by: Any) -> NDArray[Any] | pd.Categorical:
     return _name(np.searchsorted(list(limits.values()), values, "right"), list(limits), pairs)
 
 
-def _name(numbers: NDArray[np.intp], names: list[str], pairs: Pairs) -> pd.Categorical:
+def _name(numbers: NDArray[np.intp], names: list[str], pairs: Pairs) -> Any:
     labels = np.where(pairs.has_box, np.array(names, dtype=object)[numbers], NO_OBJECT)
     return pd.Categorical(labels, [*names, NO_OBJECT])

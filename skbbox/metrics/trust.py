@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,8 @@ ROUNDING = 1e-9
 CLAIMS = {"class_confidence": "share of right classes", "box_confidence": "mean IoU"}
 
 
-class Reliability(NamedTuple):
+@dataclass(frozen=True)
+class Reliability:
     """Confidences in bins, and what was reached.
 
     Attributes
