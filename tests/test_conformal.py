@@ -300,7 +300,7 @@ def test_spread_of_a_known_distribution():
 
 def test_other_heads_have_no_spread_and_use_the_size(shapes):
     X, y = shapes
-    localizer = small_localizer(epochs=0, box_head="pooled").fit(X, y)
+    localizer = small_localizer(epochs=1, box_head="pooled").fit(X, y)
     with pytest.raises(ValueError, match="box_head='pooled'"):
         localizer.predict_spread(X)
     assert ConformalLocalizer(localizer, 0.8, "prefit").fit(X, y).margin_ == "size"
