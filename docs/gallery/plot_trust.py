@@ -22,14 +22,14 @@ from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(700, image_size=48, n_classes=3, random_state=0)
+X, y = make_shapes(900, image_size=48, n_classes=3, random_state=0)
 localizer = SingleBoxLocalizer(
-    small_convnet, weights=None, image_size=48, epochs=15, batch_size=16, random_state=0
+    small_convnet, weights=None, image_size=48, epochs=25, batch_size=16, random_state=0
 )
-conformal = ConformalLocalizer(localizer, coverage=0.9, cv="split", test_size=0.4, random_state=0)
-conformal.fit(X[:450], y[:450])
+conformal = ConformalLocalizer(localizer, coverage=0.9, cv="split", test_size=0.25, random_state=0)
+conformal.fit(X[:600], y[:600])
 
-X_test, y_test = X[450:], y[450:]
+X_test, y_test = X[600:], y[600:]
 regions = conformal.predict_region(X_test)
 print(f"{region_coverage(y_test, regions):.1%} of the true boxes lie in their region")
 
@@ -42,7 +42,7 @@ sides = regions[outer].to_numpy().reshape(-1, 2, 2)
 order = np.argsort((sides[..., 1] - sides[..., 0]).prod(axis=1))
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")
-for ax, row in zip(axes, order[[20, 90, 160, 230]], strict=True):
+for ax, row in zip(axes, order[[20, 110, 200, 280]], strict=True):
     rows = [regions[outer].iloc[row], y_test[list(COORDINATES)].iloc[row]]
     rows += [] if regions[inner].iloc[row].isna().any() else [regions[inner].iloc[row]]
     names = ["outer", "true", "inner"][: len(rows)]
