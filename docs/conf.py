@@ -75,6 +75,7 @@ sphinx_gallery_conf = {
             "plot_search.py",
             "plot_label_issues.py",
             "plot_two_looks.py",
+            "plot_trust.py",
         ]
     ),
     "doc_module": ("skbbox",),

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from .boxes.tables import as_pandas, like
 from .engines.processes import check_process
+from .features.spread import SpreadMixin, normalize_probabilities
 from .features.stream import StreamMixin
 from .files import as_path, check_overwrite
 from .inputs import (
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["SingleBoxLocalizer"]
 
 
-class SingleBoxLocalizer(NetworkState, StreamMixin, CallbackSupportMixin):
+class SingleBoxLocalizer(NetworkState, StreamMixin, SpreadMixin, CallbackSupportMixin):
     """Find the main object in each image: its class and bounding box.
 
     A convolutional network with two heads: a softmax over the classes, and four
@@ -530,8 +531,7 @@ default="giou_l1"
                 "learned."
             )
         outputs, _, _ = fitted._run_network(X, n_looks=fitted._count_looks())
-        probabilities: FloatArray = outputs["class_prediction"].astype(np.float64)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return normalize_probabilities(outputs["class_prediction"])
 
     def score(
         self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None
@@ -634,15 +634,11 @@ default="giou_l1"
         saved, and :meth:`load` asks for them.
         """
         from .persistence import write_archive
-        from .training.fitted_state import FITTED, check_state
 
-        fitted = self._get_fitted()
+        contents = self._list_contents()
         path = as_path(path)
         check_overwrite([path], overwrite)
-        parameters = fitted.get_params(deep=False)
-        attributes = {name: getattr(fitted, name) for name in FITTED}
-        check_state(parameters, attributes, self._get_param_names())
-        write_archive(path, {"parameters": parameters, "fitted": attributes})
+        write_archive(path, contents)
 
     @classmethod
     def load(cls, path: PathLikeStr, *, custom_objects: Mapping[str, Any] | None = None) -> Self:
@@ -672,23 +668,10 @@ default="giou_l1"
             names what was found.
         """
         from .persistence import read_archive
-        from .training.compilation import compile_model
-        from .training.fitted_state import check_network, check_state, fill_defaults
 
         check_process()
-
-        def build(parameters: dict[str, Any], fitted: dict[str, Any]) -> SingleBoxLocalizer:
-            parameters, fitted = fill_defaults(parameters, fitted)
-            check_state(parameters, fitted, cls._get_param_names())
-            check_network(fitted["model_"])
-            localizer = cls(**parameters)
-            localizer.__dict__.update(fitted)
-            localizer._set_model(localizer.model_, localizer._is_frozen)
-            localizer._networks.network.is_loaded = True
-            compile_model(localizer.model_, localizer._make_spec())
-            return localizer
-
-        return read_archive(as_path(path), ("parameters", "fitted"), build, custom_objects)
+        names = ("parameters", "fitted")
+        return read_archive(as_path(path), names, cls._from_contents, custom_objects)
 
     def export(
         self,
@@ -839,6 +822,32 @@ default="giou_l1"
             fitted, X, y, path, overwrite=overwrite, title=title, max_images=max_images
         )
 
+    def _list_contents(self) -> dict[str, dict[str, Any]]:
+        """Parameters and fitted attributes, as a file holds them."""
+        from .training.fitted_state import FITTED, check_state
+
+        fitted = self._get_fitted()
+        parameters = fitted.get_params(deep=False)
+        attributes = {name: getattr(fitted, name) for name in FITTED}
+        check_state(parameters, attributes, self._get_param_names())
+        return {"parameters": parameters, "fitted": attributes}
+
+    @classmethod
+    def _from_contents(cls, parameters: dict[str, Any], fitted: dict[str, Any]) -> Self:
+        """The estimator of :meth:`_list_contents`; raises ModelFileError if it is none."""
+        from .training.compilation import compile_model
+        from .training.fitted_state import check_network, check_state, fill_defaults
+
+        parameters, fitted = fill_defaults(parameters, fitted)
+        check_state(parameters, fitted, cls._get_param_names())
+        check_network(fitted["model_"])
+        localizer = cls(**parameters)
+        localizer.__dict__.update(fitted)
+        localizer._set_model(localizer.model_, localizer._is_frozen)
+        localizer._networks.network.is_loaded = True
+        compile_model(localizer.model_, localizer._make_spec())
+        return localizer
+
     def _seed(self) -> int:
         if self.random_state is None:
             entropy: Any = np.random.SeedSequence().entropy
@@ -870,14 +879,17 @@ default="giou_l1"
         # The box of an untrained network says nothing about where to look.
         return self.n_looks if self.n_iter_ and self._has_boxes else 1
 
-    def _make_predictor(self, network: WatchedModel | None = None) -> Predictor:
+    def _make_predictor(
+        self, network: WatchedModel | None = None, with_edges: bool = False
+    ) -> Predictor:
         from .features.predict import Predictor
 
-        networks = self._networks
+        extractor = self._networks
+        networks = extractor.with_edges if with_edges else extractor
         is_frozen = network is None and self._is_frozen
         return Predictor(
             (network or networks.network).state,
-            (lambda: self._freeze_backbone(networks.extractor)) if is_frozen else None,
+            (lambda: self._freeze_backbone(extractor.extractor)) if is_frozen else None,
             (lambda: networks.heads.state) if is_frozen else None,
             n_trained=self._n_images,
             batch_size=self.batch_size,
@@ -887,11 +899,16 @@ default="giou_l1"
         )
 
     def _run_network(
-        self, X: ImagesLike, network: WatchedModel | None = None, n_looks: int = 1
+        self,
+        X: ImagesLike,
+        network: WatchedModel | None = None,
+        n_looks: int = 1,
+        *,
+        with_edges: bool = False,
     ) -> tuple[dict[str, NDArray[Any]], dict[int, str], Images]:
         """Outputs by name of the network, or of another model of pixels; bad images; images."""
         images = check_images(X)
-        outputs, bad = self._make_predictor(network).look(images.items, n_looks)
+        outputs, bad = self._make_predictor(network, with_edges).look(images.items, n_looks)
         if self.on_bad_image == "warn":
             warn_of_bad_images(bad, len(images))
         return outputs, bad, images

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .typing import FloatArray
 
-__all__ = ["draw_window", "from_window", "place_windows", "to_window"]
+__all__ = ["draw_window", "from_window", "place_windows", "scale_from_window", "to_window"]
 
 #: Sides of a window, in sides of the box that it is placed around.
 SCALE = 1.6
@@ -62,6 +62,12 @@ def from_window(boxes: Any, windows: Any, xp: Any = np) -> Any:
     """Boxes in window coordinates as boxes in image coordinates; `xp` as in place_windows."""
     start, side = _split(windows, xp)
     return boxes * side + start
+
+
+def scale_from_window(lengths: FloatArray, windows: FloatArray) -> FloatArray:
+    """Lengths along x, x, y and y in window coordinates as lengths in image coordinates."""
+    _, side = _split(windows, np)
+    return lengths * side
 
 
 def _join(centre: Any, side: Any, xp: Any) -> Any:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skbbox import DummyLocalizer
+from skbbox import ConformalLocalizer, DummyLocalizer
 from skbbox.boxes import COORDINATES
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,9 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", [small_localizer(), DummyLocalizer()])
+@pytest.mark.parametrize(
+    "estimator", [small_localizer(), DummyLocalizer(), ConformalLocalizer(DummyLocalizer())]
+)
 def test_checks_that_scikit_learn_runs_without_the_adapter(estimator):
     check_estimator(estimator)
 

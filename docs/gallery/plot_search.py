@@ -39,7 +39,7 @@ SearchDisplay.from_estimator(search)
 # differ by about the spread over the folds.
 #
 # For a single parameter, the curve shows the best score over the values of the other one, with the
-# spread over the folds. If candidates differ by less than the spread, the search cannot distinguish
-# them.
+# spread over the folds. Candidates are marked if a paired t-test over the folds cannot distinguish
+# them from the best.
 
 SearchDisplay.from_estimator(search, params=["learning_rate"])

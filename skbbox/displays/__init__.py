@@ -2,9 +2,12 @@
 
 from .box_grid import BoxGridDisplay
 from .box_statistics import BoxStatisticsDisplay
+from .calibration import CalibrationDisplay
 from .confusion_matrix import ConfusionMatrixDisplay
+from .errors import ErrorDisplay
 from .iou_distribution import IoUDistributionDisplay
 from .iou_threshold import IoUThresholdDisplay
+from .learning_curve import LearningCurveDisplay
 from .presence import PresenceDisplay
 from .search import SearchDisplay
 from .training import TrainingDisplay
@@ -12,9 +15,12 @@ from .training import TrainingDisplay
 __all__ = [
     "BoxGridDisplay",
     "BoxStatisticsDisplay",
+    "CalibrationDisplay",
     "ConfusionMatrixDisplay",
+    "ErrorDisplay",
     "IoUDistributionDisplay",
     "IoUThresholdDisplay",
+    "LearningCurveDisplay",
     "PresenceDisplay",
     "SearchDisplay",
     "TrainingDisplay",

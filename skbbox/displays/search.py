@@ -10,12 +10,14 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from .drawing import MEASURE_COLOR, create_axes
+from .significance import LEVEL, compare_with_best, describe_ties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from ..typing import FloatArray, IntArray
 
@@ -37,6 +39,10 @@ GRID_FROM = 0.5
 class SearchDisplay:
     """Scores of a search: a curve over one parameter, a heat map over two.
 
+    Candidates that cannot be distinguished from the best are marked, or the title says that none
+    can: in a paired t-test over the folds, corrected for the overlap of their training sets [1]_,
+    and not for the number of candidates, p is at least 0.05.
+
     Create one with :meth:`from_estimator` or :meth:`from_cv_results`.
 
     Parameters
@@ -44,7 +50,8 @@ class SearchDisplay:
     table : DataFrame
         One row for each combination of the parameters' values, with the best score over all
         other parameters: a column for each parameter, ``mean`` and ``std`` over the folds, and
-        ``split0``, ``split1`` ... NaN where the fit failed.
+        ``split0``, ``split1`` ... NaN where the fit failed. ``p_value`` is that of the difference
+        from the best.
     params : list of str
         One or two columns of `table`.
     metric : str
@@ -53,6 +60,11 @@ class SearchDisplay:
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    References
+    ----------
+    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52
+       (2003), 239-281.
 
     Examples
     --------
@@ -151,7 +163,10 @@ class SearchDisplay:
             # A halving search repeats good candidates with more images or epochs.
             iterations = np.asarray(cv_results["iter"])
             has_params &= iterations == _find_last_iterations(candidates, iterations)
-        return cls(_keep_best(table[has_params], params), params, metric).plot(ax=ax)
+        table = _keep_best(table[has_params], params)
+        folds = [f"split{fold}" for fold in range(number)]
+        table["p_value"] = compare_with_best(table[folds].to_numpy(dtype=float))
+        return cls(table, params, metric).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curve or the heat map.
@@ -175,7 +190,28 @@ class SearchDisplay:
                 self._draw_heat_map(*values)
             else:
                 self._draw_points()
+        p_values = self._get_p_values()
+        n_folds = sum(str(name).startswith("split") for name in self.table)
+        if title := describe_ties(p_values, n_folds):
+            self.ax_.set_title(title, fontsize="small")
         return self
+
+    def _get_p_values(self) -> FloatArray:
+        if "p_value" not in self.table:
+            return np.full(len(self.table), np.nan)
+        return self.table["p_value"].to_numpy(dtype=float)
+
+    def _find_ties(self) -> NDArray[np.bool_]:
+        """The rows that are marked: neither the best nor distinguishable from it, unless all are.
+
+        A mark on all of them would say nothing.
+        """
+        p_values = self._get_p_values()
+        is_tied = p_values >= LEVEL
+        if (is_tied | np.isnan(p_values)).all():
+            return np.zeros(len(is_tied), dtype=bool)
+        is_tied[self.table["mean"].argmax()] = False
+        return is_tied
 
     def _draw_curve(self) -> None:
         (param,) = self.params
@@ -211,6 +247,16 @@ class SearchDisplay:
                 markeredgecolor="black",
                 label=f"best: {_format_tick(values[best])}",
             )
+            is_tied = self._find_ties()[np.argsort(rank)]
+            ax.plot(
+                places[is_tied],
+                mean[is_tied],
+                "o",
+                markersize=11,
+                markerfacecolor="none",
+                markeredgecolor="gray",
+                label="≈ best" if is_tied.any() else "",
+            )
         if numeric:
             _set_scale(ax.xaxis, places)
         if not numeric or len(values) <= 12:
@@ -224,12 +270,16 @@ class SearchDisplay:
         x_name, y_name = self.params
         ax = self.ax_
         scores = np.full((len(down), len(across)), np.nan)
-        tried = np.zeros(scores.shape, dtype=bool)
-        for x, y, score in zip(
-            self.table[x_name], self.table[y_name], self.table["mean"], strict=True
+        tried, tied = (np.zeros(scores.shape, dtype=bool) for _ in range(2))
+        for x, y, score, is_tied in zip(
+            self.table[x_name],
+            self.table[y_name],
+            self.table["mean"],
+            self._find_ties(),
+            strict=True,
         ):
             cell = down.index(y), across.index(x)
-            scores[cell], tried[cell] = score, True
+            scores[cell], tried[cell], tied[cell] = score, True, is_tied
         image = ax.imshow(scores, origin="lower", cmap="viridis", aspect="auto")
         ax.set_facecolor("lightgray")
         best = None if np.isnan(scores).all() else np.nanargmax(scores)
@@ -239,6 +289,7 @@ class SearchDisplay:
             y, x = divmod(number, len(across))
             failed = np.isnan(score)
             label = f"{score:.3f}" if not failed else "failed" if tried[y, x] else ""
+            label = f"≈ {label}" if tied[y, x] else label
             light = failed or score > middle
             ax.text(
                 x,
@@ -289,6 +340,16 @@ class SearchDisplay:
                 markeredgecolor="black",
                 markeredgewidth=2,
                 label=f"best: {mean[best]:.3f}",
+            )
+            is_tied = self._find_ties()
+            ax.plot(
+                places[0][is_tied],
+                places[1][is_tied],
+                "o",
+                markersize=13,
+                markerfacecolor="none",
+                markeredgecolor="gray",
+                label="≈ best" if is_tied.any() else "",
             )
         ax.set(xlabel=self.params[0], ylabel=self.params[1])
         ax.legend()

@@ -22,11 +22,11 @@ from ..engines.runners import (
     has_runner,
     predict_padded,
 )
-from ..network.box_heads import IOU_ESTIMATE
+from ..network.box_heads import EDGES, IOU_ESTIMATE
 from ..network.pool import share_model
 from ..network.presence_head import PRESENCE
 from ..progress import progress_bar
-from ..windows import from_window, place_windows
+from ..windows import from_window, place_windows, scale_from_window
 from .prefetch import AHEAD, load_images, map_batches
 
 if TYPE_CHECKING:
@@ -37,10 +37,21 @@ if TYPE_CHECKING:
     from .frozen_backbone import FrozenBackbone
     from .maps import Features
 
-__all__ = ["Predictor", "make_predictions", "predict_features", "predict_images"]
+__all__ = [
+    "SPREAD",
+    "Predictor",
+    "compute_spread",
+    "make_predictions",
+    "predict_features",
+    "predict_images",
+]
 
 #: Names of the outputs that looks combine, and the window that shows the whole image.
 BOX, CLASS = "bbox_prediction", "class_prediction"
+
+#: Name of the standard deviations of the edges, which are computed from their distributions.
+SPREAD = "bbox_spread"
+
 WHOLE = (0.0, 1.0, 0.0, 1.0)
 
 #: Up to this number of images, one step with the complete network is faster than one for features
@@ -100,7 +111,8 @@ class Predictor:
         -------
         outputs : dict of str to ndarray of shape (n, ...)
             By the names of the network's outputs. Boxes are float64, in image coordinates, within
-            0..1 and with their edges in order.
+            0..1 and with their edges in order. Distributions of edges are replaced by ``SPREAD``,
+            of shape (n, 4), in the same coordinates.
         bad : dict of int to str
             Rows of the unreadable images, whose outputs are NaN, and why.
 
@@ -115,6 +127,8 @@ class Predictor:
             windows[list(bad)] = WHOLE
             again, _ = self._run(items, windows)
             again[BOX] = from_window(again[BOX], windows)
+            if SPREAD in again:
+                again[SPREAD] = scale_from_window(again[SPREAD], windows)
             if CLASS in again:
                 again[CLASS] = (outputs[CLASS] + again[CLASS]) / 2
             if PRESENCE in again:
@@ -161,6 +175,9 @@ class Predictor:
         if BOX in outputs:
             boxes = outputs[BOX].astype(np.float64).clip(0.0, 1.0)
             outputs[BOX] = np.sort(boxes.reshape(-1, 2, 2), axis=2).reshape(-1, 4)
+        if EDGES[0] in outputs:
+            logits = [outputs.pop(name) for name in EDGES]
+            outputs[SPREAD] = np.concatenate([compute_spread(axis) for axis in logits], axis=1)
         return outputs, bad
 
     @functools.cached_property
@@ -186,6 +203,30 @@ class Predictor:
             else backbone.is_faster(n_images, self.n_trained)
         )
         return backbone if is_faster else None
+
+
+def compute_spread(logits: NDArray[Any]) -> FloatArray:
+    """Standard deviations of the distributions of the two edges along an axis.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, length, 2)
+        Of the distributions, at positions from 0 to 1.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), float64
+        That of the edge with the smaller mean first, because edges are put in order.
+    """
+    logits = logits.astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    positions = np.linspace(0.0, 1.0, logits.shape[1])[None, :, None]
+    mean = (weights * positions).sum(axis=1)
+    variance = (weights * (positions - mean[:, None]) ** 2).sum(axis=1)
+    order = mean.argsort(axis=1, kind="stable")
+    spread: FloatArray = np.take_along_axis(np.sqrt(variance), order, axis=1)
+    return spread
 
 
 def make_predictions(

@@ -1,6 +1,7 @@
 """How predictions are scored: rows in pairs, measures, and scorers for scikit-learn."""
 
 from .confusion import NO_OBJECT, Confusion, count_confusions, encode_names
+from .errors import ERRORS, localization_errors
 from .measures import (
     class_accuracy,
     compute_box_issue,
@@ -19,26 +20,33 @@ from .scorers import (
     mean_iou_scorer,
     presence_scorer,
 )
+from .trust import Reliability, compute_reliability, expected_calibration_error, region_coverage
 
 __all__ = [
+    "ERRORS",
     "NO_OBJECT",
     "Confusion",
     "IoUScore",
     "Pairs",
+    "Reliability",
     "box_scorer",
     "class_accuracy",
     "class_scorer",
     "compute_box_issue",
+    "compute_reliability",
     "count_confusions",
     "count_kinds",
     "encode_names",
+    "expected_calibration_error",
     "iou_50_scorer",
     "iou_at",
     "localization_accuracy",
+    "localization_errors",
     "localization_scorer",
     "mean_iou",
     "mean_iou_scorer",
     "pair_rows",
     "presence_auc",
     "presence_scorer",
+    "region_coverage",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from .box_heads import IOU_ESTIMATE
+from .box_heads import EDGES, IOU_ESTIMATE
 from .graph import (
     add_outputs,
     describe_architecture,
@@ -22,7 +22,7 @@ from .graph import (
 from .pool import get_key
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,15 +32,21 @@ __all__ = ["FittedNetworks", "ModelState", "WatchedModel"]
 class FittedNetworks:
     """The networks that predict, made of the layers of a fitted model.
 
+    Parameters
+    ----------
+    model : keras.Model
+    outputs : sequence of str
+        Names of the layers whose outputs are added to those of the model, if it has them.
+
     Attributes
     ----------
     network : WatchedModel
         From pixels in 0..255 to all outputs of ``predict``.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, outputs: Sequence[str] = (IOU_ESTIMATE,)) -> None:
         self._model = model
-        self.network = WatchedModel(add_outputs(model, (IOU_ESTIMATE,)))
+        self.network = WatchedModel(add_outputs(model, outputs))
 
     # Each of the others takes a tenth of a second, and not every process needs it.
 
@@ -53,6 +59,11 @@ class FittedNetworks:
     def extractor(self) -> WatchedModel:
         """From pixels to features."""
         return WatchedModel(get_feature_extractor(self._model))
+
+    @functools.cached_property
+    def with_edges(self) -> FittedNetworks:
+        """The same networks, which also return the distributions of the edges."""
+        return FittedNetworks(self._model, (IOU_ESTIMATE, *EDGES))
 
     @functools.cached_property
     def embedder(self) -> WatchedModel:
