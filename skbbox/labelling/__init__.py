@@ -237,7 +237,9 @@ def _open_session(
     work = get_work_folder(output)
     if isinstance(estimator, str):
         if estimator != "auto":
-            raise ValueError(f"estimator must be an estimator, 'auto' or None. Received: {estimator!r}.")
+            raise ValueError(
+                f"estimator must be an estimator, 'auto' or None. Received: {estimator!r}."
+            )
         estimator = make_estimator(work)
     if review and estimator is None:
         raise ValueError("review=True needs an estimator, which finds suspicious labels.")

@@ -52,9 +52,7 @@ class ImageFolder:
         file outside the folder.
     """
 
-    def __init__(
-        self, folder: PathLikeStr, images: Iterable[PathLikeStr] | None = None
-    ) -> None:
+    def __init__(self, folder: PathLikeStr, images: Iterable[PathLikeStr] | None = None) -> None:
         self.folder = Path(os.path.abspath(as_path(folder)))
         if not self.folder.is_dir():
             raise ImageError(f"{folder} is not a folder; name the folder of the images.")

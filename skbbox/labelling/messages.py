@@ -17,8 +17,8 @@ __all__ = [
     "Proposals",
     "RankTask",
     "Start",
-    "Trained",
     "TrainTask",
+    "Trained",
     "read_message",
     "write_message",
 ]

@@ -49,19 +49,22 @@ class Export:
         self.table, self.output, self.format = table, output, format
         self._written: object = None
         self._next = 0.0
+        self._problem = ""
 
     def update(self) -> str:
         """Write the file if labels have changed; returns why that is not possible, or nothing."""
         if self.format == SNACKS or time.monotonic() < self._next:
-            return ""
+            return self._problem
         started = time.monotonic()
+        self._problem = ""
         try:
             self._write()
         except (AnnotationError, OSError) as error:
-            return f"{self.output} is not up to date: {error} All labels are in {self.table.path}."
-        finally:
-            self._next = started + max(INTERVAL, SHARE * (time.monotonic() - started))
-        return ""
+            self._problem = (
+                f"{self.output} is not up to date: {error} All labels are in {self.table.path}."
+            )
+        self._next = started + max(INTERVAL, SHARE * (time.monotonic() - started))
+        return self._problem
 
     def finish(self) -> None:
         """Write the file, and delete the CSV that it was written from.

@@ -146,9 +146,7 @@ class Queue:
         """Whether an image belongs to the random share."""
         return self.positions[number] < self.random_share
 
-    def choose(
-        self, available: Collection[int], class_counts: Mapping[str, int]
-    ) -> Choice | None:
+    def choose(self, available: Collection[int], class_counts: Mapping[str, int]) -> Choice | None:
         """Choose an image; None if none is available."""
         if not available:
             return None

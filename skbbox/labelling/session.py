@@ -143,9 +143,7 @@ class Session:
                 return self._show(mine)  # The page was loaded again.
             return self._advance(mine)
 
-    def save(
-        self, window: str, number: int, version: int, label: Label | None
-    ) -> dict[str, Any]:
+    def save(self, window: str, number: int, version: int, label: Label | None) -> dict[str, Any]:
         """Store a label and return the next image; None removes the label.
 
         If another window has changed the label, nothing is stored, and the image is shown again
@@ -188,9 +186,7 @@ class Session:
                 return task | {"conflict": True}
             return task | {"draft": describe_label(draft)}
 
-    def reopen(
-        self, window: str, number: int, change: Change | None = None
-    ) -> dict[str, Any]:
+    def reopen(self, window: str, number: int, change: Change | None = None) -> dict[str, Any]:
         """Show an image in a window, whether it has a label or not.
 
         After `change` was taken back, with the proposal that the window had shown before: a later
@@ -282,7 +278,8 @@ class Session:
         return number not in self.unreadable and self.images.names[number] not in self.table
 
     def _advance(self, mine: Window) -> dict[str, Any]:
-        """Show the next image that can be read."""
+        """Show the next image that can be read and has no label, from another process either."""
+        self.table.refresh()
         while True:
             self._plan(mine)
             mine.current = mine.planned.pop(0) if mine.planned else None
@@ -372,9 +369,7 @@ class Session:
     def _start(self) -> ModelProcess:
         """The process of the model, started if necessary."""
         if self._process is None:
-            self._process = ModelProcess(
-                self._estimator, self._receive, self._folder / "model.log"
-            )
+            self._process = ModelProcess(self._estimator, self._receive, self._folder / "model.log")
         return self._process
 
     def _list_wanted(self) -> dict[int, str]:
@@ -437,6 +432,8 @@ def describe_proposal(proposal: Proposal | None) -> dict[str, Any] | None:
         "presence": proposal.presence,
     }
     known = {key: None if math.isnan(value) else value for key, value in numbers.items()}
-    return {"class_name": proposal.label.class_name, "box": proposal.label.box} | known | {
-        "n_labels": proposal.n_labels
-    }
+    return (
+        {"class_name": proposal.label.class_name, "box": proposal.label.box}
+        | known
+        | {"n_labels": proposal.n_labels}
+    )

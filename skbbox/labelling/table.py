@@ -106,9 +106,7 @@ class LabelTable:
         self._lines: dict[str, str] = {}
         self._signature: tuple[int, int, int] | None = None
         self._in_process = threading.RLock()
-        self._between_processes = FileLock(
-            path.parent / f".{path.name}.lock", timeout=LOCK_TIMEOUT
-        )
+        self._between_processes = FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_TIMEOUT)
         with self._in_process, self._between_processes:
             if path.exists():
                 self._read()
