@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ..annotations import one_box_per_image, read_annotations
-from ..boxes import COORDINATES, TARGET_COLUMNS
+from ..boxes import TARGET_COLUMNS
 from ..boxes.tables import as_pandas
 from ..exceptions import MissingPackageError, SkbboxWarning
 from ..files import as_path
@@ -197,13 +197,12 @@ def open_table(
 
 def _read_initial(boxes: pd.DataFrame | PathLikeStr, folder: ImageFolder) -> dict[str, Label]:
     """Labels that a new file begins with."""
-    if isinstance(boxes, (str, os.PathLike)):
-        boxes = read_annotations(boxes, images_dir=folder.folder)
-    boxes = as_pandas(boxes)
-    X, y = one_box_per_image(boxes)
-    if len(X) < len(boxes):
+    is_file = isinstance(boxes, (str, os.PathLike))
+    given = read_annotations(boxes, images_dir=folder.folder) if is_file else as_pandas(boxes)
+    X, y = one_box_per_image(given)
+    if len(X) < len(given):
         warnings.warn(
-            f"boxes has {len(boxes)} rows on {len(X)} images; of several boxes of an image, only "
+            f"boxes has {len(given)} rows on {len(X)} images; of several boxes of an image, only "
             "the largest is kept.",
             SkbboxWarning,
             stacklevel=3,
@@ -252,4 +251,5 @@ def make_estimator(work: Path, **parameters: Any) -> BaseEstimator:
     """The estimator that proposes labels by default; `work` is the folder of kept features."""
     from ..localizer import SingleBoxLocalizer
 
-    return SingleBoxLocalizer(**({"memory": work / "features", "random_state": 0} | parameters))
+    defaults: dict[str, Any] = {"memory": work / "features", "random_state": 0}
+    return SingleBoxLocalizer(**(defaults | parameters))

@@ -191,7 +191,7 @@ def read_prediction(row: pd.Series) -> Label:
     edges = row[list(COORDINATES)]
     if edges.isna().all():
         return Label(None, None)
-    class_name = row["class_name"] if "class_name" in row else "object"
+    class_name = row.get("class_name", "object")
     if pd.isna(class_name):
         raise AnnotationError("the prediction has a box but no class.")
     x_min, x_max, y_min, y_max = map(float, edges)

@@ -111,11 +111,9 @@ def score_information(
         index=list(proposals),
         dtype=np.float64,
     )
-    vectors = [row.embedding for row in rows]
-    if known_embeddings is not None and len(known_embeddings) and vectors:
-        if all(vector is not None for vector in vectors):
-            similarity = np.stack([v for v in vectors if v is not None]) @ known_embeddings.T
-            parts["distance"] = 1 - similarity.max(axis=1)
+    vectors = [row.embedding for row in rows if row.embedding is not None]
+    if known_embeddings is not None and len(vectors) == len(rows):
+        parts["distance"] = 1 - (np.stack(vectors) @ known_embeddings.T).max(axis=1)
     return parts.rank(pct=True).mean(axis=1)
 
 
@@ -159,7 +157,7 @@ class Queue:
             return Choice(self.find_first(others), False)
         known = np.stack(list(self.known.values())) if self.known else None
         information = score_information(proposed, known, class_counts)
-        return Choice(int(information.idxmax()), False)
+        return Choice(list(proposed)[int(information.to_numpy().argmax())], False)
 
     def find_first(self, numbers: Iterable[int]) -> int:
         """The first image in random order."""

@@ -84,6 +84,9 @@ class ScoreLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._comparisons = {row.image: row for row in _read_rows(path)} if path.exists() else {}
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a", encoding="utf-8") as file:  # The process was killed in a line.
+                file.write("\n")
 
     def add(self, comparison: Comparison) -> None:
         """Add a comparison; that of a label which is changed later replaces the first.

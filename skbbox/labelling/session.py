@@ -304,7 +304,7 @@ class Session:
         available = [number for number in unlabelled if number not in self._skipped]
         if not available and not mine.planned:
             # Only those are left that were skipped.
-            available = unlabelled
+            available = unlabelled or self._release_planned(mine)
             self._skipped.clear()
         counts = count_classes(self.table.list_labels().values())
         while len(mine.planned) < N_AHEAD:
@@ -315,6 +315,15 @@ class Session:
             available.remove(choice.number)
             self._queue.mark_known(choice.number)
         self.pictures.prepare(choice.number for choice in mine.planned)
+
+    def _release_planned(self, mine: Window) -> list[int]:
+        """Images that other windows would show next, but do not show yet."""
+        released = []
+        for window in self._windows.values():
+            if window is not mine:
+                released += [c.number for c in window.planned if self._is_open(c.number)]
+                window.planned = []
+        return released
 
     def _choose(self, available: list[int], counts: dict[str, int]) -> Choice | None:
         return self._queue.choose(available, counts)

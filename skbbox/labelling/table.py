@@ -107,6 +107,8 @@ class LabelTable:
         self._signature: tuple[int, int, int] | None = None
         self._in_process = threading.RLock()
         self._between_processes = FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_TIMEOUT)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"{path.parent} is not a folder; create it for {path.name}.")
         with self._in_process, self._between_processes:
             if path.exists():
                 self._read()
@@ -332,8 +334,11 @@ def _format_line(name: str, label: Label) -> str:
     text = io.StringIO()
     # Readers strip the space before a field unless the field is in quotation marks.
     has_space = any(part.startswith(" ") for part in [*name.split("/"), class_name or ""])
-    quoting = csv.QUOTE_NONNUMERIC if has_space else csv.QUOTE_MINIMAL
-    writer = csv.writer(text, lineterminator="\n", quoting=quoting)
+    writer = csv.writer(
+        text,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if has_space else csv.QUOTE_MINIMAL,
+    )
     writer.writerow([name, *(box or [""] * len(COORDINATES)), class_name or ""])
     return text.getvalue()
 
