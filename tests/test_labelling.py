@@ -631,7 +631,7 @@ def test_the_score_counts_random_images_only(start):
     task, n_random = post(url, "next", "two"), 0
     while task["image"] is not None:
         n_random += task["is_random"]
-        task = save(url, task, DOG, "two")
+        task = save(url, task, CAT, "two")  # Of equally frequent classes, the first is proposed.
     score = session.describe()["score"]
     assert (score["n"], score["class_accuracy"]) == (n_random, 1.0)
 
