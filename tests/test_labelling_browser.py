@@ -425,3 +425,17 @@ def test_tab_key_reaches_all_controls(truth, start):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id"))
     assert {"stage", "save", "none", "skip", "class-input", "finish", "zoom-in"} <= reached
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_accessibility_violation(truth, start, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    _, page = start(
+        classes=("ball", "cube"), page_options={"width": width, "color_scheme": scheme}
+    )
+    draw(page, (0.1, 0.4, 0.1, 0.4))
+    page.keyboard.press("1")
+    results = axe.run(page).response
+    assert len(results["passes"]) > 10
+    assert [rule["id"] for rule in results["violations"]] == []
