@@ -224,7 +224,7 @@ def test_undo_takes_back_changes_of_the_box_before_labels(tmp_path, truth, start
 
 
 def test_enter_accepts_a_proposal(tmp_path, truth, start, screenshot):
-    session, page = start(DummyLocalizer(), start_after=2)
+    _, page = start(DummyLocalizer(), start_after=2)
     box = (0.2, 0.6, 0.3, 0.8)
     for row in range(2):
         draw(page, box)
@@ -431,9 +431,7 @@ def test_tab_key_reaches_all_controls(truth, start):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_accessibility_violation(truth, start, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    _, page = start(
-        classes=("ball", "cube"), page_options={"width": width, "color_scheme": scheme}
-    )
+    _, page = start(classes=("ball", "cube"), page_options={"width": width, "color_scheme": scheme})
     draw(page, (0.1, 0.4, 0.1, 0.4))
     page.keyboard.press("1")
     results = axe.run(page).response

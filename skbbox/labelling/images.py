@@ -73,6 +73,10 @@ class ImageFolder:
         """Path of an image."""
         return self.folder / self.names[number]
 
+    def find_number(self, path: str) -> int:
+        """Number of the image at an absolute path."""
+        return self.numbers[Path(path).relative_to(self.folder).as_posix()]
+
     def compute_position(self, number: int) -> float:
         """Position of an image in a random order, in 0..1.
 

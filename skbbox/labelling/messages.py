@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..typing import FloatArray
     from .queue import Proposal
 
 __all__ = [
@@ -66,9 +67,18 @@ class Progress(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The estimator is fitted to this number of labels."""
+    """The estimator is fitted.
+
+    Attributes
+    ----------
+    n_labels : int
+        Number of labels that it is fitted to.
+    embeddings : dict of str to ndarray of shape (n_channels,)
+        Unit vectors of their images by path, of those that were not embedded before.
+    """
 
     n_labels: int
+    embeddings: dict[str, FloatArray]
 
 
 class Proposals(NamedTuple):

@@ -113,7 +113,10 @@ class Model:
         estimator = self._prepare(1)
         y = task.labels.drop(columns="image")
         estimator.fit(task.labels["image"], y)
-        self.send(Trained(len(task.labels)))
+        labelled = [path for path in task.labels["image"] if path not in self._embeddings]
+        self._embed(estimator, labelled)
+        known = {path: self._embeddings[path] for path in labelled if path in self._embeddings}
+        self.send(Trained(len(task.labels), known))
         numbers = list(task.wanted)
         self._n_fits += 1
         for first in range(0, len(numbers), CHUNK):
@@ -145,7 +148,7 @@ class Model:
     ) -> Proposals:
         """Proposals for some images, compared with those of the model before."""
         predicted = estimator.predict(paths)
-        embeddings = self._embed(estimator, paths)
+        self._embed(estimator, paths)
         proposals, unreadable = {}, {}
         for row, number in enumerate(numbers):
             values = predicted.iloc[row]
@@ -166,18 +169,17 @@ class Model:
                 float(values.get("presence", np.nan)),
                 n_labels,
                 disagreement,
-                embeddings.get(paths[row]),
+                self._embeddings.get(paths[row]),
             )
         return Proposals(proposals, unreadable)
 
-    def _embed(self, estimator: Any, paths: list[str]) -> dict[str, FloatArray]:
-        """Unit vectors of images; those of the first model are kept, as its backbone is."""
+    def _embed(self, estimator: Any, paths: list[str]) -> None:
+        """Compute unit vectors of images; those of earlier models are kept."""
         missing = [path for path in paths if path not in self._embeddings]
         if missing and hasattr(estimator, "embed"):
             vectors = np.asarray(estimator.embed(missing), dtype=np.float32)
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             self._embeddings.update(zip(missing, vectors, strict=True))
-        return self._embeddings
 
 
 def read_prediction(row: pd.Series) -> Label:

@@ -408,6 +408,8 @@ class Session:
                 self._share = message.share
             elif isinstance(message, Trained):
                 self._status, self._n_trained = "ready", message.n_labels
+                for path, embedding in message.embeddings.items():
+                    self._queue.known[self.images.find_number(path)] = embedding
             elif isinstance(message, Proposals):
                 self._queue.proposals.update(message.proposals)
                 self.unreadable.update(message.unreadable)
