@@ -187,6 +187,15 @@ def test_a_label_by_keys_alone(tmp_path, truth, start):
     assert box == pytest.approx([0.25 - 20 / width, 0.75, 0.25, 0.75], abs=1e-6)
 
 
+def test_enter_saves_after_a_click_on_a_class(tmp_path, truth, start):
+    _, page = start(classes=("ball", "cube"))
+    name = shown(page)
+    draw(page, (0.2, 0.4, 0.2, 0.4))
+    page.get_by_role("button", name="cube").click()
+    press_and_wait(page, "Enter")
+    assert read(tmp_path).loc[name, "class_name"] == "cube"
+
+
 def test_handles_resize_and_move_the_box(tmp_path, truth, start):
     _, page = start()
     name = shown(page)
@@ -427,9 +436,8 @@ def test_tab_key_reaches_all_controls(truth, start):
     assert {"stage", "save", "none", "skip", "class-input", "finish", "zoom-in"} <= reached
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_accessibility_violation(truth, start, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_axe_finds_no_accessibility_violation(truth, start, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     _, page = start(classes=("ball", "cube"), page_options={"width": width, "color_scheme": scheme})
     draw(page, (0.1, 0.4, 0.1, 0.4))

@@ -401,9 +401,13 @@ const BUTTONS = {
   "zoom-fit": KEYS[0],
 };
 for (const [id, act] of Object.entries(BUTTONS)) {
-  $(id).addEventListener("click", (event) => {
+  listen($(id), act);
+}
+
+/** Call a function on clicks; those of a mouse leave the focus on the image, where Enter saves. */
+function listen(button, act) {
+  button.addEventListener("click", (event) => {
     act();
-    // The keys go on working on the image; who presses buttons by keyboard stays there.
     if (event.detail > 0) {
       $("stage").focus({ preventScroll: true });
     }
@@ -453,7 +457,7 @@ function showClasses() {
       key.textContent = index + 1;
       button.append(key);
     }
-    button.addEventListener("click", () => setClass(name));
+    listen(button, () => setClass(name));
     return button;
   });
   const focused = document.activeElement?.dataset?.name;
