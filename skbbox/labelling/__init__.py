@@ -18,6 +18,8 @@ from ..exceptions import MissingPackageError, SkbboxWarning
 from ..files import as_path
 from .images import ImageFolder
 from .output import Export, get_csv, get_work_folder
+from .review import Review
+from .session import Session, Settings
 from .table import LabelTable, make_labels, make_table
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from ..typing import PathLikeStr
-    from .session import Session
     from .table import Label
 
 __all__ = ["label"]
@@ -129,10 +130,8 @@ def label(
     path = folder.folder / DEFAULT_OUTPUT if output is None else as_path(output).absolute()
     table = open_table(folder, path, format, boxes, review)
     export = Export(table, path, format)
-    session = _open_session(
-        folder, table, path, estimator, review, tuple(classes), start_after, random_share,
-        random_state,
-    )  # fmt: skip
+    settings = Settings(tuple(classes), start_after, random_share, random_state)
+    session = open_session(folder, table, path, estimator, review, settings)
     with serve(session, port) as url:
         print(f"Labels go to {path}. The page is {url}", flush=True)
         if open_browser:
@@ -219,20 +218,15 @@ def _read_initial(boxes: pd.DataFrame | PathLikeStr, folder: ImageFolder) -> dic
     return labels
 
 
-def _open_session(
+def open_session(
     folder: ImageFolder,
     table: LabelTable,
     output: Path,
     estimator: Any,
     review: bool,
-    classes: tuple[str, ...],
-    start_after: int,
-    random_share: float,
-    random_state: int,
+    settings: Settings,
 ) -> Session:
-    from .review import Review
-    from .session import Session, Settings
-
+    """A session of labelling or review, with the estimator that the user has chosen."""
     work = get_work_folder(output)
     if isinstance(estimator, str):
         if estimator != "auto":
@@ -242,9 +236,7 @@ def _open_session(
         estimator = make_estimator(work)
     if review and estimator is None:
         raise ValueError("review=True needs an estimator, which finds suspicious labels.")
-    settings = Settings(classes, start_after, random_share, random_state)
-    kind = Review if review else Session
-    return kind(folder, table, work, estimator, settings)
+    return (Review if review else Session)(folder, table, work, estimator, settings)
 
 
 def make_estimator(work: Path, **parameters: Any) -> BaseEstimator:
