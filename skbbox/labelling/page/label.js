@@ -532,7 +532,7 @@ function showScore(score) {
     $("mean-iou").textContent = score.mean_iou === null ? "–" : score.mean_iou.toFixed(2);
     $("class-accuracy").textContent = percent(score.class_accuracy);
     $("usable").textContent = percent(score.usable);
-    $("score-note").textContent = `On the last ${plural(score.n, "image")} drawn at random, compared with your labels.`;
+    $("score-note").textContent = `On the last ${plural(score.n, "image")} drawn at random. Usable: right class and IoU of at least 0.75. A box that you accept counts as 1.`;
     $("remaining").textContent = state.remaining
       ? `About ${state.remaining} more labels until the curve of the IoU flattens.`
       : "More labels would hardly raise the IoU.";
