@@ -218,7 +218,7 @@ def test_no_object_skip_and_undo(tmp_path, truth, start):
     assert shown(page) not in (first, second)
     press_and_wait(page, "u")
     assert shown(page) == first
-    assert page.locator("#counts").inner_text().startswith("0 of 8")
+    page.get_by_text("0 of 8 labelled").wait_for()
 
 
 def test_undo_takes_back_changes_of_the_box_before_labels(tmp_path, truth, start):
@@ -247,6 +247,9 @@ def test_enter_accepts_a_proposal(tmp_path, truth, start, screenshot):
         press_and_wait(page, "s")
     assert page.locator("#save-text").inner_text() == "Accept"
     screenshot(page, "label-proposal")
+    page.reload()
+    page.locator("#stage[data-image]").wait_for()
+    assert page.locator("#proposal").inner_text().startswith("ball ")
     name = shown(page)
     press_and_wait(page, "Enter")
     found = read(tmp_path).loc[name]
@@ -397,7 +400,7 @@ def test_review_keeps_fixes_and_drops(tmp_path, truth, start, screenshot):
     assert found.loc["3.png", "x_min"] == pytest.approx(0.1)
     assert kept in found.index
     assert dropped not in found.index
-    assert page.locator("#counts").inner_text() == "5 labels to review of 8"
+    page.get_by_text("5 labels to review of 8").wait_for()
 
 
 def test_finish_ends_the_session(truth, start):

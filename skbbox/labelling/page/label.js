@@ -146,6 +146,8 @@ function remember() {
 
 function describeTask() {
   const isEmpty = task === null;
+  const proposal = task?.proposal;
+  $("proposal").textContent = proposal ? describeProposal(proposal) : "None for this image.";
   $("empty").hidden = !isEmpty;
   if (isEmpty) {
     $("name").textContent = "No image";
@@ -156,7 +158,7 @@ function describeTask() {
   $("name").textContent = task.name;
   $("name").title = task.name;
   $("kind").textContent = describeKind();
-  const what = task.proposal ? `Proposal: ${describeProposal(task.proposal)}.` : "No proposal.";
+  const what = proposal ? `Proposal: ${describeProposal(proposal)}.` : "No proposal.";
   say(`${task.name}. ${task.issue ? describeIssue() : what}`);
 }
 
@@ -523,8 +525,6 @@ function hasMore() {
 }
 
 function showScore(score) {
-  const proposal = task?.proposal;
-  $("proposal").textContent = proposal ? describeProposal(proposal) : "None for this image.";
   const hasScore = score.n > 0 && !state.review;
   $("score").hidden = $("score-note").hidden = !hasScore;
   $("remaining").hidden = !hasScore || state.remaining === null;
