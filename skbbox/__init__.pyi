@@ -33,6 +33,7 @@ from .displays import TrainingDisplay as TrainingDisplay
 from .dummy import DummyLocalizer as DummyLocalizer
 from .history import combine_histories as combine_histories
 from .label_issues import rank_label_issues as rank_label_issues
+from .labelling import label as label
 from .localizer import SingleBoxLocalizer as SingleBoxLocalizer
 from .losses import MeanIoU as MeanIoU
 from .metrics import IoUScore as IoUScore

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from .. import __version__
 from ..exceptions import SkbboxError, SkbboxWarning
-from . import check, convert, doctor, export, predict, report, score, search, train
+from . import check, convert, doctor, export, label, predict, report, score, search, train
 from .messages import use_options
 from .results import FAILED, INTERRUPTED, PROBLEMS, Result, print_result, to_json
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "PROBLEMS", "main", "make_parser"]
 
 #: In the order of the help.
-COMMANDS = (convert, check, train, search, predict, score, report, export, doctor)
+COMMANDS = (convert, label, check, train, search, predict, score, report, export, doctor)
 
 EXAMPLES = """examples:
   skbbox convert labels.json boxes.xml --to cvat --images photos
+  skbbox label photos
   skbbox check labels/ --images photos
   skbbox train labels.csv --images photos -o model.skbbox
   skbbox search labels.csv --images photos --grid box_loss_weight=1,5,10
