@@ -489,6 +489,12 @@ def test_too_few_images_are_refused_with_the_number_that_is_needed(pixels):
         ConformalLocalizer(PixelLocalizer(), 0.95, cv="split").fit(X, y)
 
 
+def test_a_single_group_cannot_be_split(pixels):
+    X, y = pixels
+    with pytest.raises(ValueError, match="cv='split' needs at least two groups"):
+        ConformalLocalizer(PixelLocalizer(), cv="split").fit(X, y, groups=np.zeros(60))
+
+
 def test_too_few_images_of_a_class_are_refused(pixels):
     X, y = pixels
     y = y.assign(class_name=["cat"] * 55 + ["dog"] * 5)
@@ -561,7 +567,7 @@ def test_regions_do_not_depend_on_the_presence_threshold(shapes):
     X, y = shapes
     y = y.astype(object)
     y.iloc[:8] = None
-    localizer = small_localizer(presence_threshold=1.0).fit(X, y)
+    localizer = small_localizer(presence_threshold=0.999).fit(X, y)
     conformal = ConformalLocalizer(localizer, 0.8, "prefit").fit(X, y)
     assert conformal.predict(X)["x_min"].isna().all()
     region = conformal.predict_region(X)
