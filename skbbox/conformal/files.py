@@ -89,7 +89,7 @@ class ConformalFiles:
 
     @classmethod
     def load(cls, path: PathLikeStr, *, custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Load a fitted estimator from a file that :meth:`save` wrote.
+        """Load a fitted estimator from a file that ``save`` wrote.
 
         Parameters
         ----------
