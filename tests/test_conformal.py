@@ -489,6 +489,12 @@ def test_too_few_images_are_refused_with_the_number_that_is_needed(pixels):
         ConformalLocalizer(PixelLocalizer(), 0.95, cv="split").fit(X, y)
 
 
+def test_a_single_group_cannot_be_split(pixels):
+    X, y = pixels
+    with pytest.raises(ValueError, match="cv='split' needs at least two groups"):
+        ConformalLocalizer(PixelLocalizer(), cv="split").fit(X, y, groups=np.zeros(60))
+
+
 def test_too_few_images_of_a_class_are_refused(pixels):
     X, y = pixels
     y = y.assign(class_name=["cat"] * 55 + ["dog"] * 5)
@@ -544,3 +550,36 @@ def test_score_warns_of_classes_that_were_not_in_training(pixels):
     conformal = ConformalLocalizer(DummyLocalizer(), cv="split", random_state=0).fit(X, y)
     with pytest.warns(SkbboxWarning, match="not in training"):
         conformal.score(X, y.assign(class_name="owl"))
+
+
+def test_unreadable_images_have_no_score_and_no_region(fitted, more_shapes, tmp_path):
+    localizer = pickle.loads(pickle.dumps(fitted)).set_params(on_bad_image="skip")
+    X = [*more_shapes[0]]
+    X[3] = tmp_path / "missing.png"
+    conformal = ConformalLocalizer(localizer, 0.8, "prefit").fit(X, more_shapes[1])
+    assert np.flatnonzero(np.isnan(conformal.box_scores_)).tolist() == [3]
+    assert np.flatnonzero(conformal.predict_region(X).isna().all(axis=1)).tolist() == [3]
+    assert conformal.predict_set(X).iloc[3].all()
+
+
+@pytest.mark.slow
+def test_regions_do_not_depend_on_the_presence_threshold(shapes):
+    X, y = shapes
+    y = y.astype(object)
+    y.iloc[:8] = None
+    localizer = small_localizer(presence_threshold=0.999).fit(X, y)
+    conformal = ConformalLocalizer(localizer, 0.8, "prefit").fit(X, y)
+    assert conformal.predict(X)["x_min"].isna().all()
+    region = conformal.predict_region(X)
+    localizer.set_params(presence_threshold=0.0)
+    pd.testing.assert_frame_equal(region, conformal.predict_region(X))
+    assert region_coverage(y, region) == 33 / 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_other_engines_give_the_same_spread(fitted, more_shapes, engine):
+    pytest.importorskip(engine)
+    other = pickle.loads(pickle.dumps(fitted)).set_params(engine=engine)
+    X = more_shapes[0]
+    np.testing.assert_allclose(other.predict_spread(X), fitted.predict_spread(X), atol=1e-4)

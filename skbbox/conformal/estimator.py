@@ -86,7 +86,7 @@ class ConformalLocalizer(ConformalFiles, ConformalRouting, BaseEstimator):
         localizer has it, else ``"size"``.
     class_score : {"lac", "aps"}, default="lac"
         Conformity score of classes. ``"lac"`` [3]_ gives the smallest sets; ``"aps"`` [4]_ larger
-        ones for images that are hard to classify.
+        ones, without randomisation, which cover more than `coverage`.
     mondrian : bool, default=False
         Whether the coverage holds for each class by itself [1]_: for regions, for images of which
         this class is predicted; for sets, for images that show it.

@@ -12,6 +12,7 @@ from ..exceptions import ModelFileError
 from ..files import as_path, check_overwrite
 from ..localizer import SingleBoxLocalizer
 from .checks import check_parameters
+from .folds import is_prefit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ class ConformalFiles:
 
     @classmethod
     def load(cls, path: PathLikeStr, *, custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Load a fitted estimator from a file that :meth:`save` wrote.
+        """Load a fitted estimator from a file that ``save`` wrote.
 
         Parameters
         ----------
@@ -120,7 +121,7 @@ class ConformalFiles:
             loaded: Any = cls(  # type: ignore[call-arg]
                 estimator=SingleBoxLocalizer(**conformal["estimator"]), **conformal["parameters"]
             )
-            if loaded.cv == "prefit":
+            if is_prefit(loaded.cv):
                 loaded.estimator = built[0]
             check_parameters(loaded)
             _check_fitted(conformal["fitted"], built)

@@ -235,6 +235,11 @@ def find_groups(X: Any, groups: Any) -> IntArray:
 def split_off(test_size: float, X: Any, targets: Targets, groups: Any, random_state: Any) -> Split:
     """Set a share of the rows aside for calibration, stratified and with groups kept together."""
     groups = find_groups(X, groups)
+    if groups.max() == 0:
+        raise ValueError(
+            "cv='split' needs at least two groups of images, one to train on and one to hold out. "
+            "Received: one. Add images of other groups."
+        )
     strata = find_strata(targets.class_names, targets.has_box)
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     train, held_out = split_train_validation(strata, groups, test_size, rng)

@@ -39,10 +39,12 @@ def compare_with_best(scores: FloatArray) -> FloatArray:
 
     Examples
     --------
+    The third differs by 0 and 0.25: t is 0.125 / sqrt(1.5 * 0.03125), with one degree of freedom.
+
     >>> import numpy as np
     >>> from skbbox.displays.significance import compare_with_best
-    >>> compare_with_best(np.array([[0.5, 0.6, 0.7], [0.51, 0.59, 0.7], [0.1, 0.2, 0.31]])).round(3)
-    array([1.   , 1.   , 0.   ])
+    >>> compare_with_best(np.array([[0.5, 0.75], [0.25, 0.5], [0.5, 0.5]])).round(2)
+    array([1.  , 0.  , 0.67])
     """
     n_folds = scores.shape[1]
     mean = scores.mean(axis=1)
