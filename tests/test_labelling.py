@@ -211,6 +211,12 @@ def test_boxes_that_would_be_lost_raise(folder):
         LabelTable(folder / "labels.csv", folder)
 
 
+def test_an_output_that_cannot_be_written_is_reported_at_the_start(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/labels\.csv \(Not a directory\)\. Pass output="):
+        skbbox.label(folder, estimator=None, output=tmp_path / "file" / "labels.csv")
+
+
 def test_a_missing_folder_of_the_file_raises_at_the_start(tmp_path):
     with pytest.raises(FileNotFoundError, match="missing is not a folder"):
         LabelTable(tmp_path / "missing" / "labels.csv", tmp_path)
