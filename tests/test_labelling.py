@@ -25,7 +25,7 @@ from skbbox.command_line import main
 from skbbox.exceptions import AnnotationError, ImageError, SkbboxWarning
 from skbbox.labelling import open_table
 from skbbox.labelling.images import ImageFolder
-from skbbox.labelling.messages import Proposals, TrainTask
+from skbbox.labelling.messages import Proposals, RankTask, TrainTask
 from skbbox.labelling.model_process import Model
 from skbbox.labelling.queue import Proposal, Queue, score_information
 from skbbox.labelling.review import Review
@@ -712,6 +712,17 @@ def test_a_real_model_reports_progress_and_embeds(folder):
 
 
 # Review
+
+
+@pytest.mark.slow
+def test_ranking_reports_the_progress_over_all_folds(folder):
+    sent = []
+    table = pd.DataFrame([("cat", *BOX), ("dog", *BOX)] * 3, columns=skbbox.TARGET_COLUMNS)
+    table.insert(0, "image", [str(folder / f"{n}.png") for n in range(6)])
+    Model(small_localizer(), sent.append).run(RankTask(table, 2), lambda: False)
+    # Two epochs in each of two folds.
+    assert [message.share for message in sent[:-1]] == [0.25, 0.5, 0.75, 1.0]
+    assert sorted(sent[-1].table["row"]) == list(range(6))
 
 
 def test_review_shows_the_most_suspicious_first_and_is_continued(folder, start):
