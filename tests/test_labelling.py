@@ -494,6 +494,11 @@ def test_invalid_requests_are_refused(folder, start, values):
 # Safety
 
 
+def test_the_address_works_without_its_last_slash(start):
+    _, url = start()
+    assert request(url.removesuffix("/")) == request(url)
+
+
 @pytest.mark.parametrize("path", ["", "wrong/", "wrong/label.js", "../", "%2e%2e/"])
 def test_nothing_is_served_without_the_token(start, path):
     _, url = start()
