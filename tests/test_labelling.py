@@ -25,7 +25,7 @@ from skbbox.command_line import main
 from skbbox.exceptions import AnnotationError, ImageError, SkbboxWarning
 from skbbox.labelling import open_table
 from skbbox.labelling.images import ImageFolder
-from skbbox.labelling.messages import Proposals, TrainTask
+from skbbox.labelling.messages import Proposals, RankTask, TrainTask
 from skbbox.labelling.model_process import Model
 from skbbox.labelling.queue import Proposal, Queue, score_information
 from skbbox.labelling.review import Review
@@ -209,6 +209,12 @@ def test_boxes_that_would_be_lost_raise(folder):
     (folder / "labels.csv").write_text(f"image,x_min,x_max,y_min,y_max,class_name\n{row}{row}")
     with pytest.raises(AnnotationError, match=r"several boxes of .*0\.png"):
         LabelTable(folder / "labels.csv", folder)
+
+
+def test_an_output_that_cannot_be_written_is_reported_at_the_start(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/labels\.csv \(Not a directory\)\. Pass output="):
+        skbbox.label(folder, estimator=None, output=tmp_path / "file" / "labels.csv")
 
 
 def test_a_missing_folder_of_the_file_raises_at_the_start(tmp_path):
@@ -488,6 +494,11 @@ def test_invalid_requests_are_refused(folder, start, values):
 # Safety
 
 
+def test_the_address_works_without_its_last_slash(start):
+    _, url = start()
+    assert request(url.removesuffix("/")) == request(url)
+
+
 @pytest.mark.parametrize("path", ["", "wrong/", "wrong/label.js", "../", "%2e%2e/"])
 def test_nothing_is_served_without_the_token(start, path):
     _, url = start()
@@ -706,6 +717,17 @@ def test_a_real_model_reports_progress_and_embeds(folder):
 
 
 # Review
+
+
+@pytest.mark.slow
+def test_ranking_reports_the_progress_over_all_folds(folder):
+    sent = []
+    table = pd.DataFrame([("cat", *BOX), ("dog", *BOX)] * 3, columns=skbbox.TARGET_COLUMNS)
+    table.insert(0, "image", [str(folder / f"{n}.png") for n in range(6)])
+    Model(small_localizer(), sent.append).run(RankTask(table, 2), lambda: False)
+    # Two epochs in each of two folds.
+    assert [message.share for message in sent[:-1]] == [0.25, 0.5, 0.75, 1.0]
+    assert sorted(sent[-1].table["row"]) == list(range(6))
 
 
 def test_review_shows_the_most_suspicious_first_and_is_continued(folder, start):

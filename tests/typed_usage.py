@@ -21,6 +21,7 @@ from skbbox import (
     giou,
     iou,
     iou_matrix,
+    label,
     localization_accuracy,
     mean_iou,
     mean_iou_scorer,
@@ -104,6 +105,12 @@ def pictures(X: list[str], y: pd.DataFrame) -> None:
 def batches(boxes: pd.DataFrame) -> None:
     images, (y_class, y_bbox) = BoundingBoxGenerator(boxes, 224, 224, 32, True, augment=flip)[0]
     print(images.shape, y_class.shape, y_bbox.shape)
+
+
+def label_images() -> TargetsLike:
+    table = label(["a.jpg", "b.jpg"], estimator=DummyLocalizer(), classes=("cat", "dog"))
+    assert_type(label("photos", table, None, format="coco"), pd.DataFrame)
+    return one_box_per_image(table)[1]
 
 
 def command() -> int:

@@ -180,7 +180,14 @@ def open_table(
 ) -> LabelTable:
     """The table of labels: continued, or begun with `boxes`."""
     csv = get_csv(output, format)
-    get_work_folder(output).mkdir(parents=True, exist_ok=True)
+    try:
+        get_work_folder(output).mkdir(exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"labels cannot be written to {output} ({error.strerror}). Pass output= with a file in "
+            "a folder that exists and can be written to.",
+        ) from error
     initial: dict[str, Label] = {}
     if not csv.exists():
         if csv != output and output.exists():

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from ..exceptions import AnnotationError, ImageError
@@ -88,13 +94,16 @@ class Guard:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
         origin = headers.get(b"origin", b"").decode("latin-1")
-        token, _, path = scope["path"].removeprefix("/").partition("/")
+        token, slash, path = scope["path"].removeprefix("/").partition("/")
         if host not in HOSTS or (origin and origin.rsplit(":", 1)[0] not in _list_origins()):
             refused = Response("This page is only for this machine.", 403)
             await refused(scope, receive, send_with_headers)
         elif not secrets.compare_digest(token.encode(), self.token.encode()):
             refused = Response("Use the address that skbbox label has printed.", 404)
             await refused(scope, receive, send_with_headers)
+        elif not slash:  # Names on the page are relative to the folder of the token.
+            moved = RedirectResponse(f"/{self.token}/")
+            await moved(scope, receive, send_with_headers)
         else:
             inner = {**scope, "path": f"/{path}", "raw_path": f"/{path}".encode()}
             await self.app(inner, receive, send_with_headers)
