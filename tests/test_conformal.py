@@ -307,6 +307,7 @@ def test_spread_of_a_known_distribution():
     np.testing.assert_allclose(compute_spread(np.log(weights)), [[0.5, 0.0]], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_other_heads_have_no_spread_and_use_the_size(shapes):
     X, y = shapes
     localizer = small_localizer(epochs=1, box_head="pooled").fit(X, y)
