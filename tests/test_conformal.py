@@ -220,6 +220,15 @@ def test_temperature_undoes_overconfidence():
     assert fit_temperature(overconfident, classes) == pytest.approx(2, abs=0.1)
 
 
+def test_temperature_stays_finite_if_all_classes_are_right():
+    probabilities = np.tile([[0.8, 0.2]], (98, 1))
+    temperature = fit_temperature(probabilities, np.zeros(98, int))
+    # Each row counts as wrong by 1 / 100.
+    np.testing.assert_allclose(
+        apply_temperature(probabilities[:1], temperature), [[0.99, 0.01]], atol=1e-4
+    )
+
+
 def test_temperature_of_one_changes_nothing():
     probabilities = np.array([[0.2, 0.5, 0.3]])
     np.testing.assert_allclose(apply_temperature(probabilities, 1.0), probabilities)
@@ -298,6 +307,7 @@ def test_spread_of_a_known_distribution():
     np.testing.assert_allclose(compute_spread(np.log(weights)), [[0.5, 0.0]], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_other_heads_have_no_spread_and_use_the_size(shapes):
     X, y = shapes
     localizer = small_localizer(epochs=1, box_head="pooled").fit(X, y)

@@ -23,7 +23,10 @@ LEAST_PROBABILITY = 1e-12
 def fit_temperature(probabilities: FloatArray, class_indices: IntArray) -> float:
     """The temperature with the lowest mean negative log-likelihood of the true classes.
 
-    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2. If all
+    classes are right, the likelihood would be highest at a temperature of 0. So each row counts as
+    wrong by 1 / (n + 2): J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999,
+    section 2.2.
 
     Parameters
     ----------
@@ -36,11 +39,13 @@ def fit_temperature(probabilities: FloatArray, class_indices: IntArray) -> float
     float
         Above 1 if the probabilities are overconfident.
     """
-    rows = np.arange(len(class_indices))
+    n, n_classes = probabilities.shape
+    targets = np.full((n, n_classes), 1 / ((n + 2) * (n_classes - 1)))
+    targets[np.arange(n), class_indices] = 1 - 1 / (n + 2)
 
     def compute_loss(log_temperature: float) -> float:
         scaled = apply_temperature(probabilities, np.exp(log_temperature))
-        return float(-np.log(np.maximum(scaled[rows, class_indices], LEAST_PROBABILITY)).mean())
+        return float(-(targets * np.log(np.maximum(scaled, LEAST_PROBABILITY))).sum())
 
     result = minimize_scalar(compute_loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(result.x))
