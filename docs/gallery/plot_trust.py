@@ -8,7 +8,6 @@ stated share of images, a set of possible classes, and calibrated confidences.
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 
 from skbbox import (
     CalibrationDisplay,
@@ -21,6 +20,7 @@ from skbbox import (
 from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
+from skbbox.plotting import PREDICTED_COLOR
 
 X, y = make_shapes(900, image_size=48, n_classes=3, random_state=0)
 localizer = SingleBoxLocalizer(
@@ -34,20 +34,34 @@ regions = conformal.predict_region(X_test)
 print(f"{region_coverage(y_test, regions):.1%} of the true boxes lie in their region")
 
 # %%
-# Each true box contains the inner box, if there is one, and lies in the outer box. The distance
-# between them is what the model does not know: four images at the quarters of its area.
+# Each true box (blue) contains the inner box, if there is one, and lies in the outer box. The
+# orange band between them is what the model does not know: four images at the quarters of its area.
 
-inner, outer = ([f"{box}_{edge}" for edge in COORDINATES] for box in ("inner", "outer"))
-sides = regions[outer].to_numpy().reshape(-1, 2, 2)
-order = np.argsort((sides[..., 1] - sides[..., 0]).prod(axis=1))
+
+def draw_band(ax, outer, inner):
+    """Fill what lies between two boxes, which are in pixels."""
+    (left, right, top, bottom), (inner_left, inner_right, inner_top, inner_bottom) = outer, inner
+    ax.fill(
+        [left, right, right, left, left, *np.take([inner_left, inner_right], [0, 0, 1, 1, 0])],
+        [top, top, bottom, bottom, top, *np.take([inner_top, inner_bottom], [0, 1, 1, 0, 0])],
+        color=PREDICTED_COLOR,
+        alpha=0.6,
+        linewidth=0,
+    )
+
+
+inner, outer = (
+    regions[[f"{box}_{edge}" for edge in COORDINATES]].to_numpy() for box in ("inner", "outer")
+)
+widths, heights = outer[:, 1] - outer[:, 0], outer[:, 3] - outer[:, 2]
+order = np.argsort(widths * heights)
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")
 for ax, row in zip(axes, order[[20, 110, 200, 280]], strict=True):
-    rows = [regions[outer].iloc[row], y_test[list(COORDINATES)].iloc[row]]
-    rows += [] if regions[inner].iloc[row].isna().any() else [regions[inner].iloc[row]]
-    names = ["outer", "true", "inner"][: len(rows)]
-    boxes = pd.DataFrame([list(box) for box in rows], columns=COORDINATES)
-    plot_image(X_test[row], boxes.assign(class_name=names), ax=ax)
+    middle = np.repeat(outer[row].reshape(2, 2).mean(axis=1), 2)
+    hole = middle if np.isnan(inner[row]).any() else inner[row]
+    draw_band(ax, outer[row] * 48, hole * 48)
+    plot_image(X_test[row], y_test[list(COORDINATES)].iloc[[row]], ax=ax)
 
 # %%
 # On the diagonal, a confidence is what it claims to be. The confidences of the localizer by itself:
