@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from contextlib import contextmanager
 
 
 def small_localizer(**changes):
@@ -41,3 +42,16 @@ def with_checksums(contents):
     others = {name: content for name, content in contents.items() if name != "checksums.json"}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in others.items()}
     return others | {"checksums.json": json.dumps(sums).encode()}
+
+
+@contextmanager
+def full_disk(n_bytes=10):
+    """Let no file of this process grow beyond a few bytes, as on a disk that is full."""
+    import resource  # Not on Windows.
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

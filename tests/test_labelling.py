@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import small_localizer
+from helpers import full_disk, small_localizer
 from PIL import Image
 
 import skbbox
@@ -178,20 +178,15 @@ def test_a_label_that_was_removed_elsewhere_is_gone(folder, table):
     assert table.list_labels() == {}
 
 
-def test_a_write_that_fails_leaves_the_table_as_it_was(folder, table, monkeypatch):
+def test_a_write_that_fails_leaves_the_table_as_it_was(folder, table):
     table.save("0.png", 0, CAT)
-
-    def fail(path):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("skbbox.labelling.table.atomic_write", fail)
-    with pytest.raises(OSError, match="No space left"):
-        table.save("0.png", 1, DOG)
-    with pytest.raises(OSError, match="No space left"):
-        table.save("1.png", 0, DOG)
+    with full_disk():
+        with pytest.raises(OSError, match="File too large"):
+            table.save("0.png", 1, DOG)
+        with pytest.raises(OSError, match="File too large"):
+            table.save("1.png", 0, DOG)
     assert table.get("0.png") == Entry(1, CAT)
     assert table.get("1.png") == Entry(0, None)
-    monkeypatch.undo()
     table.save("2.png", 0, DOG)
     assert [row[0] for row in lines(folder)[1:]] == ["0.png", "2.png"]
 
@@ -456,17 +451,13 @@ def test_an_unreadable_image_is_left_out_and_counted(folder, start):
     assert session.describe()["n_unreadable"] == 1
 
 
-def test_a_file_that_cannot_be_written_is_reported_and_the_image_stays(folder, start, monkeypatch):
+def test_a_file_that_cannot_be_written_is_reported_and_the_image_stays(folder, start):
     _, url = start()
     task = post(url, "next")
-
-    def fail(path):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("skbbox.labelling.table.atomic_write", fail)
-    answer = save(url, task)
+    with full_disk():
+        answer = save(url, task)
     assert answer["status"] == 507
-    assert "labels.csv cannot be written: No space left on device" in answer["error"]
+    assert "labels.csv cannot be written: File too large" in answer["error"]
     assert post(url, "next")["image"] == task["image"]
 
 

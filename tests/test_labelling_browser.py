@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import full_disk
 from PIL import Image
 
 from skbbox import TARGET_COLUMNS, DummyLocalizer, iou, read_annotations
@@ -257,20 +258,15 @@ def test_enter_accepts_a_proposal(tmp_path, truth, start, screenshot):
     assert iou([found[list(COORDINATES)].tolist()], [box])[0] > 0.98
 
 
-def test_a_failed_write_keeps_the_box_on_the_page(tmp_path, truth, start, monkeypatch):
+def test_a_failed_write_keeps_the_box_on_the_page(tmp_path, truth, start):
     _, page = start()
     before = number(page)
     draw(page, (0.1, 0.4, 0.1, 0.4))
     type_class(page, "ball")
-
-    def fail(path):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as context:
-        context.setattr("skbbox.labelling.table.atomic_write", fail)
+    with full_disk():
         page.keyboard.press("Enter")
         page.locator("#problem:not([hidden])").wait_for()
-    assert "No space left on device" in page.locator("#problem").inner_text()
+    assert "File too large" in page.locator("#problem").inner_text()
     assert number(page) == before
     assert page.locator("#rect").is_visible()
     press_and_wait(page, "Enter")
