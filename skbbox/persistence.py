@@ -19,8 +19,11 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+# Keras finds only those layers and losses by their names whose modules are imported.
+from . import losses  # noqa: F401
 from .exceptions import ModelFileError
 from .files import atomic_write
+from .network import box_heads, looks  # noqa: F401
 from .network.backbones import small_convnet
 from .network.graph import set_weights
 from .network.model_configs import check_config

@@ -134,6 +134,8 @@ def label_by_mouse_and_keys(page, truth, n):
     known = []
     for _ in range(n):
         row = truth.loc[shown(page)]
+        # A drag that begins on a handle of the proposal would change that box.
+        page.keyboard.press("Delete")
         draw(page, row[list(COORDINATES)])
         if row["class_name"] in known:
             page.keyboard.press(str(known.index(row["class_name"]) + 1))

@@ -4,6 +4,8 @@ import copy
 import json
 import pickle
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 import zlib
@@ -41,6 +43,14 @@ def test_loaded_estimator_predicts_the_same_bit_for_bit(fitted, file, shapes):
     pd.testing.assert_frame_equal(loaded.predict(X), fitted.predict(X), check_exact=True)
     np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
     assert loaded.score(X, y) == fitted.score(X, y)
+
+
+def test_new_process_loads_the_file(file):
+    """In which nothing else has imported the layers of the network."""
+    program = "import skbbox, sys; print(skbbox.SingleBoxLocalizer.load(sys.argv[1]).n_iter_)"
+    command = [sys.executable, "-c", program, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "2\n"
 
 
 def test_loaded_estimator_has_parameters_classes_and_history(fitted, file):
