@@ -38,8 +38,8 @@ N_FOLDS = 3
 FOLDS = StratifiedBoxKFold(N_FOLDS)
 #: Number of candidates with an extreme learning rate, and of candidates while an image is missing.
 N_DIVERGING, N_AWAY = 3, 4
-#: Limit for the growth of memory in MiB per fit, averaged over the second half.
-GROWTH = 0.5
+#: Limit for the growth of memory in MiB per fit over the second half; 120 fits grow by about 0.45.
+GROWTH = 0.7
 
 
 def main():
@@ -158,7 +158,8 @@ def one_process(paths, y, n_candidates):
     for reason in ("TrainingDivergedError", "ImageError"):
         check(f"{reason} among the warnings", reason in texts, True)
     half = len(used) // 2
-    growth = (used[-1] - used[half]) / (len(used) - half)
+    # The slope of a line through all values, because single ones jump by tens of MiB.
+    growth = np.polyfit(range(half, len(used)), used[half:], 1)[0]
     print(f"memory: {used[-1]:.0f} MiB at the end, {growth:+.2f} MiB per fit in the second half")
     check(f"memory grows by at most {GROWTH} MiB per fit", growth <= GROWTH, True)
 
