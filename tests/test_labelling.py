@@ -1,6 +1,7 @@
 """Labelling: the table, the queue, the scores, the server and the process of the model."""
 
 import csv
+import http.client
 import json
 import os
 import signal
@@ -857,7 +858,7 @@ def test_kill_loses_no_label(folder, serving, n_kills):
         task = post(url, "open", image=0)
         name, answered = task["name"], []
         threading.Timer(rng.uniform(0.05, 0.3), process.kill).start()
-        with pytest.raises((OSError, ValueError)):
+        with pytest.raises((OSError, ValueError, http.client.HTTPException)):
             while True:  # The label of an image is changed again and again, until the kill.
                 label = Label("cat", (0.0, float(rng.uniform(0.1, 1)), 0.0, 1.0))
                 assert save(url, task, label)["status"] == 200
