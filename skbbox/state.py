@@ -1,4 +1,4 @@
-"""The state of an estimator with networks, for pickle, skops and Dask."""
+"""The state of an estimator with networks, for files, pickle, skops and Dask."""
 
 from __future__ import annotations
 
@@ -77,6 +77,32 @@ class NetworkState(BaseEstimator):
         kept = vars(self).copy()
         self.__dict__.update(fitted)
         del kept
+
+    def _list_contents(self) -> dict[str, dict[str, Any]]:
+        """Parameters and fitted attributes, as a file holds them."""
+        from .training.fitted_state import FITTED, check_state
+
+        fitted = self._get_fitted()
+        parameters = fitted.get_params(deep=False)
+        attributes = {name: getattr(fitted, name) for name in FITTED}
+        check_state(parameters, attributes, self._get_param_names())
+        return {"parameters": parameters, "fitted": attributes}
+
+    @classmethod
+    def _from_contents(cls, parameters: dict[str, Any], fitted: dict[str, Any]) -> Self:
+        """The estimator of :meth:`_list_contents`; raises ModelFileError if it is none."""
+        from .training.compilation import compile_model
+        from .training.fitted_state import check_network, check_state, fill_defaults
+
+        parameters, fitted = fill_defaults(parameters, fitted)
+        check_state(parameters, fitted, cls._get_param_names())
+        check_network(fitted["model_"])
+        localizer = cls(**parameters)
+        localizer.__dict__.update(fitted)
+        localizer._set_model(localizer.model_, localizer._is_frozen)
+        localizer._networks.network.is_loaded = True
+        compile_model(localizer.model_, localizer._make_spec())
+        return localizer
 
     def __dask_tokenize__(self) -> tuple[str, list[tuple[str, Any]]]:
         """Identity of this estimator for Dask; a pickled network holds the time of pickling."""
