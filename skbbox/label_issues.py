@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 
 from .boxes import COORDINATES, as_boxes, find_boxes, iou, read_table
@@ -18,7 +18,7 @@ from .boxes.tables import as_pandas, like
 from .files import names_to_series
 from .inputs import check_any_object, check_images, check_targets
 from .metrics import compute_box_issue
-from .model_selection import StratifiedGroupBoxKFold
+from .model_selection import find_groups, make_group_splitter, split_each_row_once
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -142,21 +142,8 @@ def _make_folds(
 ) -> list[Split]:
     """Split rows into folds, and check that each row is in one test set."""
     if isinstance(cv, Integral):
-        # GroupKFold if there is nothing to stratify by.
-        has_strata = targets.has_class.any() or not targets.has_box.all()
-        splitter = StratifiedGroupBoxKFold if has_strata else GroupKFold
-        cv = splitter(cv, shuffle=True, random_state=0)
-        groups = check_images(X).keys() if groups is None else groups
-        groups = pd.factorize(np.asarray(groups, dtype=object))[0]
-    folds = list(check_cv(cv).split(X, y, groups))
-    tested = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(targets))
-    if (tested != 1).any():
-        row = int(np.flatnonzero(tested != 1)[0])
-        raise ValueError(
-            "cv must put each row into exactly one test set, as KFold does. "
-            f"Row {row} is in {tested[row]} test sets."
-        )
-    return folds
+        cv, groups = make_group_splitter(int(cv), targets, 0), find_groups(X, groups)
+    return split_each_row_once(check_cv(cv), X, y, len(targets), groups=groups)
 
 
 def _fit_and_predict(

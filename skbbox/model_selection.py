@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from .boxes import as_class_names, as_optional_boxes
 from .boxes.tables import as_pandas
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from .inputs import Targets
     from .typing import BoxesLike, ImagesLike, IntArray, Split
 
 __all__ = [
     "StratifiedBoxKFold",
     "StratifiedGroupBoxKFold",
+    "find_groups",
     "find_strata",
+    "make_group_splitter",
+    "split_each_row_once",
     "split_train_validation",
 ]
 
@@ -105,13 +109,7 @@ class StratifiedGroupBoxKFold(StratifiedGroupKFold):
         ------
         train, test : ndarray of int
         """
-        if groups is None:
-            groups = check_images(X).keys()
-        return super().split(
-            np.zeros(len(as_pandas(X))),
-            _get_strata(y),
-            pd.factorize(np.asarray(groups, dtype=object))[0],
-        )
+        return super().split(np.zeros(len(as_pandas(X))), _get_strata(y), find_groups(X, groups))
 
 
 def find_strata(class_names: NDArray[Any] | None, has_box: NDArray[np.bool_]) -> IntArray:
@@ -131,6 +129,40 @@ def _get_strata(y: BoxesLike) -> IntArray:
             "boxes without classes."
         )
     return find_strata(names, has_box)
+
+
+def find_groups(X: ImagesLike, groups: ArrayLike | None) -> IntArray:
+    """The number of the group of each row; without groups, rows of the same image are one."""
+    keys = check_images(X).keys() if groups is None else groups
+    return pd.factorize(np.asarray(keys, dtype=object))[0]
+
+
+def make_group_splitter(
+    n_folds: int, targets: Targets, random_state: int
+) -> StratifiedGroupBoxKFold | GroupKFold:
+    """A shuffling splitter that keeps groups together, and is stratified if that is possible."""
+    has_strata = targets.has_class.any() or not targets.has_box.all()
+    splitter = StratifiedGroupBoxKFold if has_strata else GroupKFold
+    return splitter(n_folds, shuffle=True, random_state=random_state)
+
+
+def split_each_row_once(splitter: Any, X: Any, y: Any, n_rows: int, **params: Any) -> list[Split]:
+    """The folds of a splitter; `params`, such as groups, are for its ``split``.
+
+    Raises
+    ------
+    ValueError
+        If a row is in no test set, or in several.
+    """
+    folds = list(splitter.split(X, y, **params))
+    tested = np.bincount(np.concatenate([test for _, test in folds]), minlength=n_rows)
+    if (tested != 1).any():
+        row = int(np.flatnonzero(tested != 1)[0])
+        raise ValueError(
+            "cv must put each row into exactly one test set, as KFold does. "
+            f"Row {row} is in {tested[row]} test sets."
+        )
+    return folds
 
 
 def split_train_validation(

@@ -1,8 +1,8 @@
 """Fits that are interrupted or cut off: what is kept, and how they go on."""
 
+import contextlib
 import functools
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import small_localizer
+from helpers import full_disk, small_localizer
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
@@ -536,17 +536,14 @@ def test_damaged_checkpoint_is_named(shapes, tmp_path):
 
 @pytest.mark.slow
 def test_full_disk_is_told_and_the_earlier_checkpoint_stays(shapes, tmp_path):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with contextlib.ExitStack() as stack:
 
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        def fill():
+            stack.enter_context(full_disk(1000))
 
-    localizer = small_localizer(epochs=4, callbacks=[InEpoch(2, fill)], checkpoint=tmp_path)
-    try:
+        localizer = small_localizer(epochs=4, callbacks=[InEpoch(2, fill)], checkpoint=tmp_path)
         with pytest.raises(ModelFileError, match=r"checkpoint cannot be written.*Make room"):
             localizer.fit(*shapes)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     (path,) = tmp_path.iterdir()
     assert _epochs_in(path) == 2
     assert_equal_fits(localizer.fit(*shapes), small_localizer(epochs=4).fit(*shapes))

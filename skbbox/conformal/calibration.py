@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def apply_temperature(probabilities: FloatArray, temperature: float) -> FloatArr
         Rows sum to 1.
     """
     logits = np.log(np.maximum(probabilities, LEAST_PROBABILITY)) / temperature
-    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    calibrated: FloatArray = scaled / scaled.sum(axis=1, keepdims=True)
+    calibrated: FloatArray = softmax(logits, axis=1)
     return calibrated
 
 

@@ -10,14 +10,20 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from ..boxes import COORDINATES, as_optional_boxes
 from ..boxes.tables import as_pandas
-from ..inputs import check_images
-from ..model_selection import StratifiedGroupBoxKFold, find_strata, split_train_validation
+from ..model_selection import (
+    StratifiedGroupBoxKFold,
+    find_groups,
+    find_strata,
+    make_group_splitter,
+    split_each_row_once,
+    split_train_validation,
+)
 from .checks import check_number
 
 if TYPE_CHECKING:
@@ -186,11 +192,8 @@ def make_splitter(cv: Any, targets: Targets, random_state: Any) -> Any:
     """
     if not isinstance(cv, Integral):
         return check_cv(cv)
-    # GroupKFold if there is nothing to stratify by.
-    has_strata = targets.has_class.any() or not targets.has_box.all()
     seed = check_random_state(random_state).randint(2**31 - 1)
-    splitter = StratifiedGroupBoxKFold if has_strata else GroupKFold
-    return splitter(int(cv), shuffle=True, random_state=seed)
+    return make_group_splitter(int(cv), targets, seed)
 
 
 def make_splits(
@@ -212,24 +215,10 @@ def make_splits(
     ValueError
         If a row is in no test set or in several, or a class is in no training row of a fold.
     """
-    folds = list(splitter.split(X, y, **split_params))
-    tested = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(targets))
-    if (tested != 1).any():
-        row = int(np.flatnonzero(tested != 1)[0])
-        raise ValueError(
-            "cv must put each row into exactly one test set, as KFold does. "
-            f"Row {row} is in {tested[row]} test sets."
-        )
+    folds = split_each_row_once(splitter, X, y, len(targets), **split_params)
     for fold, (train, _) in enumerate(folds):
         _check_classes(targets, train, f"the training part of fold {fold}")
     return folds
-
-
-def find_groups(X: Any, groups: Any) -> IntArray:
-    """The number of the group of each row; without groups, rows with the same path are one."""
-    if groups is None:
-        groups = check_images(X).keys()
-    return pd.factorize(np.asarray(groups, dtype=object))[0]
 
 
 def split_off(test_size: float, X: Any, targets: Targets, groups: Any, random_state: Any) -> Split:

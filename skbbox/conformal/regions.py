@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..boxes import COORDINATES
+from ..metrics import REGION
 from .scores import OUTWARD
 
 if TYPE_CHECKING:
     from ..typing import FloatArray
     from .folds import Predicted
 
-__all__ = ["REGION", "choose_margin", "compute_scale", "make_region"]
-
-#: Columns of a region.
-REGION = tuple(f"{box}_{edge}" for box in ("inner", "outer") for edge in COORDINATES)
+__all__ = ["choose_margin", "compute_scale", "make_region"]
 
 #: Part of the scale that all errors have, in widths and heights of the image: an edge of which a
 #: model is certain may still be wrong.

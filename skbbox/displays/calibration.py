@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..boxes.tables import as_pandas
 from ..exceptions import BoxError
-from ..metrics import compute_reliability
+from ..metrics import CLAIMS, compute_reliability
 from .drawing import MEASURE_COLOR, TRUE_COLOR, create_axes
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationDisplay"]
 
-#: The confidences, what each is compared with, and how it is drawn.
-CURVES: dict[str, tuple[str, dict[str, Any]]] = {
-    "class_confidence": ("share of right classes", {"color": MEASURE_COLOR, "marker": "o"}),
-    "box_confidence": ("mean IoU", {"color": TRUE_COLOR, "marker": "s"}),
+#: How the curve of each confidence is drawn.
+STYLES: dict[str, dict[str, Any]] = {
+    "class_confidence": {"color": MEASURE_COLOR, "marker": "o"},
+    "box_confidence": {"color": TRUE_COLOR, "marker": "s"},
 }
 
 #: Largest area of a marker in points.
@@ -134,10 +134,10 @@ class CalibrationDisplay:
             If `y_pred` has neither confidence, or no row of `y_true` can be compared.
         """
         columns = getattr(as_pandas(y_pred), "columns", ())
-        found = [of for of in CURVES if of in columns]
+        found = [of for of in CLAIMS if of in columns]
         if not found:
             raise BoxError(
-                f"CalibrationDisplay needs {' or '.join(CURVES)} in y_pred, which predict returns. "
+                f"CalibrationDisplay needs {' or '.join(CLAIMS)} in y_pred, which predict returns. "
                 f"Received: {list(columns)}."
             )
         curves = {of: compute_reliability(y_true, y_pred, of, n_bins) for of in found}
@@ -159,9 +159,9 @@ class CalibrationDisplay:
         self.figure_ = self.ax_.figure  # type: ignore[assignment]
         self.ax_.plot([0, 1], [0, 1], color="dimgray", linestyle="--", linewidth=1)
         for of, curve in self.curves.items():
-            claim, style = CURVES[of]
+            style = STYLES[of]
             color = style["color"]
-            label = f"{of}: {claim}, error {curve.error:.3f}"
+            label = f"{of}: {CLAIMS[of]}, error {curve.error:.3f}"
             self.ax_.plot(curve.confidence, curve.reached, color=color, zorder=2)
             self.ax_.scatter(
                 curve.confidence,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from ..boxes import COORDINATES
 from ..engines.registry import get_engine
@@ -218,9 +219,7 @@ def compute_spread(logits: NDArray[Any]) -> FloatArray:
     ndarray of shape (n, 2), float64
         That of the edge with the smaller mean first, because edges are put in order.
     """
-    logits = logits.astype(np.float64)
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = softmax(logits.astype(np.float64), axis=1)
     positions = np.linspace(0.0, 1.0, logits.shape[1])[None, :, None]
     mean = (weights * positions).sum(axis=1)
     variance = (weights * (positions - mean[:, None]) ** 2).sum(axis=1)

@@ -66,7 +66,7 @@ def measure_disagreement(one: Label, other: Label) -> float:
         return 1.0
     if one.box is None or other.box is None:
         return float(one.box != other.box)
-    return 1 - float(iou(np.array([one.box]), np.array([other.box]))[0])
+    return 1 - float(iou(one.box, other.box))
 
 
 def score_information(

@@ -67,7 +67,7 @@ def compare(
     elif proposed.box is None:
         overlap = 0.0
     else:
-        overlap = float(iou(np.array([proposed.box]), np.array([given.box]))[0])
+        overlap = float(iou(proposed.box, given.box))
     is_right = proposed.class_name == given.class_name
     return Comparison(image, is_random, n_labels, overlap, is_right)
 

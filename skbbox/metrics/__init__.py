@@ -20,11 +20,20 @@ from .scorers import (
     mean_iou_scorer,
     presence_scorer,
 )
-from .trust import Reliability, compute_reliability, expected_calibration_error, region_coverage
+from .trust import (
+    CLAIMS,
+    REGION,
+    Reliability,
+    compute_reliability,
+    expected_calibration_error,
+    region_coverage,
+)
 
 __all__ = [
+    "CLAIMS",
     "ERRORS",
     "NO_OBJECT",
+    "REGION",
     "Confusion",
     "IoUScore",
     "Pairs",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..typing import BoxesLike, FloatArray, IntArray
 
 __all__ = [
+    "CLAIMS",
+    "REGION",
     "Reliability",
     "compute_reliability",
     "expected_calibration_error",
@@ -27,6 +29,9 @@ __all__ = [
 
 #: Rounding error of an edge.
 ROUNDING = 1e-9
+
+#: Columns of a region.
+REGION = tuple(f"{box}_{edge}" for box in ("inner", "outer") for edge in COORDINATES)
 
 #: Each confidence, and what it claims to be.
 CLAIMS = {"class_confidence": "share of right classes", "box_confidence": "mean IoU"}
@@ -167,15 +172,14 @@ def region_coverage(y_true: BoxesLike, regions: Any) -> float:
 def find_covered(y_true: BoxesLike, regions: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each true box lies in its region, and which rows have both, of shape (n,)."""
     true, table = as_optional_boxes(y_true), as_pandas(regions)
-    names = [f"{box}_{edge}" for box in ("inner", "outer") for edge in COORDINATES]
-    missing = [name for name in names if name not in getattr(table, "columns", ())]
+    missing = [name for name in REGION if name not in getattr(table, "columns", ())]
     if missing:
         raise BoxError(f"regions is missing the columns {missing}; pass what predict_region gave.")
     if len(table) != len(true):
         raise BoxError(
             f"y_true and regions are paired by row. Received {len(true)} and {len(table)} rows."
         )
-    bounds = table[names].to_numpy(dtype=np.float64)
+    bounds = table[list(REGION)].to_numpy(dtype=np.float64)
     inner, outer = bounds[:, :4], bounds[:, 4:]
     outwards = np.array([-1.0, 1.0, -1.0, 1.0])
     fits = (outwards * (true - outer) <= ROUNDING).all(axis=1)
