@@ -10,6 +10,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 PAGES = {name: ROOT / name for name in ("README.md", "docs/speed.md")}
+#: Rows of the table in docs/guide/trust.md, and their measures in benchmarks/trust.csv.
+TRUST = {
+    "coverage of 90 % regions": ["coverage of regions, 90 %, spread"],
+    "coverage of 50 % and 95 % regions": [
+        "coverage of regions, 50 %, spread",
+        "coverage of regions, 95 %, spread",
+    ],
+    "median area between inner and outer box, 90 %": ["median area, 90 %, spread"],
+    "the same with a constant margin": ["median area, 90 %, constant"],
+    "calibration error of `box_confidence`": ["ECE of box_confidence, calibrated"],
+    "calibration error of `class_confidence`": ["ECE of class_confidence, calibrated"],
+    "by chance, in a calibrated model": ["ECE of class_confidence, calibrated, by chance"],
+    "AUROC of both confidences, calibrated": ["AUROC of both confidences, calibrated"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +57,12 @@ def seconds():
 
 def read_words(name):
     """The text of a page, with its lines joined."""
-    return re.sub(r"\s+", " ", PAGES[name].read_text(encoding="utf-8"))
+    return re.sub(r"\s+", " ", (ROOT / name).read_text(encoding="utf-8"))
+
+
+def without_zero(number, digits=3):
+    """A number below 1 as pages print it: .829."""
+    return f"{number:.{digits}f}".removeprefix("0")
 
 
 def test_page_of_benchmarks_is_what_the_script_writes(accuracy, tmp_path):
@@ -97,3 +116,43 @@ def test_speed_page_gives_search_and_predictions_of_each_machine(machine, second
     for way, engine in (("plain", "-"), ("skbbox", "openvino")):
         milliseconds = of_machine[("predict", way, engine, 224)] / 6000 * 1000
         assert f"{milliseconds:.2f} ms" in table
+
+
+def test_page_on_missing_labels_gives_the_scores_of_each_fit():
+    rows = pd.read_csv(BENCHMARKS / "missing_labels.csv")
+    means = rows.groupby(["comparison", "trained_on"]).mean()
+    words = read_words("docs/guide/missing_labels.md")
+    tiny, animals = means.loc["tiny_imagenet20"], means.loc["kangaroo_raccoon"]
+    iou, accuracy = tiny["mean_iou"].map(without_zero), tiny["class_accuracy"].map(without_zero)
+    assert f"class accuracy of {accuracy['class_only']}, and {accuracy['alone']} alone" in words
+    assert f"The mean IoU stays: {iou['class_only']} and {iou['alone']}." in words
+    assert f"the mean IoU rises from {iou['alone']} to {iou['box_only']}" in words
+    assert f"about the same: {accuracy['box_only']}, and {accuracy['alone']} alone" in words
+    empty = animals.loc["empty"]
+    assert f"the area under the curve is {without_zero(empty['presence_auc'])}" in words
+    assert f"{empty['false_alarms']:.0%}".replace("%", " %") + " of the empty images" in words
+    assert f"{empty['misses']:.0%}".replace("%", " %") + " of the animals are missed" in words
+    iou = animals["mean_iou"].map(without_zero)
+    assert f"the mean IoU is {iou['empty']}, and {iou['alone']} for a fit without" in words
+
+
+def test_page_on_training_gives_what_other_numbers_of_epochs_cost():
+    rows = pd.read_csv(BENCHMARKS / "steps.csv")
+    means = rows.groupby(["data", "images", "factor"])["mean_iou"].mean().unstack()
+    changes = means.sub(means[1.0], axis=0)
+    words = read_words("docs/guide/training.md")
+    half, twice, quarter = changes[0.5], changes[2.0], changes[0.25]
+    assert f"cost {-half.mean():.3f} of the mean IoU on average, at most {-half.min():.3f}" in words
+    assert f"gain {twice.mean():.3f} on average: up to {twice.max():.2f}" in words
+    assert f"A quarter costs up to {-quarter.min():.2f}." in words
+
+
+@pytest.mark.parametrize("row", TRUST)
+def test_page_on_trust_gives_coverage_area_and_calibration(row):
+    page = (ROOT / "docs" / "guide" / "trust.md").read_text(encoding="utf-8")
+    measured = pd.read_csv(BENCHMARKS / "trust.csv").pivot(
+        index="data", columns="measure", values="mean"
+    )[TRUST[row]]
+    # The columns of the page are in alphabetical order, as those of the pivot.
+    cells = [", ".join(map(without_zero, numbers)) for numbers in measured.to_numpy()]
+    assert f"| {row} | {' | '.join(cells)} |\n" in page
