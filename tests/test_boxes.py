@@ -330,7 +330,7 @@ def test_sample_weight_may_be_a_series_of_objects():
     ],
 )
 def test_invalid_sample_weight_raises(measure, weight, message):
-    with pytest.raises(BoxError, match=message):
+    with pytest.raises(ValueError, match=message):
         measure(TRUE, PREDICTED, sample_weight=weight)
 
 

@@ -360,7 +360,7 @@ def test_no_sample_weight_stays_none():
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        ([1, 2, 3], r"each of the 2 images. Received shape \(3,\)"),
+        ([1, 2, 3], r"each of the 2 rows. Received shape \(3,\)"),
         ([[1], [2]], r"Received shape \(2, 1\)"),
         ([1, -2], r"must be finite and not negative. Received: -2.0 in row 1"),
         ([1, np.nan], r"Received: nan in row 1"),

@@ -152,17 +152,17 @@ def _expand_home(item: Any) -> Any:
 
 
 def check_sample_weight(
-    sample_weight: ArrayLike | None, n_images: int, index: pd.Index | None = None
+    sample_weight: ArrayLike | None, n_rows: int, index: pd.Index | None = None
 ) -> FloatArray | None:
     """Check weights and convert them to float64; None stays None.
 
-    A single number becomes the weight of every image. There is a warning if the index of the
+    A single number becomes the weight of every row. There is a warning if the index of the
     weights has the labels of `index`, that of X, in another order.
 
     Raises
     ------
     ValueError
-        If the length differs from `n_images`, a weight is negative or not
+        If the length differs from `n_rows`, a weight is negative or not
         finite, or all weights are 0.
     """
     if sample_weight is None:
@@ -171,10 +171,10 @@ def check_sample_weight(
     warn_of_order(("X", "sample_weight"), index, get_index(sample_weight, column))
     weights = np.asarray(column, dtype=np.float64)
     if weights.ndim == 0:
-        weights = np.full(n_images, float(weights))
-    if weights.shape != (n_images,):
+        weights = np.full(n_rows, float(weights))
+    if weights.shape != (n_rows,):
         raise ValueError(
-            f"sample_weight needs one entry for each of the {n_images} images. "
+            f"sample_weight needs one entry for each of the {n_rows} rows. "
             f"Received shape {weights.shape}."
         )
     wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from ..boxes.tables import as_pandas
 from ..exceptions import BoxError
+from ..inputs import check_sample_weight
 from .pairs import pair_rows
 
 if TYPE_CHECKING:
@@ -286,21 +287,12 @@ def _check_weights(
     pairs: Pairs, sample_weight: ArrayLike | None, scored: NDArray[np.bool_] | None = None
 ) -> FloatArray | None:
     """The weights of the pairs that are scored."""
-    if sample_weight is None:
+    weights = check_sample_weight(sample_weight, pairs.n_rows)
+    if weights is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (pairs.n_rows,):
-        raise BoxError(
-            f"sample_weight needs one entry for each of the {pairs.n_rows} rows. "
-            f"Received shape {weights.shape}."
-        )
-    wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
-    if wrong.size:
-        raise BoxError(
-            "sample_weight must be finite and not negative. "
-            f"Received: {weights[wrong[0]]} in row {wrong[0]}."
-        )
     weights = weights[pairs.rows] if scored is None else weights[pairs.rows][scored]
     if weights.sum() == 0:
-        raise BoxError("sample_weight is zero in every row; at least one weight must be positive.")
+        raise ValueError(
+            "sample_weight is zero in every scored row; at least one weight must be positive."
+        )
     return weights
