@@ -20,7 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 # Keras finds only those layers and losses by their names whose modules are imported.
-from . import losses  # noqa: F401
+from . import (
+    __version__,
+    losses,  # noqa: F401
+)
 from .exceptions import ModelFileError
 from .files import atomic_write
 from .network import box_heads, looks  # noqa: F401
@@ -167,8 +170,9 @@ def encode(value: Any, name: str) -> tuple[Any, dict[str, bytes]]:
 
 @functools.cache
 def _get_versions() -> dict[str, str]:
-    names = ("skbbox", "keras", "numpy", "scikit-learn")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+    # The package is installed as skbbox or as skbbox-core, or not at all.
+    versions = {"skbbox": __version__, "python": platform.python_version()}
+    return versions | {name: metadata.version(name) for name in ("keras", "numpy", "scikit-learn")}
 
 
 class _Encoder:

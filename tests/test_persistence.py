@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 import zipfile
 import zlib
+from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -21,8 +22,10 @@ from packaging.version import Version
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+import skbbox
 from skbbox import SingleBoxLocalizer
 from skbbox.exceptions import ModelFileError, TrainingDivergedError
+from skbbox.persistence import _get_versions
 
 DATA = Path(__file__).parent / "data"
 
@@ -32,6 +35,25 @@ def file(fitted, tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "model.skbbox"
     fitted.save(path)
     return path
+
+
+# ---------------------------------------------------------------- saving
+
+
+def test_a_file_is_saved_without_a_package_named_skbbox(fitted, tmp_path, monkeypatch):
+    # The package for JAX and PyTorch is named skbbox-core.
+    find_version = metadata.version
+
+    def version(name):
+        if name == "skbbox":
+            raise metadata.PackageNotFoundError(name)
+        return find_version(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    _get_versions.cache_clear()
+    fitted.save(tmp_path / "model.skbbox")
+    about = json.loads(members(tmp_path / "model.skbbox")["about.json"])
+    assert about["versions"]["skbbox"] == skbbox.__version__
 
 
 # ---------------------------------------------------------------- loading
