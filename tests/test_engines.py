@@ -287,7 +287,10 @@ def test_engines_agree_on_real_images(on_real_images, engine, without_features, 
     boxes, others = (table[list(COORDINATES)].to_numpy() for table in predicted)
     assert np.abs(boxes - others).mean() < 0.005
     assert iou(boxes, others).mean() > 0.98
-    assert (predicted[0]["class_name"] == predicted[1]["class_name"]).mean() >= 0.995
+    agree = predicted[0]["class_name"] == predicted[1]["class_name"]
+    # Rounding picks one of classes that are nearly equally probable.
+    assert agree[predicted[0]["class_confidence"] > 0.5].all()
+    assert agree.mean() >= 0.98
     assert scores[0] == pytest.approx(scores[1], abs=0.002)
 
 

@@ -365,7 +365,7 @@ def test_kept_features_train_the_same_heads_as_the_whole_network(frozen_backbone
     forget_features()
     # A kept value has 256 levels.
     difference = np.abs(weights_of(on_features) - weights_of(on_images))
-    assert difference.max() < 0.01
+    assert difference.max() < 0.02
     assert difference.mean() < 1e-4
 
 
