@@ -41,9 +41,8 @@ class DummyLocalizer(BaseEstimator):
     strategy : {"median", "mean", "full", "center", "prior"}, default="median"
         The predicted box: median or mean of each edge over the training rows with a box, the
         full image, or the middle half of width and height. The predicted class is
-        the most frequent one. ``"prior"`` predicts what is most frequent: no object, if more than
-        half of the images have none, else the median box. The other strategies always predict
-        an object.
+        the most frequent one. ``"prior"`` predicts no object if more than half of the images have
+        none, else the median box. The other strategies always predict an object.
 
     Attributes
     ----------
