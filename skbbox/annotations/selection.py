@@ -35,7 +35,7 @@ def one_box_per_image(
     an image without an object. :func:`check_annotations` counts the rows of each kind.
 
     For a polars table, the results are a polars Series and DataFrame; for pyarrow and Dask, they
-    are those of pandas.
+    are a pandas Series and DataFrame.
 
     Parameters
     ----------
