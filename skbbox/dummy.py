@@ -41,14 +41,13 @@ class DummyLocalizer(BaseEstimator):
     strategy : {"median", "mean", "full", "center", "prior"}, default="median"
         The predicted box: median or mean of each edge over the training rows with a box, the
         full image, or the middle half of width and height. The predicted class is
-        the most frequent one. ``"prior"`` predicts what is most frequent: no object, if more than
-        half of the images have none, else the median box. The other strategies always predict
-        an object.
+        the most frequent one. ``"prior"`` predicts no object if more than half of the images have
+        none, else the median box. The other strategies always predict an object.
 
     Attributes
     ----------
     box_ : ndarray of shape (4,)
-        ``x_min, x_max, y_min, y_max``, normalised. NaN if it is not fixed and no row had a box.
+        ``x_min, x_max, y_min, y_max``, normalised. NaN if `strategy` needs boxes and y had none.
     classes_ : ndarray of shape (n_classes,) or None
         Sorted class names; None if y had no ``class_name``.
     class_prior_ : ndarray of shape (n_classes,) or None
@@ -145,7 +144,8 @@ class DummyLocalizer(BaseEstimator):
             class in the training rows; for boxes only, the four coordinates. If y of ``fit`` had
             images without an object, also ``presence``, the share of the others; if it is below
             0.5 and ``strategy="prior"``, class, box and ``class_confidence`` are missing. The
-            box is also missing if it is not fixed and y of ``fit`` had none. Of polars, if X is.
+            box is also missing if `strategy` needs boxes and y of ``fit`` had none. A polars
+            DataFrame if X is polars.
         """
         check_is_fitted(self)
         images = check_images(X)

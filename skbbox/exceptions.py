@@ -34,7 +34,7 @@ class SkbboxError(Exception):
 
 
 class DataError(SkbboxError, ValueError):
-    """Base of the errors about data, files and engines that skbbox was given."""
+    """Base of the errors about data, files and engines."""
 
 
 class AnnotationError(DataError):
@@ -50,7 +50,7 @@ class EngineError(DataError):
 
 
 class MissingPackageError(EngineError, ImportError):
-    """An optional package is not installed; names the extra that brings it."""
+    """An optional package is not installed; names the extra that installs it."""
 
 
 class FeatureStoreError(DataError):

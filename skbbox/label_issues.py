@@ -42,12 +42,12 @@ def rank_label_issues(
     groups: ArrayLike | None = None,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Rank rows by how likely their class, their box or the lack of both is wrong.
+    """Rank rows by how likely their class, their box or the lack of an object is wrong.
 
     Each row is predicted by an estimator that was fitted without it. A class is suspicious if
     another class is more probable. A box is suspicious if the predicted box hardly overlaps it
-    although the model is confident. If `y` has images without an object, such a row is suspicious
-    if an object is probable, and a row with a class or a box if none is.
+    although the model is confident. If `y` has images without an object, a row without an object
+    is suspicious if an object is probable, and any other row if no object is probable.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def rank_label_issues(
         and 1 - presence in the others. ``box_issue`` is 1 - IoU, times the predicted
         ``box_confidence``, or ``class_confidence`` if the model has no ``box_confidence``.
         Without classes in `y`, the columns of classes are absent; without images that have no
-        object, those of presence. A value is missing in rows of which the class or box is
-        missing, or not predicted; rows without any issue come last. A DataFrame of polars, if `y`
+        object, those of presence. A value is missing if the class or box of the row is
+        missing, or not predicted; rows without any issue come last. A polars DataFrame if `y`
         is one.
 
     Raises

@@ -59,66 +59,66 @@ class SingleBoxLocalizer(NetworkState, StreamMixin, SpreadMixin, CallbackSupport
 
     A convolutional network with two heads: a softmax over the classes, and four
     numbers for the box. The features of frozen layers of the backbone are computed
-    once, and what follows is trained on them.
+    once, and the other layers are trained on these features.
 
     Parameters
     ----------
     backbone : str, keras.Model or callable, default="mobilenet"
         The feature extractor: a name of ``keras.applications`` in any spelling
         (``"mobilenet_v2"``, ``"EfficientNetB0"``), a model with one feature map as
-        output (it is copied), or a callable that builds one; it receives
-        ``input_shape`` if it takes an argument.
+        output, which is copied, or a callable that builds such a model; if the callable
+        has a parameter, it receives ``input_shape``.
     classifier : keras.Model, str, Path or None, default=None
         A trained classifier, or its file, used instead of `backbone`; see
         :meth:`from_classifier`.
     classifier_classes : sequence or None, default=None
-        Class names in the order of the classifier's outputs. None takes those of y, sorted.
+        Class names in the order of the classifier's outputs. None means the sorted names in y.
     alpha : float, default=0.75
         Width of the MobileNets; other backbones ignore it.
     weights : "imagenet", str, Path or None, default="imagenet"
-        Weights of the backbone. A backbone given as a model or callable keeps its own
-        weights with ``"imagenet"``. A path loads weights from a file. None initialises the
-        backbone and trains all of it together with the heads.
+        Weights of the backbone. With ``"imagenet"``, a backbone given as a model or callable
+        keeps its own weights. A path loads weights from a file. None initialises the
+        backbone at random and trains all of it together with the heads.
     frozen : {"all", "early", "none"}, default="all"
-        The layers of the backbone whose weights are kept: ``"all"``; ``"early"``, those
-        before its last stage, which begins at the second coarsest feature map (in the MobileNet,
-        its last two blocks); or ``"none"``. Other layers are trained together with the heads, at
+        The layers of the backbone that are not trained: ``"all"``; ``"early"``, the layers
+        before the last stage, which begins at the second coarsest feature map (in the MobileNet,
+        the last two blocks); or ``"none"``. Other layers are trained together with the heads, at
         `backbone_learning_rate` and with frozen BatchNorm. Ignored with ``weights=None``.
     preprocessing : {"auto", "tf", "torch", "caffe"}, callable or None, default="auto"
-        Transformation of pixels in 0..255 before the backbone. ``"auto"`` takes the
-        backbone's own for those of ``keras.applications``, does nothing for
+        Transformation of pixels in 0..255 before the backbone. ``"auto"`` uses the
+        preprocessing of the backbone if it is from ``keras.applications``, does nothing for
         a model with a ``Rescaling`` or ``Normalization`` layer, and scales to
-        -1..1 for others. Names are the modes of
+        -1..1 for other models. The names are the modes of
         ``keras.applications.imagenet_utils.preprocess_input``.
     image_size : int or (int, int), default=224
         Height and width in pixels to which images are stretched.
     neck : int or "auto", default="auto"
-        Channels of a trained layer on the last feature map, which both heads share, so that
-        each loss also shapes the features of the other head. The class is then also read from
-        the inside of the spatial head's box. ``"auto"`` is 256, or 0 with `classifier`; 0
-        leaves the neck out, and the class is read from the mean over the whole image.
+        Channels of a trained layer on the last feature map. Both heads share this layer, so
+        each loss also shapes the features of the other head. With a neck, the class is also read
+        inside the box of the spatial head. ``"auto"`` is 256, or 0 with `classifier`. With 0
+        there is no neck, and the class is read from the mean over the entire image.
     box_head : {"spatial", "dense", "pooled"}, default="spatial"
-        ``"spatial"`` fuses the last feature map with two finer ones, predicts each
+        ``"spatial"`` combines the last feature map with two finer maps, predicts each
         edge as the mean of a distribution over columns or rows, and estimates the IoU
-        of its box; the distributions are also trained by their cross-entropy with the true
-        edges [5]_, a small part of the box loss; ``"dense"`` has weights for every position
-        of the last map; ``"pooled"`` is the chapter's, which averages over positions,
+        of its box. Its distributions are also trained by their cross-entropy with the true
+        edges [5]_, a small part of the box loss. ``"dense"`` has weights for every position
+        of the last map. ``"pooled"`` is the chapter's head, which averages over positions,
         discarding location.
     n_looks : {1, 2}, default=2
         With 2, half of the training views are windows around the box, decoded from the original
-        image; ``predict`` looks again at a window around its first box, takes the second
-        box, and averages the class probabilities of both looks. That takes twice as long;
-        ``set_params(n_looks=1)`` after ``fit`` returns the first look.
+        image. ``predict`` looks again at a window around its first box, returns the second
+        box, and averages the class probabilities of both looks. This takes twice as long.
+        After ``set_params(n_looks=1)``, ``predict`` returns the first look.
     class_loss_weight, box_loss_weight : float, default=1.0
-        Weights of the two losses in the total. Their ratio matters where both losses train the
+        Weights of the two losses in the total. Their ratio matters if both losses train the
         same weights: the neck, or a backbone that is trained. With a frozen backbone and
-        ``neck=0`` it changes nothing, because Adam scales each gradient by its own size.
+        ``neck=0`` it hardly matters, because Adam scales each gradient by its own size.
     presence_loss_weight : float, default=1.0
         Weight of the loss of `presence`, the binary cross-entropy, if y has images without an
         object.
     presence_threshold : float, default=0.5
-        ``predict`` returns no class and no box for images whose `presence` is lower. It can be
-        changed after ``fit``.
+        ``predict`` returns no class and no box for images whose `presence` is lower. You can
+        change it after ``fit``.
     box_loss : {"giou_l1", "mse", "l1", "huber", "giou", "diou", "ciou"} or callable, \
 default="giou_l1"
         Loss of the box: the mean squared, absolute or Huber error of its edges; 1 minus
@@ -130,36 +130,36 @@ default="giou_l1"
     l2 : float, default=0.001
         Weight of the squared weights of the class layer in the loss.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Each fit uses a fresh copy.
+        Name or instance of a Keras optimizer. Each fit uses a fresh copy.
     learning_rate : float or None, default=None
-        None is 3e-3 for ``optimizer="adam"`` and the optimizer's own otherwise.
+        None means 3e-3 for ``optimizer="adam"``, and the optimizer's default otherwise.
     learning_rate_schedule : {"cosine", "constant"}, default="cosine"
         ``"cosine"`` is a linear warm-up to `learning_rate` over the first tenth of the steps
-        of a stage, then cosine decay to 0; an optimizer with its own schedule keeps that.
-        Callbacks that set the learning rate need ``"constant"``.
+        of a stage, then cosine decay to 0. If an optimizer has its own schedule, it is used
+        instead. Callbacks that set the learning rate need ``"constant"``.
     backbone_learning_rate : float, default=1e-4
-        Learning rate of the backbone with ``frozen="early"`` or ``"none"``; it follows the same
-        schedule. Without weight decay, if the optimizer has any.
+        Learning rate of the backbone with ``frozen="early"`` or ``"none"``, with the same
+        schedule. The optimizer's weight decay does not apply to the backbone.
     epochs : int or "auto", default="auto"
-        Passes over the training images before those of `fine_tune_epochs`. ``"auto"`` is 10
+        Passes over the training images, before fine-tuning. ``"auto"`` means 10
         (8 with ``n_looks=1``), or more to reach 400 steps of `batch_size` images: 100 for 100
-        images, 10 from 1,249 images on. A backbone with ``weights=None`` takes 1,200 steps.
+        images, 10 from 1,249 images on. With ``weights=None``, it is at least 1,200 steps.
     batch_size : int, default=32
-        Images per step of training and of prediction. On JAX, which compiles for each
-        number, the last step of an epoch is filled up with images of its first.
+        Images per step of training and of prediction. JAX compiles for each number of images,
+        so on JAX the last step of an epoch is filled up with the first images of the epoch.
     fine_tune_epochs : int, default=0
-        Further epochs in which all of the backbone is trained too, with its BatchNorm frozen.
+        Further epochs in which the entire backbone is trained, too, with frozen BatchNorm.
     fine_tune_learning_rate : float, default=1e-5
-        Learning rate of these epochs.
+        Learning rate of the fine-tuning epochs.
     augment : {"standard", "flip"}, callable or None, default="standard"
-        Change of image and box: ``"flip"`` mirrors it left to right; ``"standard"`` also
-        rotates, crops, shrinks, shifts and stretches it, and changes brightness and
+        Random changes of image and box: ``"flip"`` mirrors left to right; ``"standard"`` also
+        rotates, crops, shrinks, shifts and stretches the image, and changes brightness and
         contrast; a callable takes ``(image, box, rng)`` and returns ``(image, box)``.
-        With frozen layers, each image has a fixed set of views whose features are kept: with
+        With frozen layers, each image has a fixed set of views whose features are stored: with
         ``"standard"`` up to 20, half of them windows with ``n_looks=2``. There are fewer if
-        their total would exceed 4,000, but at least two of each kind up to 200,000 views; and
-        with ``n_looks=2`` no more than epochs. Otherwise, and with a callable, each epoch has
-        new changes.
+        their total would exceed 4,000, but at least two of each kind up to 200,000 views; with
+        ``n_looks=2``, there are no more views than epochs. Without frozen layers, or with a
+        callable, images are changed anew in each epoch.
     validation_fraction : float or None, default=None
         Share of the images set aside, stratified by class, for the ``val_`` curves of
         ``history_``. None is 0, or 0.1 with ``early_stopping``.
@@ -168,37 +168,37 @@ default="giou_l1"
         epochs, and restore the best weights. ``"auto"`` does so with ``epochs="auto"`` and
         10,000 images or more.
     patience : int, default=5
-        Only used by ``early_stopping``.
+        Number of epochs without improvement before early stopping ends the training.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the class loss, by class name; none is negative.
+        Weight of each class in the class loss, by class name; weights must not be negative.
     callbacks : list or None, default=None
-        Keras callbacks, or functions that build one. Each fit trains with copies; see
-        ``callbacks_``. They see the model that is being trained, which is only the part
-        behind the features while these are kept.
+        Keras callbacks, or functions that build one. Each fit uses copies; see
+        ``callbacks_``. Their ``model`` is the model that is being trained; with stored
+        features, this is only the part after the frozen layers.
     memory : str, Path, joblib.Memory or None, default=None
         A folder in which the features of frozen layers are stored, which any number of
         processes of the same user can share. Records are authenticated with the file ``secret``
-        in it, which only you may be able to read: what others, or other programs, put into the
-        folder is ignored. None keeps features in memory.
+        in the folder, which nobody else may be able to read; records of other users or programs
+        are ignored. None keeps features in memory.
     engine : {"auto", "keras", "onnxruntime", "openvino"}, default="auto"
-        What runs the frozen layers, and the complete network in ``predict``. ``"auto"`` takes
-        the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``); on a graphics card
-        that is Keras. All give the same boxes except for rounding.
+        The library that runs the frozen layers, and the complete network in ``predict``.
+        ``"auto"`` uses the fastest one installed (``skbbox[openvino]``, ``skbbox[onnx]``), or
+        Keras on a GPU. All give the same boxes except for rounding.
     checkpoint : str, Path or None, default=None
         A folder in which each fit saves its progress after every epoch, in a file that is
         deleted when the fit completes. An interrupted fit resumes from the last epoch when it
         is run again with the same data and parameters, and ends with the same result.
     on_bad_image : {"raise", "warn", "skip"}, default="raise"
         How to handle unreadable images: raise an error; or leave them out in ``fit`` and
-        ``score``, and return missing values and the reason in ``predict``, with or without a
-        warning.
+        ``score``, and return missing values and the reason in ``predict``, with (``"warn"``) or
+        without (``"skip"``) a warning.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the previous fit and extends ``history_``.
     verbose : bool or {0, 1}, default=0
         Whether to show progress bars and a table of epochs.
     random_state : int, RandomState instance or None, default=None
-        Source of initial weights, dropout, order and split. Pass an int for the same
-        result in each fit.
+        Determines initial weights, dropout, order and split. Pass an int for reproducible
+        results.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ default="giou_l1"
     stages_ : list of (str, int)
         Name and number of epochs of each stage of training: ``"frozen backbone"``,
         ``"frozen early layers"`` or ``"whole network"``, then ``"fine-tuning"``. With
-        `warm_start`, earlier fits included.
+        `warm_start`, earlier fits are included.
     n_iter_ : int
         Number of epochs in ``history_``.
     callbacks_ : list of keras.callbacks.Callback
@@ -352,7 +352,7 @@ default="giou_l1"
 
     @classmethod
     def from_classifier(cls, model_or_path: keras.Model | PathLikeStr, **params: Any) -> Self:
-        """An estimator that starts from a trained Keras classifier.
+        """Make an estimator that starts from a trained Keras classifier.
 
         The classifier's feature extractor becomes the backbone, and the weights of its last
         layer initialise ``dense_class``.
@@ -378,7 +378,7 @@ default="giou_l1"
 
     @with_callbacks
     def fit(self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn classes and boxes.
+        """Train the network on images with known classes and boxes.
 
         Parameters
         ----------
@@ -386,10 +386,10 @@ default="giou_l1"
             Paths (list, Series, 1-D array), a DataFrame with the column ``image``, a
             uint8 array of shape (n, height, width, 3), or a list of arrays or PIL images.
         y : DataFrame or structured array of length n
-            The columns ``class_name, x_min, x_max, y_min, y_max``, normalised to 0..1;
-            rows match those of X by position. Without ``class_name``: boxes only. A row without
-            a box trains only the class, one without a class only the box, and one with neither is
-            an image without an object.
+            The columns ``class_name, x_min, x_max, y_min, y_max``, normalised to 0..1. Rows of
+            X and y are matched by position. Without ``class_name``, only boxes are learned. A row
+            without a box trains only the class, a row without a class only the box, and a row
+            with neither is an image without an object.
         sample_weight : array-like of shape (n,), default=None
             Weight of each image in all losses.
 
@@ -402,8 +402,8 @@ default="giou_l1"
         ImageError
             If an image cannot be read.
         BoxError
-            If a box or class is invalid, half of a box is missing, or no image has an object; a
-            class is text, a number or a bool.
+            If a box or class is invalid, half of a box is missing, or no image has an object. A
+            class must be text, a number or a bool.
         WeightsError
             If the weights of the backbone could not be loaded or downloaded.
         TrainingDivergedError
@@ -473,7 +473,7 @@ default="giou_l1"
         return self
 
     def predict(self, X: ImagesLike) -> pd.DataFrame:
-        """Class and box of each image.
+        """Predict the class and box of each image.
 
         Parameters
         ----------
@@ -482,7 +482,7 @@ default="giou_l1"
 
         Returns
         -------
-        DataFrame of n rows, with the index of X if it has one; of polars, if X is
+        DataFrame of n rows, with the index of X if it has one; a polars DataFrame if X is polars
             ``class_name, x_min, x_max, y_min, y_max`` (normalised, within 0..1, edges in
             order); ``class_confidence``, the probability of the class, in 0..1; and, with
             ``box_head="spatial"``, ``box_confidence``, the expected IoU of the box, in 0..1.
@@ -506,7 +506,7 @@ default="giou_l1"
         return like(make_predictions(fitted, outputs, bad, images.index), X)
 
     def predict_proba(self, X: ImagesLike) -> FloatArray:
-        """Probability of each class.
+        """Predict the probability of each class.
 
         Parameters
         ----------
@@ -536,14 +536,13 @@ default="giou_l1"
     def score(
         self, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None = None
     ) -> IoUScore:
-        """Mean IoU, together with the share of boxes with IoU >= 0.5.
+        """Compute the mean IoU, together with the share of boxes with IoU >= 0.5.
 
         Parameters
         ----------
         X : images of length n
         y : table of boxes of length n
-            As for :meth:`fit`. A class that was not in training counts like any other:
-            its box is scored.
+            As for :meth:`fit`. Boxes of classes that were not in training are scored, too.
         sample_weight : array-like of shape (n,), default=None
 
         Returns
@@ -554,8 +553,8 @@ default="giou_l1"
         Warns
         -----
         SkbboxWarning
-            If y holds classes that were not in training, as happens with an unshuffled
-            ``cv=3`` on rows that are sorted by class.
+            If y contains classes that were not in training, for example because of an
+            unshuffled ``cv=3`` on rows that are sorted by class.
         """
         fitted = self._get_fitted()
         images = check_images(X)
@@ -566,7 +565,7 @@ default="giou_l1"
         return IoUScore.from_boxes(targets.to_table(), predicted, weights)
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
-        """Feature vector of each image: the mean of the backbone's feature map over its positions.
+        """Compute a feature vector for each image, the mean of the backbone's last feature map.
 
         Parameters
         ----------
@@ -581,7 +580,7 @@ default="giou_l1"
         return next(iter(fitted._run_network(X, fitted._networks.embedder)[0].values()))
 
     def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> Self:
-        """Do the work of the first ``predict`` now: convert and compile the network.
+        """Convert and compile the network now, so that the first ``predict`` is fast.
 
         With ``engine="auto"``, :meth:`predict` of up to 16 images runs on Keras until a faster
         engine is converted; this method converts it.
@@ -610,13 +609,13 @@ default="giou_l1"
         return self
 
     def save(self, path: PathLikeStr, *, overwrite: bool = False) -> None:
-        """Save the fitted estimator in one file, which holds no code.
+        """Save the fitted estimator in one file, which contains no code.
 
         Parameters
         ----------
         path : str or Path
         overwrite : bool, default=False
-            Whether to replace an existing file; of a symbolic link, the file that it points to.
+            Whether to replace an existing file or, if `path` is a symbolic link, its target.
 
         Raises
         ------
@@ -629,9 +628,9 @@ default="giou_l1"
 
         Notes
         -----
-        The file is a zip archive of JSON and arrays with checksums, written atomically. Of
-        parameters that are code (a backbone or loss function, callbacks), only the name is
-        saved, and :meth:`load` asks for them.
+        The file is a zip archive of JSON and arrays with checksums, written atomically. If a
+        parameter is code (a backbone or loss function, callbacks), only its name is
+        saved, and the object has to be passed to :meth:`load`.
         """
         from .persistence import write_archive
 
@@ -647,10 +646,10 @@ default="giou_l1"
         Parameters
         ----------
         path : str or Path
-            The file. It is not trusted: code in it is refused, and so is every class that is
-            not on a list of layers, operations and settings that only compute.
+            The file, which may come from anyone: code in it raises an error, and so does every
+            class that is not on a list of layers, operations and settings that only compute.
         custom_objects : dict of str to object, default=None
-            Functions, callbacks and layers that the estimator was made with and that are not
+            Functions, callbacks and layers of the estimator that are not
             part of Keras or skbbox, by name. Registering them with Keras is not enough.
 
         Returns
@@ -664,7 +663,7 @@ default="giou_l1"
         FileNotFoundError
             If the file does not exist.
         ModelFileError
-            If it is damaged, holds unexpected content, or needs `custom_objects`;
+            If the file is damaged, has unexpected content, or needs `custom_objects`;
             names what was found.
         """
         from .persistence import read_archive
@@ -702,14 +701,14 @@ default="giou_l1"
         quantize : {"int8", "float16"}, default=None
             Convolutions in 8 bits, or weights stored in half precision. Not for a SavedModel.
         calibration : images, default=None
-            Some 100 that were not trained on. ``"int8"`` takes the ranges of values from them, and
-            the loss of mean IoU and class accuracy is measured on them.
+            About 100 images that were not trained on. ``"int8"`` takes value ranges from them,
+            and the loss of mean IoU and class accuracy is measured on them.
         calibration_y : table of boxes, default=None
-            What they show. None compares with the network that is not quantised.
+            Their true boxes. None compares with the network that is not quantised.
         force : bool, default=False
             Whether to write a network that loses more than 0.005 of mean IoU or 0.01 of accuracy.
         verbose : bool or {0, 1}, default=0
-            Whether to print both losses.
+            Whether to print the loss of mean IoU and of class accuracy.
 
         Raises
         ------
@@ -718,7 +717,7 @@ default="giou_l1"
         ValueError
             If the format is unknown, a class name contains a line break, or images are missing.
         FileExistsError
-            If the file exists, or a folder that is no SavedModel.
+            If the file exists, or `path` is a folder that is not a SavedModel.
         MissingPackageError
             If a package is missing; names the extra.
         EngineError
@@ -729,10 +728,10 @@ default="giou_l1"
         Notes
         -----
         The input ``image`` takes n images as uint8 of shape (n, height, width, 3): RGB in 0..255,
-        upright, and in one call of one size. n is 1 in TFLite. Outputs equal those of ``predict``
-        except for rounding. With ``image_size="fixed"``, stretch images before with
-        :func:`skbbox.images.load_image`; a second look sees no other pixels. Outputs are float32:
-        ``box`` of shape (n, 4), which is ``x_min, x_max, y_min, y_max`` within 0..1 and in order;
+        upright, and of one size in each call. n is 1 in TFLite. Outputs equal those of ``predict``
+        except for rounding. With ``image_size="fixed"``, stretch images first with
+        :func:`skbbox.images.load_image`; the second look also sees only these pixels. Outputs are
+        float32: ``box`` of shape (n, 4), ``x_min, x_max, y_min, y_max`` within 0..1 and in order;
         ``probabilities`` of shape (n, n_classes), in the order of ``classes_``;
         ``class_confidence``, ``box_confidence`` and ``presence`` of shape (n,), as in
         :meth:`predict`, but whatever `presence_threshold` is. Outputs that ``predict`` does not

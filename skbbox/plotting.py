@@ -106,7 +106,7 @@ def plot_image(
 def plot_prediction(
     estimator: Localizer, image: ImageLike, true: BoxesLike | None = None, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw an image, its predicted box and its true one, ``x_min, x_max, y_min, y_max``.
+    """Draw an image with its predicted and its true box, ``x_min, x_max, y_min, y_max``.
 
     Parameters
     ----------
@@ -123,10 +123,10 @@ def plot_prediction(
     Returns
     -------
     matplotlib Axes
-        The predicted box is dashed and the true one solid. The number after the class is its
-        probability; the title has the IoU of both boxes, and the IoU that the model expects. An
-        image without an object, or a prediction of none, has the label ``no object``; the title
-        then names a false alarm or a missed object, and the ``presence``.
+        The predicted box is dashed and the true box solid. The number after the class is its
+        probability. The title shows the IoU of both boxes, and the IoU that the model expects. If
+        an image has no object, or none is predicted, the label is ``no object``, and the title
+        says whether this is a false alarm or a missed object, and shows the ``presence``.
 
     Raises
     ------

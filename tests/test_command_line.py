@@ -702,7 +702,7 @@ def test_doctor_says_why_keras_does_not_start(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "state"),
-    [("file", "not a folder"), ("file/folder", "not there, and cannot be made")],
+    [("file", "not a folder"), ("file/folder", "cannot be created")],
 )
 def test_doctor_knows_a_folder_that_cannot_be_used(tmp_path, name, state):
     (tmp_path / "file").touch()
@@ -710,4 +710,4 @@ def test_doctor_knows_a_folder_that_cannot_be_used(tmp_path, name, state):
 
 
 def test_doctor_knows_a_folder_that_is_not_there_yet(tmp_path):
-    assert describe_folder(tmp_path / "a" / "b")["state"] == "not there yet"
+    assert describe_folder(tmp_path / "a" / "b")["state"] == "does not exist yet"

@@ -132,10 +132,10 @@ def check_annotations(
     boxes : DataFrame
         As returned by :func:`read_annotations`: a column ``image`` and the columns of
         ``TARGET_COLUMNS``. It is not changed. In a row, the class, the box or both may be missing;
-        that is no problem, but half a box is.
+        only half a box is a problem.
     split : array-like of shape (n_boxes,), default=None
         Name of the part of the split that each row belongs to, such as train and val; None uses
-        the column ``split`` if there is one. Images that are nearly the same in two parts are
+        the column ``split`` if there is one. Near-duplicate images in different parts are
         reported.
     open_images : bool, default=True
         Whether to read the images, to find those that are missing, damaged or identical, and

@@ -53,9 +53,9 @@ def clean_annotations(
     Class names are stripped, blank names become missing, and names that differ only by case or
     white space are replaced by the most frequent of them; then boxes in pixels are divided by the
     size of their image, edges in the wrong order are swapped, and boxes are clipped to the image.
-    A row is dropped if half of its box is missing, its box is empty after the repair, the box
-    repeats another one of the same image and class, its class is blank and it has no box, it says
-    that there is no object although another row of the image has one, or its image cannot be
+    A row is dropped if half of its box is missing, its box is empty after the repair, its box
+    duplicates another one of the same image and class, its class is blank and it has no box, it
+    has no object although another row of the image has one, or its image cannot be
     read. Rows with only a class, only a box or neither stay as they are.
 
     Parameters
@@ -72,11 +72,10 @@ def clean_annotations(
     Returns
     -------
     CleanedAnnotations
-        A DataFrame of the remaining rows in their order, with their index and columns; of polars,
-        if `boxes` is. Its
-        attribute ``actions`` is a DataFrame with one row per repair or dropped row: ``row``
-        (position in `boxes`), ``image``, ``problem``, ``action`` (``"repaired"`` or
-        ``"dropped"``) and ``detail``.
+        A DataFrame of the remaining rows in their order, with their index and columns; a polars
+        DataFrame if `boxes` is one. The attribute ``actions`` is a DataFrame with one row per
+        repair or dropped row: ``row`` (position in `boxes`), ``image``, ``problem``, ``action``
+        (``"repaired"`` or ``"dropped"``) and ``detail``.
 
     Warns
     -----

@@ -31,11 +31,11 @@ def one_box_per_image(
 ) -> tuple[pd.Series, pd.DataFrame]:
     """Select one box per image from a table of boxes.
 
-    An image without a box is a row without one: with its class, if it has one, else of an image
-    without an object. :func:`check_annotations` counts the rows of each kind.
+    An image without a box becomes a row without coordinates. If the row also has no class, it is
+    an image without an object. :func:`check_annotations` counts the rows of each kind.
 
-    A table of polars gives a Series and a DataFrame of polars; those of pyarrow and Dask give
-    pandas.
+    For a polars table, the results are a polars Series and DataFrame; for pyarrow and Dask, they
+    are a pandas Series and DataFrame.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ def one_box_per_image(
         ``TARGET_COLUMNS``. Further columns are kept. In a row, the class, the box or both may be
         missing.
     keep : {"largest", "first", "only", "all"}, default="largest"
-        Which box of an image with several to keep: the one with the largest area (of equal
-        areas, the first), the first row, none (``"only"`` leaves such images out), or all of
-        them (the image is repeated, as in the chapter). Rows with a class and no box count only
-        if the image has no box; the largest of them is the first.
+        Which box to keep if an image has several: the box with the largest area (the first of
+        equal areas), the first row, none (``"only"`` leaves these images out), or all of
+        them (the image is repeated, as in the chapter). Rows with a class and no box are only
+        used if the image has no box; ``"largest"`` then keeps the first.
     empty : {"keep", "drop"}, default="keep"
-        Whether to keep images without an object, that is rows with neither class nor box. A model
-        learns from them to tell whether there is an object.
+        Whether to keep images without an object, that is, rows with neither class nor box. From
+        these rows, a model learns whether there is an object.
 
     Returns
     -------

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "PROBLEMS", "main", "make_parser"]
 
 #: In the order of the help.
-COMMANDS = (convert, label, check, train, search, predict, score, report, export, doctor)
+COMMANDS = (label, convert, check, train, search, predict, score, report, export, doctor)
 
 EXAMPLES = """examples:
-  skbbox convert labels.json boxes.xml --to cvat --images photos
   skbbox label photos
+  skbbox convert labels.json boxes.xml --to cvat --images photos
   skbbox check labels/ --images photos
   skbbox train labels.csv --images photos -o model.skbbox
   skbbox search labels.csv --images photos --grid box_loss_weight=1,5,10
@@ -86,17 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             print_result(result, to_json(values) if parsed.json else None, out)
         except BrokenPipeError:
-            # What reads stdout has ended, such as head. Python would complain at exit.
+            # The reader of stdout, such as head, has ended. Python would complain at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
             return FAILED
     return result.code
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Make the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="skbbox",
-        description="Find the main object in each image, its class and bounding box.",
+        description="Find the main object in each image: its class and its bounding box. "
+        "For the options of a command, run: skbbox COMMAND --help",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -111,55 +111,78 @@ def add_command(
 def add_source(command: argparse.ArgumentParser, metavar: str) -> None:
     """Add the arguments of :func:`read_annotations`."""
     command.add_argument(
-        "source", metavar=metavar, type=as_path, help="annotation file, folder or glob pattern"
+        "source",
+        metavar=metavar,
+        type=as_path,
+        help="annotation file, folder with annotation files, or glob pattern",
     )
-    command.add_argument("--images", metavar="DIR", type=as_path, help="folder of the images")
     command.add_argument(
-        "--from", dest="format", choices=FORMATS, help="input format (default: detected)"
+        "--images",
+        metavar="DIR",
+        type=as_path,
+        help="folder of the images (default: found next to the annotations)",
     )
-    command.add_argument(
+    ambiguous = command.add_argument_group(
+        "if the annotations are not detected correctly or are ambiguous"
+    )
+    ambiguous.add_argument(
+        "--from",
+        dest="format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"format of the annotations: {', '.join(FORMATS)} (default: detected)",
+    )
+    ambiguous.add_argument(
         "--corners",
         choices=("edges", "voc"),
-        help="corners in pixels: edges between pixels, or the first and last pixel, counted from 1 "
-        "(default: as the tool writes them)",
+        help="corners in pixels: edges between pixels (edges), or the first and last pixel, "
+        "counted from 1 (voc) (default: the convention of the tool)",
     )
-    command.add_argument(
+    ambiguous.add_argument(
         "--y-origin", choices=("top", "bottom"), help="where y is measured from (default: top)"
     )
-    command.add_argument(
+    ambiguous.add_argument(
         "--shapes",
         choices=("hull", "skip", "error"),
         default="hull",
-        help="polygons and other shapes: use the box around them, skip them, or stop with an error "
-        "(default: hull)",
+        help="polygons and other shapes: use the box around them (hull), skip them, or stop with "
+        "an error (default: hull)",
     )
-    command.add_argument(
-        "--class-attribute", metavar="NAME", help="attribute of the class, if there are several"
+    ambiguous.add_argument(
+        "--class-attribute",
+        metavar="NAME",
+        help="attribute that contains the class, if there are several",
     )
-    command.add_argument(
-        "--class-names", metavar="FILE", type=as_path, help="file of class names, one per line"
+    ambiguous.add_argument(
+        "--class-names",
+        metavar="FILE",
+        type=as_path,
+        help="file with class names, for annotations that contain numbers or codes",
     )
-    command.add_argument(
+    ambiguous.add_argument(
         "--yolo-rows",
         choices=ROWS,
-        help="what rows of YOLO hold: a box and what follows it (box), points (polygon), or points "
-        "and a confidence or track (scored_polygon) (default: decided from all rows)",
+        help="what a row of YOLO contains: a box, which other numbers may follow (box), a polygon "
+        "(polygon), or a polygon and a confidence or track (scored_polygon) (default: decided from "
+        "all rows)",
     )
-    command.add_argument(
+    ambiguous.add_argument(
         "--columns",
         nargs="+",
         type=_parse_column,
         metavar="NAME=COLUMN",
-        help="columns of a table: image, class_name, image_size, split, and box with one column or "
-        "four with commas between, for example box=left,top,right,bottom (default: usual names)",
+        help="columns of a table: image, class_name, image_size, split, and box, with one column "
+        "or four separated by commas, for example box=left,top,right,bottom (default: usual names)",
     )
-    command.add_argument(
+    ambiguous.add_argument(
         "--box-format",
         choices=BOX_FORMATS,
-        help="what the four numbers of a box in a table are (default: decided from all boxes)",
+        help="meaning of the four numbers of a box in a table (default: decided from all boxes)",
     )
-    command.add_argument(
-        "--units", choices=UNITS, help="units of a table (default: decided from all boxes)"
+    ambiguous.add_argument(
+        "--units",
+        choices=UNITS,
+        help="units of the coordinates in a table (default: decided from all boxes)",
     )
     _add_options(command, SOURCE_OPTIONS)
 
@@ -179,13 +202,13 @@ def add_parameters(command: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="parameters of SingleBoxLocalizer, for example image_size=128 random_state=0",
+        help="set parameters of SingleBoxLocalizer, for example image_size=128 random_state=0",
     )
     _add_options(command, {name: f"--set {name}=" for name in PARAMETERS})
 
 
 def add_bad_images(command: argparse.ArgumentParser, then: str) -> None:
-    """Add ``--bad-images``; `then` says what becomes of unreadable images."""
+    """Add ``--bad-images``; `then` says what happens to unreadable images."""
     command.add_argument(
         "--bad-images",
         choices=("raise", "warn", "skip"),
@@ -212,7 +235,7 @@ def _add_options(command: argparse.ArgumentParser, options: Mapping[str, str]) -
 
 
 def as_output(text: str) -> Path:
-    """A path, or ``STDOUT`` for ``-``; ``./-`` is a file."""
+    """Return a path, or ``STDOUT`` for ``-``; ``./-`` is a file."""
     path = as_path(text)
     return path.absolute() if path == STDOUT and text != "-" else path
 
@@ -224,7 +247,7 @@ def parse_parameter(text: str) -> tuple[str, Any]:
 
 
 def split_assignment(text: str, option: str) -> tuple[str, str]:
-    """Name and text of NAME=VALUE; the name is that of a parameter of the estimator."""
+    """Split NAME=VALUE, where NAME is a parameter of the estimator."""
     name, separator, value = text.partition("=")
     if not separator:
         raise ValueError(f"{option} expects NAME=VALUE. Received: {text!r}.")
@@ -237,7 +260,7 @@ def split_assignment(text: str, option: str) -> tuple[str, str]:
 
 
 def parse_value(text: str) -> Any:
-    """A Python literal if possible, else the text."""
+    """Return the value of a Python literal if possible, else the text."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(parsed: argparse.Namespace) -> Result:
-    """Run the command; the exit code says whether there are errors."""
+    """Run the command; the exit code tells whether there are errors."""
     if parsed.output:
         check_output(parsed.output, None)
     boxes = read_boxes(parsed)
@@ -77,7 +77,7 @@ def run(parsed: argparse.Namespace) -> Result:
 
 
 def _list_examples(problems: pd.DataFrame) -> list[str]:
-    """Lines with the first problems of each kind; the file of ``-o`` has all of them."""
+    """List the first problems of each kind; the file of ``-o`` has all of them."""
     lines = []
     for kind, found in problems.groupby("problem", sort=False):
         lines.append(f"{kind}:")

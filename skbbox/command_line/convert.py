@@ -33,7 +33,13 @@ def add_parser(commands: Any) -> None:
         type=as_output,
         help=f"output file, - for stdout, or folder for {', '.join(FOLDER_FORMATS)}",
     )
-    convert.add_argument("--to", required=True, choices=WRITTEN_FORMATS, help="format of OUT")
+    convert.add_argument(
+        "--to",
+        required=True,
+        choices=WRITTEN_FORMATS,
+        metavar="FORMAT",
+        help=f"format of OUT: {', '.join(WRITTEN_FORMATS)}",
+    )
     convert.add_argument("--clean", action="store_true", help="repair or drop invalid rows")
     add_overwrite(convert)
 
@@ -50,6 +56,6 @@ def run(parsed: argparse.Namespace) -> Result:
 
 
 def describe_written(counts: dict[str, int], output: object, folder: object) -> str:
-    """How many boxes were written, and what image names are relative to."""
+    """Describe how many boxes were written, and which folder image names are relative to."""
     place = "stdout" if output == STDOUT else output
     return f"{format_counts(counts)} in {place}; names of images are relative to {folder}."

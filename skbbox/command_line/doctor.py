@@ -1,4 +1,4 @@
-"""``skbbox doctor``: versions, engines, weights and folders, to paste into an issue."""
+"""``skbbox doctor``: versions, engines, weights and folders, to paste into a bug report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
         commands,
         "doctor",
         run,
-        "print versions, engines, weights and folders, to paste into an issue",
+        "print versions, engines, weights and folders, to paste into a bug report",
         "skbbox doctor --json",
     )
 
@@ -72,7 +72,7 @@ def _find_version(package: str) -> str | None:
 
 
 def _describe_keras() -> dict[str, Any]:
-    """The backend, its devices, and for each engine what is missing."""
+    """Describe the backend, its devices, and the missing packages of each engine."""
     import keras
 
     from ..engines.registry import ENGINES, get_engine, missing_packages
@@ -86,19 +86,19 @@ def _describe_keras() -> dict[str, Any]:
 
 
 def describe_folder(folder: Path) -> dict[str, str]:
-    """A folder, and whether files can be written there, or whether it can be made."""
+    """Describe a folder, and whether it is writable or can be created."""
     if folder.is_dir():
         state = "writable" if _is_writable(folder) else "not writable"
     elif folder.exists():
         state = "not a folder"
     else:
         parent = next(parent for parent in folder.parents if parent.exists())
-        state = "not there yet" if _is_writable(parent) else "not there, and cannot be made"
+        state = "does not exist yet" if _is_writable(parent) else "cannot be created"
     return {"path": str(folder), "state": state}
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether a file can be made; permissions alone do not say so of a read-only disk."""
+    """Try to create a file; permissions alone do not reveal a read-only disk."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True
@@ -129,6 +129,6 @@ def _write_lines(values: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _shorten(path: str) -> str:
-    """A path without the name of the user."""
+    """Hide the name of the user in a path."""
     home = os.path.expanduser("~")
     return f"~{path[len(home) :]}" if path.startswith(f"{home}{os.sep}") else path

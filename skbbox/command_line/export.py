@@ -34,32 +34,34 @@ def add_parser(commands: Any) -> None:
     )
     export.add_argument("model", type=as_path, help="model file written by train")
     export.add_argument(
-        "output", metavar="OUT", type=as_path, help="file, or folder for saved_model, to write"
+        "output", metavar="OUT", type=as_path, help="file to write, or folder for saved_model"
     )
     export.add_argument(
         "--to",
         "--format",
         choices=FORMATS,
-        help="format of OUT (default: by its ending, .onnx, .tflite, or .xml for openvino)",
+        help="format of OUT (default: from its extension, .onnx, .tflite, or .xml for openvino)",
     )
     export.add_argument(
         "--image-size",
         choices=("any", "fixed"),
-        help="size of the images that OUT takes: any, or that of the training (default: any, "
-        "fixed for tflite)",
+        help="size of the images that the network takes: any size, or only the size used in "
+        "training (fixed) (default: any; fixed for tflite)",
     )
     export.add_argument(
-        "--quantize", choices=("int8", "float16"), help="store or compute with smaller numbers"
+        "--quantize",
+        choices=("int8", "float16"),
+        help="compute with 8-bit numbers, or store weights as 16-bit numbers",
     )
     export.add_argument(
         "--calibration",
         nargs="+",
         metavar="IMAGES",
         type=as_path,
-        help="image files and folders, on which the loss by --quantize is measured",
+        help="image files or folders for --quantize, on which the loss of accuracy is measured",
     )
     export.add_argument(
-        "--force", action="store_true", help="write OUT even if --quantize loses too much"
+        "--force", action="store_true", help="write OUT even if too much accuracy is lost"
     )
     add_overwrite(export)
 
@@ -95,7 +97,7 @@ def run(parsed: argparse.Namespace) -> Result:
 
 
 def _list_files(path: Path) -> list[Path]:
-    """The files of an export: those of a folder; a file, and the weights of OpenVINO next to it."""
+    """List the files of an export: in the folder, or the file and OpenVINO's weights next to it."""
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
     weights = path.with_suffix(".bin")

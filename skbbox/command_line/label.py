@@ -42,48 +42,54 @@ def add_parser(commands: Any) -> None:
         "-o",
         "--output",
         type=as_path,
-        help="file of the labels, continued if it exists (default: labels.csv in FOLDER, or with "
-        "--review NAME_reviewed.csv beside the file)",
+        help="file to write the labels to, continued if it exists (default: labels.csv in FOLDER; "
+        "with --review, NAME_reviewed.csv next to FILE)",
     )
     label.add_argument(
         "--to",
         default="snacks",
         choices=WRITTEN_FORMATS,
-        help="format of the output (default: snacks)",
+        metavar="FORMAT",
+        help=f"format of the output: {', '.join(WRITTEN_FORMATS)} (default: snacks, a CSV)",
     )
     label.add_argument(
-        "--boxes", metavar="FILE", type=as_path, help="labels that a new output begins with"
+        "--boxes", metavar="FILE", type=as_path, help="existing labels to start a new output with"
     )
     label.add_argument(
         "--review",
         metavar="FILE",
         type=as_path,
-        help="walk through the labels of FILE, the most suspicious first",
+        help="review the labels of FILE, the most suspicious first",
     )
     label.add_argument(
         "--classes",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="classes in the order of their keys",
+        help="class names, in the order of their keys on the page",
     )
     label.add_argument(
         "--start-after",
         type=int,
         default=10,
         metavar="N",
-        help="labels before the model proposes others (default: 10)",
+        help="number of labels after which a model starts to propose labels (default: 10)",
     )
     label.add_argument(
         "--random-share",
         type=float,
         default=0.2,
         metavar="SHARE",
-        help="share of images that are drawn at random, and give the score (default: 0.2)",
+        help="share of images that are chosen at random; they determine the score of the proposals "
+        "(default: 0.2)",
     )
     label.add_argument("--no-model", action="store_true", help="do not propose labels")
-    label.add_argument("--port", type=int, default=0, help="port of the page (default: a free one)")
-    label.add_argument("--no-browser", action="store_true", help="do not open the page")
+    label.add_argument(
+        "--port", type=int, default=0, help="port of the page (default: any free port)"
+    )
+    label.add_argument(
+        "--no-browser", action="store_true", help="do not open the page in the browser"
+    )
     add_parameters(label)
 
 
@@ -123,7 +129,7 @@ def run(parsed: argparse.Namespace) -> Result:
 
 
 def _choose_output(parsed: argparse.Namespace) -> Path:
-    """The output if none is named."""
+    """Choose the output if none is given."""
     folder: Path = parsed.folder.absolute()
     if parsed.review is None:
         return folder / "labels.csv"

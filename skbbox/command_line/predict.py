@@ -50,7 +50,8 @@ def add_parser(commands: Any) -> None:
         "--to",
         default="snacks",
         choices=WRITTEN_FORMATS,
-        help="format of the output (default: snacks)",
+        metavar="FORMAT",
+        help=f"format of the output: {', '.join(WRITTEN_FORMATS)} (default: snacks, a CSV)",
     )
     add_bad_images(predict, "write them without an object")
     add_quiet(predict)
@@ -84,7 +85,7 @@ def run(parsed: argparse.Namespace) -> Result:
 
 
 def _make_writable(predicted: pd.DataFrame) -> pd.DataFrame:
-    """The rows as annotation files can store them: with a class, and without empty boxes."""
+    """Change rows so that annotation files can store them: with a class, without empty boxes."""
     boxes = predicted.drop(columns="error", errors="ignore")
     if "class_name" not in boxes:
         boxes.insert(1, "class_name", boxes["x_min"].map(lambda x: "object", na_action="ignore"))

@@ -36,13 +36,15 @@ def add_parser(commands: Any) -> None:
         default="report.html",
         help="HTML file to write (default: report.html)",
     )
-    report.add_argument("--title", help="title of the page (default: the number of images)")
+    report.add_argument(
+        "--title", help="title of the page (default: the estimator and the number of images)"
+    )
     report.add_argument(
         "--max-images",
         type=int,
         default=MAX_IMAGES,
         metavar="N",
-        help=f"most images on the page, 0 for none (default: {MAX_IMAGES})",
+        help=f"maximum number of images on the page, 0 for none (default: {MAX_IMAGES})",
     )
     add_overwrite(report)
 

@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
         commands,
         "score",
         run,
-        "score a model on annotated images, which should not be those of the training",
+        "compare a model with a baseline on annotated images that it was not trained on",
         "skbbox score model.skbbox test.csv --images photos\n"
         "skbbox score model.skbbox labels.csv --images photos --split test --json",
     )

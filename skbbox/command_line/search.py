@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         commands,
         "search",
         run,
-        "compare all combinations of parameters by cross-validation",
+        "compare all combinations of given parameter values by cross-validation",
         "skbbox search labels.csv --images photos --grid neck=0,256 n_looks=1,2\n"
         "skbbox search labels.csv --images photos --grid box_loss_weight=1,5 "
         "--set random_state=0 epochs=5 -o table.csv --model best.skbbox",
@@ -74,14 +74,14 @@ def add_parser(commands: Any) -> None:
         type=int,
         default=3,
         metavar="N",
-        help="number of folds of the cross-validation (default: 3). Images with the split val are "
-        "used instead if there are any",
+        help="number of folds of the cross-validation (default: 3); ignored if the column split "
+        "has val, on which candidates are then scored",
     )
     search.add_argument(
         "--scoring",
         choices=MEASURES,
         default=MEASURES[0],
-        help=f"measure that chooses the best candidate (default: {MEASURES[0]})",
+        help=f"measure by which the best candidate is chosen (default: {MEASURES[0]})",
     )
     search.add_argument(
         "-o", "--output", type=as_output, help="CSV file to write the table to, or - for stdout"
@@ -90,7 +90,8 @@ def add_parser(commands: Any) -> None:
         "--model",
         type=as_path,
         metavar="FILE",
-        help="fit the best candidate to all images but those with the split test, and save it",
+        help="fit the best candidate on all images except those with test in the column split, and "
+        "save it",
     )
     add_split(search)
     add_parameters(search)
@@ -195,7 +196,7 @@ def _check_candidate(localizer: SingleBoxLocalizer, candidate: dict[str, Any]) -
 
 
 def _make_folds(data: TrainingData, n_folds: int, seed: int | None) -> tuple[IntArray, list[Split]]:
-    """The rows that take part in the search, and folds of positions among them."""
+    """Return the rows that take part in the search, and folds of positions among them."""
     rows = np.arange(len(data.X))
     if data.parts is not None:
         # Images for testing must not influence a choice.
@@ -220,7 +221,7 @@ def _make_folds(data: TrainingData, n_folds: int, seed: int | None) -> tuple[Int
 
 
 def _count_calls(update: Callable[[], object]) -> Callable[..., dict[str, float]]:
-    """A scorer of all measures that reports each fit."""
+    """Make a scorer of all measures that reports each fit."""
 
     def score(estimator: Localizer, X: pd.Series, y: pd.DataFrame) -> dict[str, float]:
         scores = box_scorer(estimator, X, y)

@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
         commands,
         "train",
         run,
-        "train a model and score it, and a baseline, on held-out images",
+        "train a model, save it, and compare it with a baseline on held-out images",
         "skbbox train labels.csv --images photos -o model.skbbox\n"
         "skbbox train labels.csv --images photos -o model.skbbox --set image_size=128 epochs=20",
     )
@@ -46,8 +46,8 @@ def add_parser(commands: Any) -> None:
         "--test",
         type=float,
         metavar="SHARE",
-        help="share of images held out for scoring, 0 for none (default: 0.2, or what the column "
-        "split says)",
+        help="share of images to hold out for scoring, 0 for none (default: 0.2, or the images "
+        "with val and test in the column split)",
     )
     add_parameters(train)
     add_quiet(train)
@@ -91,7 +91,7 @@ def run(parsed: argparse.Namespace) -> Result:
 
 
 def make_localizer(parsed: argparse.Namespace, **defaults: Any) -> SingleBoxLocalizer:
-    """An estimator with the parameters of ``--set``; their values are checked later."""
+    """Make an estimator with the parameters of ``--set``; their values are checked later."""
     from ..localizer import SingleBoxLocalizer
 
     parameters = dict(map(parse_parameter, parsed.set))
@@ -103,7 +103,7 @@ def make_localizer(parsed: argparse.Namespace, **defaults: Any) -> SingleBoxLoca
 
 
 def get_seed(localizer: SingleBoxLocalizer) -> int | None:
-    """The random state, which is an integer on a command line."""
+    """Return the random state, which must be an integer on the command line."""
     seed = localizer.random_state
     if seed is None or (isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0):
         return seed

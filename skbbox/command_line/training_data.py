@@ -60,11 +60,11 @@ class TrainingData:
     parts: NDArray[np.object_] | None
 
     def take(self, rows: IntArray) -> tuple[pd.Series, pd.DataFrame]:
-        """X and y of some rows."""
+        """Return X and y of some rows."""
         return self.X.iloc[rows], self.y.iloc[rows]
 
     def find(self, *parts: str) -> IntArray:
-        """Rows of parts of the split."""
+        """Find the rows of parts of the split."""
         return (
             np.flatnonzero(np.isin(self.parts, parts))
             if self.parts is not None
@@ -81,9 +81,9 @@ def add_split(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--split-by",
         choices=SPLITS,
-        help="what the split follows: the column split (train, val, test), the column group, whose "
-        "images stay together, or near-duplicates, which stay together (default: the first of "
-        "these that the annotations have)",
+        help="how to split the images: as in the column split (train, val, test), so that images "
+        "with the same value in the column group stay together, or so that near-duplicates stay "
+        "together (default: the first of these that is possible)",
     )
 
 
@@ -142,7 +142,7 @@ def _check_column(y: pd.DataFrame, X: pd.Series, name: str) -> None:
 
 
 def _read_parts(y: pd.DataFrame, X: pd.Series) -> NDArray[np.object_]:
-    """``"train"``, ``"val"`` or ``"test"`` for each row."""
+    """Return ``"train"``, ``"val"`` or ``"test"`` for each row."""
     names = {name: names[0] for names in (TRAIN, VALIDATION, TEST) for name in names}
     column = y["split"]
     parts = column.astype(str).str.strip().str.casefold().map(names)
@@ -165,7 +165,7 @@ def _read_parts(y: pd.DataFrame, X: pd.Series) -> NDArray[np.object_]:
 def _hash_images(
     items: list[Any], verbose: bool
 ) -> tuple[list[NDArray[np.uint64]], dict[int, str]]:
-    """The hashes of the images that can be read, and the rows of the others with the reason."""
+    """Hash the images that can be read; for the others, return the reason by row."""
 
     def hash_or_explain(item: Any) -> NDArray[np.uint64] | str:
         try:
@@ -191,7 +191,7 @@ def _hash_images(
 def hold_out(
     data: TrainingData, share: float | None, seed: int | None
 ) -> tuple[IntArray, dict[str, IntArray]]:
-    """Rows to train on, and rows of each part to score on.
+    """Choose the rows to train on, and the rows of each part to score on.
 
     Parameters
     ----------

@@ -40,10 +40,10 @@ class SpreadMixin:
     """The method ``predict_spread`` of an estimator with networks."""
 
     def predict_spread(self, X: ImagesLike) -> pd.DataFrame:
-        """Standard deviation of each edge, of the distribution that the spatial head predicts.
+        """Predict the standard deviation of each edge, from the spatial head's distribution.
 
-        The larger it is, the less certain is the model of this edge. It is no confidence interval;
-        :class:`ConformalLocalizer` turns it into one.
+        The larger it is, the less certain the model is of this edge. It is not a confidence
+        interval; :class:`ConformalLocalizer` computes regions with a stated coverage from it.
 
         Parameters
         ----------
@@ -52,10 +52,10 @@ class SpreadMixin:
 
         Returns
         -------
-        DataFrame of n rows, with the index of X if it has one; of polars, if X is
-            ``x_min, x_max, y_min, y_max``: the standard deviations of these edges, in widths and
-            heights of the image. Missing for an unreadable image, see `on_bad_image`, and if no
-            box was learned; but not where `presence` is below `presence_threshold`.
+        DataFrame of n rows, with the index of X if it has one; a polars DataFrame if X is polars
+            ``x_min, x_max, y_min, y_max``: the standard deviations of these edges, as fractions of
+            the width and height of the image. Missing for an unreadable image, see `on_bad_image`,
+            and if no box was learned, but not if `presence` is below `presence_threshold`.
 
         Raises
         ------

@@ -39,22 +39,22 @@ class StreamMixin:
         *,
         batch_size: int | None = None,
     ) -> Iterator[Any]:
-        """Class and box of each image of a stream, one after the other.
+        """Predict the class and box of each image of a stream, one after the other.
 
         Images are taken from the stream while others are predicted. Each call of the network
-        takes those that are waiting, so that a row is yielded soon after its image even if the
-        next image takes long, and a fast stream is predicted in batches.
+        predicts all images that are waiting. A row is therefore yielded soon after its image even
+        if the next image takes long, and a fast stream is predicted in batches.
 
         Parameters
         ----------
         images : iterable of images, or queue
-            A generator or another iterable of paths, uint8 arrays or PIL images; it may be
-            endless. A ``queue.Queue``, or another object with ``get``, ends with None. Or the
-            images as for :meth:`predict`. A thread takes the images; it copies arrays, so that
-            the stream may use their memory again.
+            A generator or another iterable of paths, uint8 arrays or PIL images, which may be
+            endless; a ``queue.Queue``, or another object with ``get``, in which None marks the
+            end; or images as for :meth:`predict`. A thread takes the images. It copies arrays, so
+            the stream may reuse their memory.
         batch_size : int, default=None
-            Most images in one call of the network, and most images that wait for it. None takes
-            the parameter `batch_size` of the estimator. 1 gives the shortest delay.
+            Maximum number of images in one call of the network, and of images that wait for it.
+            None means `batch_size` of the estimator. 1 gives the shortest delay.
 
         Yields
         ------

@@ -40,19 +40,19 @@ def localization_errors(
 ) -> pd.DataFrame:
     """Attribute the IoU that predictions lose to kinds of errors.
 
-    Each row of `y_true` loses 1 - IoU. The predicted box is corrected step by step, and each step
-    gets what it adds to the IoU; none can be negative.
+    Each row of `y_true` loses 1 - IoU. The predicted box is corrected step by step. The gain in
+    IoU of each step is attributed to one kind of error, and is never negative.
 
-    * ``shift``: what the IoU gains if the predicted box is moved to the centre of the true one
-    * ``scale``: what it gains then if the box is resized to the area of the true one, at the same
+    * ``shift``: the gain in IoU if the predicted box is moved to the centre of the true box
+    * ``scale``: the further gain if the box is resized to the area of the true box, at the same
       ratio of width to height; no other size has a higher IoU
-    * ``aspect``: what it gains then if the box gets the true ratio of width to height, that is,
+    * ``aspect``: the further gain if the box gets the true ratio of width to height, so that it
       equals the true box
     * ``wrong_object``: 1 - IoU of a predicted box with an IoU below 0.1, which is around something
-      else; these rows have none of the first three
-    * ``missed``: 1 where no box is predicted for a true box
-    * ``false_alarm``: 1 where an object is predicted in an image without one
-    * ``wrong_class``: the IoU of a box whose class is wrong, which is lost as well if only boxes
+      else; for these rows, the first three are 0
+    * ``missed``: 1 if no box is predicted for a true box
+    * ``false_alarm``: 1 if an object is predicted in an image without one
+    * ``wrong_class``: the IoU of a box whose class is wrong, which is also lost if only boxes
       of the right class count
 
     Parameters
@@ -62,19 +62,19 @@ def localization_errors(
         read, are left out.
     by : {"class_name", "size", "position", "aspect_ratio"} or array-like of shape (n,), \
 default=None
-        Divides rows into groups by the true class; by the area of the true box, small below 0.1 of
-        the image, large from 0.3 on; by the third of the image, in each direction, in which its
-        centre lies; by its normalised width / height, tall below 2/3, wide from 3/2 on; or by any
-        labels, such as groups or sizes of images. Images without an object are a group of their
-        own. None takes all rows together.
+        How to divide the rows into groups: by the true class; by the area of the true box (small
+        below 0.1 of the image, large from 0.3 on); by the third of the image, in each direction,
+        that contains the centre of the true box; by its normalised width / height (tall below 2/3,
+        wide from 3/2 on); or by your own labels, such as groups or sizes of images. Images without
+        an object form a separate group. None means one group of all rows.
 
     Returns
     -------
     DataFrame with a row for each group, or one row
         ``n``, the number of rows, ``mean_iou``, and a column for each kind: its mean over all rows
         of the group. The sum of the kinds from ``shift`` to ``false_alarm`` is
-        ``1 - mean_iou``. With ``wrong_class``, it is 1 minus the mean of the IoU of rows of the
-        right class and 0 of others. Without classes, ``wrong_class`` is absent.
+        ``1 - mean_iou``. The sum of all kinds is 1 minus the mean IoU in which boxes of the wrong
+        class count as 0. Without classes, ``wrong_class`` is absent.
 
     Raises
     ------

@@ -66,7 +66,7 @@ def expected_calibration_error(
     of: Literal["class_confidence", "box_confidence"] = "class_confidence",
     n_bins: int = 10,
 ) -> float:
-    """Mean gap between a confidence and what it claims to be.
+    """Mean gap between a confidence and the accuracy or IoU that it estimates.
 
     Rows are put into bins of equal width by their confidence. The gap of a bin is the difference
     between its mean confidence and the share of right classes, or the mean IoU, of its rows.
@@ -82,8 +82,8 @@ def expected_calibration_error(
     Returns
     -------
     float
-        In 0..1; weighted by the number of rows in each bin. Even for a calibrated model it is above
-        0 by chance, the more the fewer rows there are.
+        In 0..1; weighted by the number of rows in each bin. Even for a calibrated model, it is
+        above 0 by chance, and higher if there are fewer rows.
 
     Raises
     ------

@@ -34,10 +34,10 @@ FINEST_STRIDE = 8
 
 
 def small_convnet(input_shape: tuple[int, int, int]) -> keras.Model:
-    """A small backbone to train from scratch: five 3x3 convolutions, stride 8.
+    """Build a small backbone to train from scratch: five 3x3 convolutions, stride 8.
 
-    For images of up to about 100 pixels, and where no ImageNet weights are at
-    hand: ``SingleBoxLocalizer(backbone=small_convnet, weights=None)``.
+    Use it for images of up to about 100 pixels, or if no ImageNet weights are
+    available: ``SingleBoxLocalizer(backbone=small_convnet, weights=None)``.
 
     Parameters
     ----------

@@ -288,16 +288,16 @@ class BoundingBoxGenerator(Batches):
     boxes : DataFrame
         A column ``image`` (paths, arrays or PIL images) and the columns of
         ``TARGET_COLUMNS``, as returned by :func:`read_annotations`; boxes are
-        normalised. Without ``class_name`` the targets are boxes only. Class and box may be
-        missing, as in ``fit``: then batches also have sample weights and, if an image has no
-        object, a third target, its presence.
+        normalised. Without ``class_name``, the targets are only boxes. Class and box may be
+        missing, as in ``fit``. Batches then also have sample weights and, if an image has no
+        object, a third target, the presence of an object.
     image_height, image_width : int
         Size in pixels to which images are stretched.
     batch_size : int
     shuffle : bool
         Whether each epoch has a new order.
     augment : {"flip", "standard"}, callable or None, default=None
-        Change of image and box, new in each epoch; ``"flip"`` mirrors half of the
+        Random changes of image and box, new in each epoch; ``"flip"`` mirrors half of the
         images, ``"standard"`` is :func:`skbbox.augmentation.standard`. A callable takes
         ``(image, box, rng)`` and returns ``(image, box)``.
     last_batch : {"keep", "drop", "pad"}, default="keep"
@@ -307,15 +307,15 @@ class BoundingBoxGenerator(Batches):
         With 2, half of the rows of a batch are random windows around the box, decoded from the
         original image, to train a second look.
     classes : sequence, default=None
-        Class names in the order of their indices; None takes the sorted names in `boxes`.
+        Class names in the order of their indices; None means the sorted names in `boxes`.
     sample_weight : array-like of shape (n,), default=None
         Weight of each row.
     labels : Labels, default=None
         Targets and weights of the outputs, instead of `classes` and `sample_weight`.
     rows : ndarray of int, default=None
-        Positions of the rows of `boxes` to draw from; None takes all.
+        Positions of the rows of `boxes` to use; None means all rows.
     random_state : int, default=None
-        Seed of order and augmentation; None draws one.
+        Seed of order and augmentation; None means a random seed.
     **workers
         ``workers, use_multiprocessing, max_queue_size`` of ``keras.utils.PyDataset``.
 
