@@ -571,6 +571,18 @@ def test_closed_stdout_is_no_traceback(photos):
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the full device of Linux")
+def test_stdout_on_a_full_disk_is_an_error(photos):
+    program = "from skbbox.command_line import main; exit(main())"
+    command = [sys.executable, "-c", program, "convert", "labels.csv", "-", "--to", "coco"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, "--images", "photos"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "skbbox: error: stdout: No space left on device"
+
+
 def test_error_is_printed_to_stderr_with_exit_code_1(tmp_path):
     code, out, err = run("check", str(tmp_path / "nowhere.csv"))
     assert (code, out) == (FAILED, "")

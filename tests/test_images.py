@@ -129,6 +129,10 @@ def palette_image(**info):
         pytest.param(Image.new("CMYK", (3, 2), (255, 0, 0, 0)), "tif", (0, 255, 255), id="CMYK"),
         pytest.param(Image.new("CMYK", (3, 2), (0, 0, 0, 0)), "tif", (255,) * 3, id="CMYK white"),
         pytest.param(Image.new("CMYK", (3, 2), (0, 0, 0, 255)), "tif", (0,) * 3, id="CMYK black"),
+        # Green of BT.601 without luma and chroma: (0.344 + 0.714) x 128.
+        pytest.param(Image.new("YCbCr", (3, 2), (0, 0, 0)), "tif", (0, 135, 0), id="YCbCr"),
+        # L* of 50.2: a luminance of 0.186, which is 119 in sRGB.
+        pytest.param(Image.new("LAB", (3, 2), (128,) * 3), "tif", (119,) * 3, id="LAB gray"),
     ],
 )
 def test_every_kind_of_pixel_becomes_rgb(tmp_path, image, suffix, expected):

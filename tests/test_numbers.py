@@ -81,11 +81,13 @@ def test_readme_gives_the_score_of_the_default_and_of_the_baseline(means):
 
 
 def test_questions_give_the_scores_of_few_and_of_all_images(means):
-    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
-    scores = means["mean_iou"].xs("default", level="model")
-    for name in ("kangaroo_raccoon", "tiny_imagenet20"):
-        for images in ("60", "all"):
-            assert f" {scores[(name, images)]:.2f}" in page
+    words = read_words("docs/faq.md")
+    scores = means["mean_iou"].xs("default", level="model").map("{:.2f}".format)
+    animals, tiny = scores["kangaroo_raccoon"], scores["tiny_imagenet20"]
+    assert f"was {animals['60']} for two kinds of animals and {tiny['60']} for twenty" in words
+    assert f"With all images, it was {animals['all']} and {tiny['all']}" in words
+    lowest, highest = (scores.xs("all", level="images").agg(end) for end in ("min", "max"))
+    assert f"scores from {lowest} on difficult photographs to {highest} on easy ones" in words
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -124,16 +126,17 @@ def test_page_on_missing_labels_gives_the_scores_of_each_fit():
     words = read_words("docs/guide/missing_labels.md")
     tiny, animals = means.loc["tiny_imagenet20"], means.loc["kangaroo_raccoon"]
     iou, accuracy = tiny["mean_iou"].map(without_zero), tiny["class_accuracy"].map(without_zero)
-    assert f"class accuracy of {accuracy['class_only']}, and {accuracy['alone']} alone" in words
-    assert f"The mean IoU stays: {iou['class_only']} and {iou['alone']}." in words
-    assert f"the mean IoU rises from {iou['alone']} to {iou['box_only']}" in words
-    assert f"about the same: {accuracy['box_only']}, and {accuracy['alone']} alone" in words
+    assert f"| 500 with class and box | {accuracy['alone']} | {iou['alone']} |" in words
+    assert f"only a class | {accuracy['class_only']} | {iou['class_only']} |" in words
+    assert f"the mean IoU rises from {iou['alone']} to {iou['box_only']}." in words
+    assert f"the same: {accuracy['box_only']} with them, {accuracy['alone']} without." in words
     empty = animals.loc["empty"]
-    assert f"the area under the curve is {without_zero(empty['presence_auc'])}" in words
-    assert f"{empty['false_alarms']:.0%}".replace("%", " %") + " of the empty images" in words
-    assert f"{empty['misses']:.0%}".replace("%", " %") + " of the animals are missed" in words
+    assert f"The area under the curve is {without_zero(empty['presence_auc'])}," in words
+    assert f"{100 * empty['false_alarms']:.0f} % of the empty images are false alarms" in words
+    assert f"{100 * empty['misses']:.0f} % of the animals are missed" in words
     iou = animals["mean_iou"].map(without_zero)
-    assert f"the mean IoU is {iou['empty']}, and {iou['alone']} for a fit without" in words
+    assert f"mean IoU is {iou['empty']}; without the empty images in the fit, it is" in words
+    assert f"it is {iou['alone']}." in words
 
 
 def test_page_on_training_gives_what_other_numbers_of_epochs_cost():
@@ -142,9 +145,9 @@ def test_page_on_training_gives_what_other_numbers_of_epochs_cost():
     changes = means.sub(means[1.0], axis=0)
     words = read_words("docs/guide/training.md")
     half, twice, quarter = changes[0.5], changes[2.0], changes[0.25]
-    assert f"cost {-half.mean():.3f} of the mean IoU on average, at most {-half.min():.3f}" in words
-    assert f"gain {twice.mean():.3f} on average: up to {twice.max():.2f}" in words
-    assert f"A quarter costs up to {-quarter.min():.2f}." in words
+    assert f"lower by {-half.mean():.3f} on average and {-half.min():.3f} at most" in words
+    assert f"higher by {twice.mean():.3f} on average: by up to {twice.max():.2f}" in words
+    assert f"a quarter of the epochs, the mean IoU is lower by up to {-quarter.min():.2f}." in words
 
 
 @pytest.mark.parametrize("row", TRUST)

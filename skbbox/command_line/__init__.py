@@ -85,9 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.json or "error" not in values:
         try:
             print_result(result, to_json(values) if parsed.json else None, out)
-        except BrokenPipeError:
-            # The reader of stdout, such as head, has ended. Python would complain at exit.
+        except OSError as error:
+            # Python would write again, and complain, at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            # The reader of stdout, such as head, may have ended.
+            if not isinstance(error, BrokenPipeError):
+                print(f"skbbox: error: stdout: {error.strerror or error}", file=sys.stderr)
             return FAILED
     return result.code
 

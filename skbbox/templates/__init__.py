@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["Markup", "escape_unprintable", "read_markup", "render", "shorten"]
 
@@ -61,6 +63,8 @@ def escape_unprintable(text: str) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # Not with the package: most programs render no HTML.
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("skbbox", "templates"),
         autoescape=True,
