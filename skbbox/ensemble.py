@@ -310,11 +310,13 @@ class EnsembleLocalizer(SpreadMixin, BaseEstimator):
         """
         from .persistence import read_archive
 
-        def build(ensemble: Any, localizers: Any) -> Self:
+        def build(ensemble: Any, localizers: Any) -> Any:
             if not isinstance(localizers, list) or not localizers:
                 _fail(f"localizers must be a list of localizers. Received: {localizers!r}.")
             members = [SingleBoxLocalizer._from_contents(**contents) for contents in localizers]
-            if any(_describe_outputs(member) != _describe_outputs(members[0]) for member in members):
+            if any(
+                _describe_outputs(member) != _describe_outputs(members[0]) for member in members
+            ):
                 _fail("the networks of the members must have the same outputs.")
             of_this_computer = {"memory": None, "checkpoint": None}
             estimator = SingleBoxLocalizer(**ensemble["estimator"] | of_this_computer)

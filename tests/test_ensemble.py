@@ -1,5 +1,6 @@
 """Ensembles: combined outputs by hand, mirrored predictions, and switches after ``fit``."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -21,20 +22,18 @@ BOX = list(TARGET_COLUMNS[1:])
 @pytest.fixture(scope="module")
 def localizer(frozen_backbone):
     """An unfitted localizer with a frozen backbone, whose features members share."""
-    return small_localizer(backbone=frozen_backbone, weights="imagenet")
+    return small_localizer(backbone=frozen_backbone, weights="imagenet", epochs=20, n_looks=2)
 
 
 @pytest.fixture(scope="module")
 def ensemble(localizer, shapes):
-    """Three members, fitted to `shapes`; do not fit it again, and undo what you switch."""
+    """Three members, fitted to `shapes`; do not change it or fit it again."""
     return EnsembleLocalizer(localizer, n_members=3).fit(*shapes)
 
 
 def switched(ensemble, **params):
     """The same members with other parameters."""
-    other = EnsembleLocalizer(ensemble.estimator, **params)
-    other.estimators_ = ensemble.estimators_
-    return other
+    return copy.copy(ensemble).set_params(**params)
 
 
 # --- How members are combined
@@ -111,7 +110,8 @@ def test_members_differ_and_are_the_same_in_each_fit(ensemble, localizer, shapes
 
 
 def test_features_are_computed_once_for_all_members(localizer, shapes, monkeypatch):
-    from skbbox.features import FrozenBackbone, forget_features
+    from skbbox.features import forget_features
+    from skbbox.features.frozen_backbone import FrozenBackbone
 
     computed = []
     compute = FrozenBackbone._compute
@@ -163,28 +163,20 @@ def test_spread_of_the_mirror_image_belongs_to_the_other_edge(ensemble, shapes):
     X, both = shapes[0], switched(ensemble, n_members=1, mirror=True)
     spread = both.predict_spread(X)
     flipped = both.predict_spread(X[:, :, ::-1])
-    np.testing.assert_allclose(flipped[["x_max", "x_min"]], spread[["x_min", "x_max"]], atol=0.01)
-    assert np.abs(spread["x_min"] - spread["x_max"]).max() > 0.02
-
-
-def test_stretches_of_images_do_not_share_mirrored_features(ensemble, shapes):
-    both = switched(ensemble, n_members=1, mirror=True)
-    first = both.predict(shapes[0])
-    pd.testing.assert_frame_equal(both.predict(shapes[0]), first)
+    assert np.abs(spread["x_min"] - spread["x_max"]).max() > 0.01
+    np.testing.assert_allclose(flipped[["x_max", "x_min"]], spread[["x_min", "x_max"]], atol=0.001)
 
 
 # --- Switches, files and other estimators
 
 
-def test_members_and_mirror_are_switched_after_fit(localizer, shapes):
-    ensemble = EnsembleLocalizer(localizer, n_members=2).fit(*shapes)
-    both = ensemble.predict(shapes[0])[BOX]
-    one = ensemble.set_params(n_members=1).predict(shapes[0])[BOX]
-    mirrored = ensemble.set_params(mirror=True).predict(shapes[0])[BOX]
-    again = ensemble.set_params(n_members=2, mirror=False).predict(shapes[0])[BOX]
-    assert not np.allclose(both, one)
-    assert not np.allclose(one, mirrored)
-    pd.testing.assert_frame_equal(both, again)
+@pytest.mark.parametrize("params", [{"n_members": 2}, {"mirror": True}])
+def test_members_and_mirror_are_switched_after_fit(ensemble, shapes, params):
+    before = ensemble.predict(shapes[0])[BOX]
+    other = switched(ensemble, **params)
+    assert not np.allclose(other.predict(shapes[0])[BOX], before, atol=1e-4)
+    other.set_params(n_members=3, mirror=False)
+    pd.testing.assert_frame_equal(other.predict(shapes[0])[BOX], before)
 
 
 def test_more_members_than_were_fitted(ensemble, shapes):
@@ -210,10 +202,10 @@ def test_file_of_one_localizer_is_refused(ensemble, tmp_path):
 
 
 def test_clone_is_not_fitted(ensemble, shapes):
-    copy = clone(ensemble)
-    assert (copy.n_members, copy.mirror) == (3, False)
+    cloned = clone(ensemble)
+    assert (cloned.n_members, cloned.mirror) == (3, False)
     with pytest.raises(NotFittedError):
-        copy.predict(shapes[0])
+        cloned.predict(shapes[0])
 
 
 def test_score_is_the_mean_iou_of_the_boxes(ensemble, shapes):
@@ -221,12 +213,13 @@ def test_score_is_the_mean_iou_of_the_boxes(ensemble, shapes):
     assert float(ensemble.score(X, y)) == pytest.approx(mean_iou(y, ensemble.predict(X)))
 
 
+@pytest.mark.slow
 def test_search_over_the_members(localizer, shapes):
     search = GridSearchCV(
-        EnsembleLocalizer(localizer), {"n_members": [1], "mirror": [False, True]}, cv=2
+        EnsembleLocalizer(localizer, n_members=1), {"mirror": [False, True]}, cv=2
     ).fit(*shapes)
     first, second = search.cv_results_["mean_test_score"]
-    assert 0 < first != second > 0
+    assert first != second
 
 
 def test_regions_around_an_ensemble(ensemble, shapes):
