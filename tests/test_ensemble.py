@@ -22,7 +22,7 @@ BOX = list(TARGET_COLUMNS[1:])
 @pytest.fixture(scope="module")
 def localizer(frozen_backbone):
     """An unfitted localizer with a frozen backbone, whose features members share."""
-    return small_localizer(backbone=frozen_backbone, weights="imagenet", epochs=20, n_looks=2)
+    return small_localizer(backbone=frozen_backbone, weights="imagenet", epochs=20)
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +122,10 @@ def test_features_are_computed_once_for_all_members(localizer, shapes, monkeypat
 
     monkeypatch.setattr(FrozenBackbone, "_compute", count)
     forget_features()
-    clone(localizer).fit(*shapes)
+    brief = clone(localizer).set_params(epochs=1).fit(*shapes)
     of_one = sum(computed)
     forget_features()
-    EnsembleLocalizer(localizer, n_members=2).fit(*shapes)
+    EnsembleLocalizer(brief, n_members=2).fit(*shapes)
     assert of_one > 0
     assert sum(computed) == 2 * of_one
 
