@@ -82,6 +82,8 @@ def run(name, seed, arguments):
         ensemble = EnsembleLocalizer(localizer, N_MEMBERS).fit(X.iloc[train], y.iloc[train])
         seconds = [member.seconds_ for member in ensemble.estimators_]
         print(name, seed, fold, "seconds of each member:", np.round(seconds, 1), flush=True)
+        # Makes the networks that predict.
+        ensemble.set_params(mirror=True).predict(X.iloc[test])
         rows = []
         for model, (n_members, mirror) in ROWS.items():
             ensemble.set_params(n_members=n_members, mirror=mirror)
