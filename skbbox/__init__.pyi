@@ -31,6 +31,7 @@ from .displays import PresenceDisplay as PresenceDisplay
 from .displays import SearchDisplay as SearchDisplay
 from .displays import TrainingDisplay as TrainingDisplay
 from .dummy import DummyLocalizer as DummyLocalizer
+from .ensemble import EnsembleLocalizer as EnsembleLocalizer
 from .history import combine_histories as combine_histories
 from .label_issues import rank_label_issues as rank_label_issues
 from .labelling import label as label

@@ -133,9 +133,9 @@ class View:
 
     Attributes
     ----------
-    kind : {"image", "mirror", "standard", "window", "part"}
+    kind : {"image", "mirror", "standard", "window", "part", "mirrored part"}
         The image, its mirror image, a result of :func:`standard`, a random window around the
-        box, or the part of the image inside the box.
+        box, the part of the image inside the box, or the mirror image of this part.
     number : int, default=0
         Tells random views of one kind apart.
     augment : str or None, default=None
@@ -150,7 +150,7 @@ class View:
         """The part of the image that the view shows, or None for all of it."""
         if self.kind == "window":
             return draw_window(box, self._make_rng(box))
-        return box if self.kind == "part" else None
+        return box if self.kind in ("part", "mirrored part") else None
 
     def __call__(
         self, image: Pixels, box: FloatArray, window: FloatArray | None = None
@@ -174,6 +174,8 @@ class View:
             return image, box
         assert window is not None
         box = to_window(box, window)
+        if self.kind == "mirrored part":
+            return mirror(image, box)
         return augment_window(image, box, get_augmentation(self.augment), self._make_rng(image))
 
     def _make_rng(self, *arrays: NDArray[Any]) -> np.random.Generator:

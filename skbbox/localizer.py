@@ -230,6 +230,7 @@ default="giou_l1"
     See Also
     --------
     DummyLocalizer : The baseline that a score has to beat.
+    EnsembleLocalizer : Several fits that predict together.
 
     References
     ----------

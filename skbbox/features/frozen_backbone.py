@@ -228,6 +228,7 @@ class FrozenBackbone:
         verbose: bool | int = 0,
         skip_bad: bool = False,
         windows: FloatArray | None = None,
+        mirrored: bool = False,
     ) -> Iterator[Features]:
         """Features of each image without augmentation, a block of images at a time.
 
@@ -237,17 +238,20 @@ class FrozenBackbone:
 
         With `skip_bad`, ``Features.bad`` lists the unreadable images; otherwise they raise an
         ImageError. With `windows`, of shape (n_images, 4), they are those of a part of each image,
-        and not stored, as each fit has other windows.
+        and not stored, as each fit has other windows. With `mirrored`, left and right are swapped
+        in what is shown.
         """
         if len(items) == 1:
-            return iter([self._compute_one(items, skip_bad, windows)])
+            return iter([self._compute_one(items, skip_bad, windows, mirrored)])
         fits = 2 * self.count_bytes(len(items)) <= min(PREDICTED_BYTES, KEPT_BYTES)
         store: MemoryStore | FileStore
         if windows is None:
-            view, boxes, store = View("image"), np.full((len(items), 4), np.nan), self._get_store()
+            view, store = View("mirror" if mirrored else "image"), self._get_store()
+            boxes = np.full((len(items), 4), np.nan)
         else:
             # An empty store of its own: processes that share a folder need not wait for each other.
-            view, boxes, store = View("part"), windows, MemoryStore(0)
+            view = View("mirrored part" if mirrored else "part")
+            boxes, store = windows, MemoryStore(0)
         job = _Job(items, boxes, [view], store, fits, skip_bad)
         # Not a loop: its variable would hold a block while the next one is computed.
         return map(
@@ -374,10 +378,14 @@ class FrozenBackbone:
         return records, errors
 
     def _compute_one(
-        self, items: Sequence[ImageLike], skip_bad: bool, windows: FloatArray | None
+        self,
+        items: Sequence[ImageLike],
+        skip_bad: bool,
+        windows: FloatArray | None,
+        mirrored: bool,
     ) -> Features:
         """The features of a single image as a block of :meth:`compute_blocks`."""
-        ((pixels, error),) = load_images(items, self.image_size, 1, skip_bad, windows)
+        ((pixels, error),) = load_images(items, self.image_size, 1, skip_bad, windows, mirrored)
         box = np.full(4, np.nan) if windows is None else windows[0]
         (values,) = self._run([pixels], get_graph_size(self.batch_size, 1))
         bad = {} if error is None else {0: error}

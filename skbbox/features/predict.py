@@ -83,6 +83,8 @@ class Predictor:
         Whether to show a progress bar for each look.
     skip_bad : bool
         Whether unreadable images have missing outputs; otherwise they raise an ImageError.
+    mirrored : bool, default=False
+        Whether the network sees each look with left and right swapped. Boxes are mirrored back.
     """
 
     network: ModelState
@@ -93,6 +95,7 @@ class Predictor:
     engine: str
     verbose: bool | int
     skip_bad: bool
+    mirrored: bool = False
 
     def look(
         self, items: Sequence[ImageLike], n_looks: int
@@ -160,7 +163,9 @@ class Predictor:
         self, items: Sequence[ImageLike], windows: FloatArray | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:
         if (backbone := self._get_faster_backbone(len(items))) and self._heads:
-            blocks = backbone.compute_blocks(items, self.verbose, self.skip_bad, windows)
+            blocks = backbone.compute_blocks(
+                items, self.verbose, self.skip_bad, windows, self.mirrored
+            )
             values, bad = predict_features(self._heads, blocks, len(items), self.batch_size)
         else:
             values, bad = predict_images(
@@ -171,6 +176,7 @@ class Predictor:
                 self.engine,
                 self.skip_bad,
                 windows,
+                self.mirrored,
             )
         outputs = dict(zip(self.network.model.output_names, values, strict=True))
         if BOX in outputs:
@@ -179,6 +185,10 @@ class Predictor:
         if EDGES[0] in outputs:
             logits = [outputs.pop(name) for name in EDGES]
             outputs[SPREAD] = np.concatenate([compute_spread(axis) for axis in logits], axis=1)
+        if self.mirrored:
+            outputs[BOX][:, :2] = 1 - outputs[BOX][:, 1::-1]
+            if SPREAD in outputs:
+                outputs[SPREAD][:, :2] = outputs[SPREAD][:, 1::-1]
         return outputs, bad
 
     @functools.cached_property
@@ -277,6 +287,7 @@ def predict_images(
     engine: str = "keras",
     skip_bad: bool = False,
     windows: FloatArray | None = None,
+    mirrored: bool = False,
 ) -> tuple[list[NDArray[Any]], dict[int, str]]:
     """Outputs of a model for any number of images, decoded while the model runs.
 
@@ -296,6 +307,8 @@ def predict_images(
         Whether unreadable images are predicted as black images.
     windows : ndarray of shape (n_images, 4), default=None
         The part of each image to predict; None predicts the whole images.
+    mirrored : bool, default=False
+        Whether left and right are swapped in what is predicted.
 
     Returns
     -------
@@ -311,7 +324,7 @@ def predict_images(
     """
     size = tuple(model.model.input_shape[1:3])
     images: Iterable[tuple[Pixels, str | None]] = load_images(
-        items, size, AHEAD * batch_size, skip_bad, windows
+        items, size, AHEAD * batch_size, skip_bad, windows, mirrored
     )
     errors: list[str | None] = []
     outputs = []

@@ -72,6 +72,7 @@ def load_images(
     n_ahead: int,
     skip_bad: bool = False,
     windows: FloatArray | None = None,
+    mirrored: bool = False,
 ) -> Iterator[tuple[Pixels, str | None]]:
     """Pixels of each image, and why it cannot be read or None.
 
@@ -87,12 +88,14 @@ def load_images(
         Whether an unreadable image is black; otherwise it raises an ImageError.
     windows : ndarray of shape (n_images, 4), default=None
         The part of each image to load; None loads all of it.
+    mirrored : bool, default=False
+        Whether left and right are swapped in what is loaded.
     """
     load = get_loader(items, image_size, skip_bad)
 
     def load_part(row: int) -> tuple[Pixels, str | None]:
         (pixels,), error = load(row, [None if windows is None else windows[row]])
-        return pixels, error
+        return pixels[:, ::-1] if mirrored else pixels, error
 
     if len(items) == 1:  # A thread would take longer to start than many an image to decode.
         yield load_part(0)

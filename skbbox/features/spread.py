@@ -11,11 +11,13 @@ from ..boxes import COORDINATES
 from ..boxes.tables import like
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..typing import FloatArray, ImagesLike
 
 # This module imports no Keras, because the estimator inherits from its class.
 
-__all__ = ["Details", "SpreadMixin", "normalize_probabilities"]
+__all__ = ["Details", "SpreadMixin", "make_details", "normalize_probabilities"]
 
 
 class Details(NamedTuple):
@@ -64,10 +66,10 @@ class SpreadMixin:
         """
         details = self._predict_details(X)
         if details.spread is None:
-            fitted: Any = self
+            localizer: Any = getattr(self, "estimator", self)
             raise ValueError(
                 "predict_spread needs the distributions of the edges, which only "
-                f"box_head='spatial' predicts. Received: box_head={fitted.box_head!r}."
+                f"box_head='spatial' predicts. Received: box_head={localizer.box_head!r}."
             )
         spread = pd.DataFrame(details.spread, columns=COORDINATES, index=details.table.index)
         return like(spread, X)
@@ -80,22 +82,28 @@ class SpreadMixin:
         `presence_threshold` replaces that of the estimator. There is no spread without
         `with_edges`.
         """
-        from .predict import CLASS, SPREAD, make_predictions
-
         fitted: Any = self._get_fitted()  # type: ignore[attr-defined]
         if presence_threshold is not None:
             fitted.presence_threshold = presence_threshold
         outputs, bad, images = fitted._run_network(
             X, n_looks=fitted._count_looks(), with_edges=with_edges
         )
-        spread = outputs.pop(SPREAD, None)
-        if spread is not None and not fitted._has_boxes:
-            spread = np.full_like(spread, np.nan)
-        probabilities = None
-        if fitted.classes_ is not None:
-            probabilities = normalize_probabilities(outputs[CLASS])
-        table = make_predictions(fitted, outputs, bad, images.index)
-        return Details(table, probabilities, spread)
+        return make_details(fitted, outputs, bad, images.index)
+
+
+def make_details(
+    fitted: Any, outputs: dict[str, NDArray[Any]], bad: dict[int, str], index: pd.Index | None
+) -> Details:
+    """All predictions from the outputs of a network; parameters as for `make_predictions`."""
+    from .predict import CLASS, SPREAD, make_predictions
+
+    spread = outputs.pop(SPREAD, None)
+    if spread is not None and not fitted._has_boxes:
+        spread = np.full_like(spread, np.nan)
+    probabilities = None
+    if fitted.classes_ is not None:
+        probabilities = normalize_probabilities(outputs[CLASS])
+    return Details(make_predictions(fitted, outputs, bad, index), probabilities, spread)
 
 
 def normalize_probabilities(probabilities: Any) -> FloatArray:
