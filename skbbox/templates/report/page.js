@@ -7,6 +7,8 @@
   const get = (id) => document.getElementById(id);
   const numbers = JSON.parse(get("numbers").textContent);
   const cards = [...get("cards").children];
+  // Copies of some of the cards.
+  const typical = [...(get("typical")?.children ?? [])];
 
   // ---------------------------------------------------------------- the threshold
 
@@ -28,7 +30,7 @@
     for (const element of document.querySelectorAll(".threshold-value")) {
       element.textContent = threshold;
     }
-    for (const card of cards) {
+    for (const card of [...cards, ...typical]) {
       const { level: reaches, outcome } = card.dataset;
       card.querySelector(".low").hidden = reaches < 0 || reaches >= level || Boolean(outcome);
     }
@@ -114,6 +116,7 @@
 
   const dialog = get("larger");
   let current = null;
+  let opener = null;
 
   function enlarge(card) {
     current = card;
@@ -128,12 +131,25 @@
     if (!dialog.open) dialog.showModal();
   }
 
+  function enlargeCopy(copy) {
+    const card = cards.find(({ dataset }) => dataset.row === copy.dataset.row);
+    if (!matching.includes(card)) reset();
+    opener = copy;
+    enlarge(card);
+  }
+
   function step(distance) {
     const position = matching.indexOf(current) + distance;
     enlarge(matching[(position + matching.length) % matching.length]);
   }
 
   function goBack() {
+    const copy = opener;
+    opener = null;
+    if (copy?.dataset.row === current.dataset.row) {
+      copy.firstElementChild.focus();
+      return;
+    }
     // Focus the card of the last picture; it may be beyond the cards shown so far.
     limit = Math.max(limit, matching.indexOf(current) + 1);
     show();
@@ -159,6 +175,7 @@
   get("reset").addEventListener("click", reset);
   get("more").addEventListener("click", showMore);
   for (const card of cards) card.firstElementChild.addEventListener("click", () => enlarge(card));
+  for (const copy of typical) copy.firstElementChild.addEventListener("click", () => enlargeCopy(copy));
   get("previous").addEventListener("click", () => step(-1));
   get("next").addEventListener("click", () => step(1));
   get("close").addEventListener("click", leave);
