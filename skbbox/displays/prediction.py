@@ -272,16 +272,11 @@ def _shade(ax: Axes, attention: FloatArray) -> None:
     width, height = ax.get_xlim()[1], ax.get_ylim()[0]
     shades = LinearSegmentedColormap.from_list("attention", [(0, 0, 0, SHADE), (0, 0, 0, 0)])
     scale = Normalize(attention.min(), attention.max())
-    ax.imshow(
-        *(attention, shades, scale), extent=(0, width, height, 0), interpolation="bilinear"
-    )
+    ax.imshow(*(attention, shades, scale), extent=(0, width, height, 0), interpolation="bilinear")
     ax.set(xlim=(0, width), ylim=(height, 0))
+    greys = LinearSegmentedColormap.from_list("grey", [(1 - SHADE,) * 3, (1,) * 3])
     bar = ax.figure.colorbar(
-        ScalarMappable(scale, LinearSegmentedColormap.from_list("grey", [(0.25,) * 3, (1,) * 3])),
-        ax=ax,
-        shrink=0.6,
-        pad=0.02,
-        label="attention",
+        ScalarMappable(scale, greys), cax=ax.inset_axes((1.03, 0.15, 0.04, 0.7)), label="attention"
     )
     bar.ax.locator_params(nbins=4)
 

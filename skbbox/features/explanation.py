@@ -61,7 +61,9 @@ class ExplanationMixin:
                 f"box_head='spatial' has. Received: box_head={fitted.box_head!r}."
             )
         if not fitted._has_boxes:
-            raise ValueError("explain needs boxes, but y had none in fit; only classes were learned.")
+            raise ValueError(
+                "explain needs boxes, but y had none in fit; only classes were learned."
+            )
         images = check_images(X)
         predictor = fitted._make_predictor(explainer)
         looks, bad = predictor.look_separately(images.items, fitted._count_looks())

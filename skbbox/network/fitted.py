@@ -72,7 +72,7 @@ class FittedNetworks:
 
     @functools.cached_property
     def explainer(self) -> WatchedModel | None:
-        """From pixels to the box and what it is read from; None for a head without distributions."""
+        """From pixels to the box and what it is read from; None if no distributions are read."""
         explainer = get_explainer(self._model)
         return None if explainer is None else WatchedModel(explainer)
 

@@ -2,7 +2,8 @@
 
 ``results.py`` pairs true and predicted boxes, ``figures.py`` draws the plots, ``pictures.py`` the
 small images, ``cards.py`` adds their facts, and ``errors.py`` and ``sections.py`` compute the
-values of the other sections. The templates, the style sheet and the script are in ``templates/report``.
+values of the other sections. The templates, the style sheet and the script are in
+``templates/report``.
 """
 
 from __future__ import annotations
