@@ -768,7 +768,7 @@ default="giou_l1"
         title: str | None = None,
         max_images: int = 300,
     ) -> Path:
-        """Write an HTML page with data, training, scores and predictions.
+        """Write an HTML page with scores, predictions, errors, training and data.
 
         Parameters
         ----------
