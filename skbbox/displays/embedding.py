@@ -277,16 +277,19 @@ class EmbeddingDisplay:
         groups = _group_rows(self.y)[self.rows]
         near: Any = groups[np.searchsorted(self.rows, self.neighbors)]
         styles = _choose_styles(groups, near)
+        x, y = self.coordinates.T
         for group, style in styles.items():
-            is_member = groups == group if group is not None else ~np.isin(groups, list(styles))
-            n = int(is_member.sum())
-            name = shorten(group, MAX_NAME_LENGTH) if group is not None else "other classes"
-            points = self.coordinates[is_member]
+            others = [other for other in styles if other is not None]
+            is_member = groups == group if group is not None else ~np.isin(groups, others)
+            name = "other classes" if group is None else shorten(group, MAX_NAME_LENGTH)
+            label = f"{name} ({is_member.sum():,})"
             self.ax_.scatter(
-                *points.T, s=22, alpha=0.7, linewidth=0, **style, label=f"{name} ({n:,})"
+                x[is_member], y[is_member], s=22, alpha=0.7, linewidth=0, label=label, **style
             )
         places = self.coordinates[np.searchsorted(self.rows, self.neighbors)]
-        self.ax_.scatter(*places.T, s=46, facecolor="none", edgecolor="black", linewidth=1)
+        self.ax_.scatter(
+            places[:, 0], places[:, 1], s=46, facecolor="none", edgecolor="black", linewidth=1
+        )
         for number, place in enumerate(places, start=1):
             self.ax_.annotate(
                 str(number),
@@ -298,7 +301,8 @@ class EmbeddingDisplay:
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.7, "lw": 0},
             )
         self.ax_.scatter(
-            *(self.location[0], self.location[1]),
+            self.location[0],
+            self.location[1],
             s=180,
             marker="*",
             facecolor="yellow",
@@ -306,11 +310,11 @@ class EmbeddingDisplay:
             zorder=4,
             label="the image",
         )
-        x, y = (
+        x_label, y_label = (
             f"principal component {number} ({100 * share:.0f} % of the variance)"
             for number, share in enumerate(self.explained_variance_ratio, start=1)
         )
-        self.ax_.set(xlabel=x, ylabel=y)
+        self.ax_.set(xlabel=x_label, ylabel=y_label)
         self.ax_.grid(alpha=0.3)
         self.ax_.set_axisbelow(True)
         self.ax_.legend(
@@ -390,7 +394,7 @@ def _group_rows(y: Any) -> NDArray[Any]:
     return groups
 
 
-def _choose_styles(groups: NDArray[Any], near: NDArray[Any]) -> dict[str | None, dict[str, str]]:
+def _choose_styles(groups: NDArray[Any], near: NDArray[Any]) -> dict[str | None, dict[str, Any]]:
     """Colour and marker of each group, by name; None stands for all other groups.
 
     Groups of neighbours come before others, larger ones before smaller ones.
@@ -398,7 +402,7 @@ def _choose_styles(groups: NDArray[Any], near: NDArray[Any]) -> dict[str | None,
     counts = Counter(groups.tolist())
     order = sorted(counts, key=lambda group: (group not in near, -counts[group], group))
     shown = order if len(order) <= MAX_CLASSES else order[: MAX_CLASSES - 1]
-    styles: dict[str | None, dict[str, str]] = {}
+    styles: dict[str | None, dict[str, Any]] = {}
     if len(shown) < len(order):
         # First, so that the others are drawn over it.
         styles[None] = {"color": OTHER_COLOR, "marker": "."}
