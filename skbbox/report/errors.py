@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ..metrics import CLAIMS, ERRORS, NO_OBJECT, localization_errors
 from .figures import draw_plots, shorten_class_names
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..templates import Markup
     from .results import Results
 
@@ -72,9 +75,9 @@ def plot_errors(results: Results) -> list[Markup]:
     )
     if results.pairs.true_names is None or not 2 <= len(results.classes) <= MOST_CLASSES:
         return plots
-    groups = shorten_class_names(results.true)["class_name"].astype(object)
+    names = shorten_class_names(results.true)["class_name"].astype(object)
     missing = np.where(results.pairs.is_empty, NO_OBJECT, "box only")
-    groups = groups.where(groups.notna(), missing).to_numpy()
+    groups = names.where(names.notna(), missing).to_numpy()
     return plots + draw_plots(
         lambda axes: ErrorDisplay.from_predictions(*tables, by=groups, ax=axes[0]),
         "plot-errors-class",
@@ -95,11 +98,10 @@ def plot_calibration(results: Results) -> list[Markup]:
         if confidence is None or np.isnan(confidence + reached[of]).all():
             continue
         columns = [name for name in ("class_name", *COORDINATES, of) if name in results.predicted]
-        plots += draw_plots(
-            lambda axes, shown=results.predicted[columns]: CalibrationDisplay.from_predictions(
-                results.true, shown, ax=axes[0]
-            ),
-            f"plot-calibration-{of}",
-            [f"{of} against the {what}"],
-        )
+        draw = functools.partial(_draw_calibration, results, columns)
+        plots += draw_plots(draw, f"plot-calibration-{of}", [f"{of} against the {what}"])
     return plots
+
+
+def _draw_calibration(results: Results, columns: list[str], axes: NDArray[Any]) -> None:
+    CalibrationDisplay.from_predictions(results.true, results.predicted[columns], ax=axes[0])
