@@ -99,9 +99,10 @@ def choose_typical(results: Results, cards: list[Card]) -> list[Card]:
 
 
 def format_median(results: Results) -> str:
-    """The median IoU; empty without an IoU."""
+    """The median IoU, rounded down as that of each card; empty without an IoU."""
     is_known = results.pairs.has_iou
-    return f"{np.median(results.iou[is_known]):.2f}" if is_known.any() else ""
+    median = np.median(results.iou[is_known]) if is_known.any() else np.nan
+    return "" if np.isnan(median) else f"{np.floor(100 * median) / 100:.2f}"
 
 
 def _make_card(results: Results, position: int, picture: Picture, place: int) -> Card:
