@@ -131,10 +131,10 @@
     if (!dialog.open) dialog.showModal();
   }
 
-  function enlargeCopy(copy) {
-    const card = cards.find(({ dataset }) => dataset.row === copy.dataset.row);
+  function open(cardOrCopy) {
+    const card = cards.find(({ dataset }) => dataset.row === cardOrCopy.dataset.row);
     if (!matching.includes(card)) reset();
-    opener = copy;
+    opener = cardOrCopy;
     enlarge(card);
   }
 
@@ -144,10 +144,8 @@
   }
 
   function goBack() {
-    const copy = opener;
-    opener = null;
-    if (copy?.dataset.row === current.dataset.row) {
-      copy.firstElementChild.focus();
+    if (opener?.dataset.row === current.dataset.row) {
+      opener.firstElementChild.focus();
       return;
     }
     // Focus the card of the last picture; it may be beyond the cards shown so far.
@@ -174,8 +172,9 @@
   for (const id of Object.keys(FILTERS)) get(id).addEventListener("input", filter);
   get("reset").addEventListener("click", reset);
   get("more").addEventListener("click", showMore);
-  for (const card of cards) card.firstElementChild.addEventListener("click", () => enlarge(card));
-  for (const copy of typical) copy.firstElementChild.addEventListener("click", () => enlargeCopy(copy));
+  for (const card of [...cards, ...typical]) {
+    card.firstElementChild.addEventListener("click", () => open(card));
+  }
   get("previous").addEventListener("click", () => step(-1));
   get("next").addEventListener("click", () => step(1));
   get("close").addEventListener("click", leave);
