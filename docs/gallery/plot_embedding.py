@@ -11,10 +11,10 @@ from skbbox import EmbeddingDisplay, SingleBoxLocalizer
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(400, image_size=64, n_classes=3, random_state=0)
+X, y = make_shapes(241, image_size=64, n_classes=3, random_state=0)
 localizer = SingleBoxLocalizer(
-    small_convnet, weights=None, image_size=32, epochs=15, batch_size=16, random_state=0
+    small_convnet, weights=None, image_size=32, epochs=10, batch_size=16, random_state=0
 )
-localizer.fit(X[:300], y[:300])
+localizer.fit(X[:240], y[:240])
 
-EmbeddingDisplay.from_estimator(localizer, X[:300], y[:300], X[301])
+EmbeddingDisplay.from_estimator(localizer, X[:240], y[:240], X[240])
