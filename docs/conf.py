@@ -76,6 +76,7 @@ sphinx_gallery_conf = {
             "plot_label_issues.py",
             "plot_two_looks.py",
             "plot_trust.py",
+            "plot_embedding.py",
         ]
     ),
     "doc_module": ("skbbox",),

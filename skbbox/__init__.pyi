@@ -7,6 +7,7 @@ from . import features as features
 from . import images as images
 from . import network as network
 from . import typing as typing
+from . import windows as windows
 from .annotations import check_annotations as check_annotations
 from .annotations import clean_annotations as clean_annotations
 from .annotations import one_box_per_image as one_box_per_image
@@ -23,10 +24,12 @@ from .displays import BoxGridDisplay as BoxGridDisplay
 from .displays import BoxStatisticsDisplay as BoxStatisticsDisplay
 from .displays import CalibrationDisplay as CalibrationDisplay
 from .displays import ConfusionMatrixDisplay as ConfusionMatrixDisplay
+from .displays import EmbeddingDisplay as EmbeddingDisplay
 from .displays import ErrorDisplay as ErrorDisplay
 from .displays import IoUDistributionDisplay as IoUDistributionDisplay
 from .displays import IoUThresholdDisplay as IoUThresholdDisplay
 from .displays import LearningCurveDisplay as LearningCurveDisplay
+from .displays import PredictionDisplay as PredictionDisplay
 from .displays import PresenceDisplay as PresenceDisplay
 from .displays import SearchDisplay as SearchDisplay
 from .displays import TrainingDisplay as TrainingDisplay

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from .boxes.tables import as_pandas, like
 from .engines.processes import check_process
+from .features.explanation import ExplanationMixin
 from .features.spread import SpreadMixin, normalize_probabilities
 from .features.stream import StreamMixin
 from .files import as_path, check_overwrite
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
 __all__ = ["SingleBoxLocalizer"]
 
 
-class SingleBoxLocalizer(NetworkState, StreamMixin, SpreadMixin, CallbackSupportMixin):
+class SingleBoxLocalizer(
+    NetworkState, StreamMixin, SpreadMixin, ExplanationMixin, CallbackSupportMixin
+):
     """Find the main object in each image: its class and bounding box.
 
     A convolutional network with two heads: a softmax over the classes, and four
@@ -765,7 +768,7 @@ default="giou_l1"
         title: str | None = None,
         max_images: int = 300,
     ) -> Path:
-        """Write an HTML page with data, training, scores and predictions.
+        """Write an HTML page with scores, predictions, errors, training and data.
 
         Parameters
         ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,14 @@ import numpy as np
 if TYPE_CHECKING:
     from .typing import FloatArray
 
-__all__ = ["draw_window", "from_window", "place_windows", "scale_from_window", "to_window"]
+__all__ = [
+    "Look",
+    "draw_window",
+    "from_window",
+    "place_windows",
+    "scale_from_window",
+    "to_window",
+]
 
 #: Sides of a window, in sides of the box that it is placed around.
 SCALE = 1.6
@@ -21,6 +29,33 @@ SHIFT = 0.25
 
 #: Least side of a box around which a window is placed; a first box may have no area.
 MINIMUM_SIDE = 0.05
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a network read a box from when it looked at an image, or at a window of it.
+
+    Attributes
+    ----------
+    window : ndarray of shape (4,)
+        The part of the image that the network saw: ``x_min, x_max, y_min, y_max``, normalised;
+        ``0, 1, 0, 1`` is the whole image.
+    box : ndarray of shape (4,)
+        The box of this look, in image coordinates.
+    attention : ndarray of shape (height, width)
+        The weight, in 0..1, of each position of the finest feature map of the window.
+    x_edges : ndarray of shape (n_columns, 2)
+        Distributions of ``x_min`` and ``x_max`` over positions from the left to the right end of
+        the window, both included. Each sums to 1; the edge is its mean.
+    y_edges : ndarray of shape (n_rows, 2)
+        The same of ``y_min`` and ``y_max``, from top to bottom.
+    """
+
+    window: FloatArray
+    box: FloatArray
+    attention: FloatArray
+    x_edges: FloatArray
+    y_edges: FloatArray
 
 
 def place_windows(boxes: Any, xp: Any = np) -> Any:

@@ -321,7 +321,73 @@ def test_script_gets_only_integers():
     }
 
 
+# ---------------------------------------------------------------- errors and calibration
+
+
+def test_sections_go_from_scores_over_pictures_to_data(fitted, shapes):
+    page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
+    ids = [section.attributes["id"] for section in page.all("section")]
+    assert ids == [
+        *("scores", "predictions", "errors", "threshold", "classes"),
+        *("calibration", "training", "data"),
+    ]
+    links = [link.attributes["href"] for link in page.one("nav").all("a")]
+    assert links == [f"#{section}" for section in ids]
+
+
+def test_kinds_of_errors_start_with_the_largest():
+    # The left half of a square, in one of two rows. At the area of the square it is as wide as the
+    # root of 1/2: an IoU of 0.707 / 1.293 = 0.547. The other row has an IoU of 1.
+    table = table_named(page_of([0.5, 1.0], ["a", "b"], ["a", "a"]), "each kind of error")
+    assert [[name.split(":")[0], lost] for name, lost in cells(table)] == [
+        ["aspect", "0.227"],
+        ["scale", "0.023"],
+        ["wrong class", "0.500"],
+    ]
+
+
+def test_perfect_boxes_have_no_errors():
+    page = page_of([1.0], ["a"], ["a"])
+    assert not page.all("section", id="errors")
+
+
+def test_errors_of_classes_name_rows_without_a_class():
+    page = page_of([0.5] * 3, ["a", "b", None], ["a", "b", "a"])
+    (plot,) = page.all("svg", **{"aria-label": "IoU lost to each kind of error, for each class"})
+    assert {"a (1)", "b (1)", "box only (1)"} <= {node.text for node in plot.all("text")}
+
+
+def test_many_classes_have_no_plot_of_errors():
+    names = [f"c{number}" for number in range(13)]
+    section = page_of([0.5] * 13, names, names, max_images=0).one("section", id="errors")
+    assert len(section.all("svg", **{"class": "plot"})) == 1
+
+
+def test_calibration_shows_the_confidences_that_can_be_compared():
+    confidences = {"class_confidence": [0.5, 0.6], "box_confidence": [0.5, 0.6]}
+    page = page_of([0.5, 0.7], None, ["a", "b"], **confidences)
+    plots = page.one("section", id="calibration").all("svg")
+    assert [plot.attributes["aria-label"] for plot in plots] == [
+        "box_confidence against the mean IoU"
+    ]
+
+
+def test_predictions_without_confidence_have_no_calibration():
+    page = page_of([0.5, 0.7], ["a", "b"], ["a", "b"])
+    assert not page.all("section", id="calibration")
+
+
 # ---------------------------------------------------------------- pictures
+
+
+def test_typical_pictures_have_an_iou_near_the_median():
+    page = page_of(np.linspace(0.2, 0.8, 21))
+    rows = [int(card.attributes["data-row"]) for card in page.one("ul", id="typical").all("li")]
+    assert (rows[0], sorted(rows)) == (10, [8, 9, 10, 11, 12])
+
+
+def test_few_pictures_have_no_typical_ones():
+    assert not page_of(np.linspace(0.2, 0.8, 19)).all("ul", id="typical")
 
 
 def cards(page):
@@ -945,8 +1011,8 @@ def test_ids_are_unique_and_references_resolve(fitted, shapes):
 def test_plots_use_the_colours_of_the_page(fitted, shapes):
     page = parsed(render_report(*shapes, fitted.predict(shapes[0]), estimator=fitted))
     plots = page.all("svg", **{"class": "plot"})
-    # Four of the data, four of the training, and two of the IoU.
-    assert len(plots) == 10
+    # Four of the data, four of the training, and two each of errors, IoU and calibration.
+    assert len(plots) == 14
     for plot in plots:
         styles = "".join(node.attributes.get("style", "") for node in plot.all("*"))
         assert "currentColor" in styles

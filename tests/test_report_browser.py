@@ -375,6 +375,17 @@ def test_page_without_pictures_has_a_slider(report):
     assert counts(page).startswith("1 of 6 images")
 
 
+def test_typical_picture_opens_whatever_is_filtered(report):
+    X = make_shapes(21, image_size=32, random_state=0)[0]
+    true, predicted = (boxes(["cat"] * 21, width) for width in (1.0, np.linspace(0.2, 0.8, 21)))
+    page = report(render_report(X, true, predicted))
+    page.locator("#highest").fill("0.1")
+    page.locator("#typical button").first.click()
+    assert page.locator("#larger-title").inner_text() == "Row 10 (11 of 21)"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.closest('ul').id") == "typical"
+
+
 #: Half of the true box; a class only; a missed object; a false alarm.
 MIXED_TRUE = pd.DataFrame(
     [

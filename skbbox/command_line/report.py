@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
         commands,
         "report",
         run,
-        "write an HTML page with data, training, scores and predictions",
+        "write an HTML page with scores, predictions, errors, training and data",
         "skbbox report model.skbbox test.csv --images photos -o report.html\n"
         "skbbox report model.skbbox labels.csv --images photos --split val -o val.html",
     )

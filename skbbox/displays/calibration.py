@@ -172,6 +172,8 @@ class CalibrationDisplay:
                 edgecolor="black",
                 linewidth=0.5,
                 zorder=3,
+                # Markers at 1 would be cut in half.
+                clip_on=False,
             )
             # A marker of one size for the legend.
             self.ax_.plot([], [], **style, label=label)

@@ -29,8 +29,9 @@ COLORS = dict(
     )
 )
 
-#: Height of a group's bar in inches.
+#: Height of a group's bar, and width of an entry of the legend, in inches.
 ROW_HEIGHT = 0.42
+ENTRY_WIDTH = 1.2
 
 
 class ErrorDisplay:
@@ -159,7 +160,13 @@ class ErrorDisplay:
         self.ax_.grid(axis="x", alpha=0.3)
         self.ax_.set_axisbelow(True)
         if self.ax_.patches:
+            width = self.ax_.get_window_extent().width / self.ax_.figure.dpi
             self.ax_.legend(
-                loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, title=self.name
+                # To the left, it may extend above the names of groups.
+                loc="lower right",
+                bbox_to_anchor=(1, 1),
+                ncols=min(max(int(width / ENTRY_WIDTH), 1), 4),
+                frameon=False,
+                title=self.name,
             )
         return self

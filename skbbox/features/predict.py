@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SPREAD",
     "Predictor",
+    "compute_distributions",
     "compute_spread",
     "make_predictions",
     "predict_features",
@@ -125,23 +126,49 @@ class Predictor:
         ImageError
             If an image cannot be read and `skip_bad` is False; names the row.
         """
+        looks, bad = self.look_separately(items, n_looks)
+        for windows, outputs in looks:
+            if EDGES[0] in outputs:
+                spread = [compute_spread(outputs.pop(name)) for name in EDGES]
+                outputs[SPREAD] = scale_from_window(np.concatenate(spread, axis=1), windows)
+                if self.mirrored:
+                    outputs[SPREAD][:, :2] = outputs[SPREAD][:, 1::-1]
+        _, combined = looks[0]
+        for _, again in looks[1:]:
+            if CLASS in again:
+                again[CLASS] = (combined[CLASS] + again[CLASS]) / 2
+            if PRESENCE in again:
+                # A window shows less of the image.
+                again[PRESENCE] = combined[PRESENCE]
+            combined = again
+        for output in combined.values():
+            output[list(bad)] = np.nan
+        return combined, bad
+
+    def look_separately(
+        self, items: Sequence[ImageLike], n_looks: int
+    ) -> tuple[list[tuple[FloatArray, dict[str, NDArray[Any]]]], dict[int, str]]:
+        """Outputs of each look by itself.
+
+        Parameters and errors are those of :meth:`look`.
+
+        Returns
+        -------
+        looks : list of (windows, outputs)
+            For each look, the parts of the images that it sees, an ndarray of shape (n, 4), and
+            outputs by name: boxes as those of :meth:`look`, others as the network returns them.
+        bad : dict of int to str
+            Rows of the unreadable images, whose outputs mean nothing, and why.
+        """
         outputs, bad = self._run(items)
+        looks = [(np.tile(WHOLE, (len(items), 1)), outputs)]
         for _ in range(n_looks - 1):
             windows = place_windows(outputs[BOX])
             windows[list(bad)] = WHOLE
-            again, _ = self._run(items, windows)
-            again[BOX] = from_window(again[BOX], windows)
-            if SPREAD in again:
-                again[SPREAD] = scale_from_window(again[SPREAD], windows)
-            if CLASS in again:
-                again[CLASS] = (outputs[CLASS] + again[CLASS]) / 2
-            if PRESENCE in again:
-                # A window shows less of the image.
-                again[PRESENCE] = outputs[PRESENCE]
-            outputs = again
-        for output in outputs.values():
-            output[list(bad)] = np.nan
-        return outputs, bad
+            outputs, _ = self._run(items, windows)
+            outputs[BOX] = from_window(outputs[BOX], windows)
+            looks.append((windows, outputs))
+        return looks, bad
 
     def prepare(self, n_images: int, n_looks: int) -> None:
         """Convert and compile what predicts this number of images, which takes seconds.
@@ -182,13 +209,8 @@ class Predictor:
         if BOX in outputs:
             boxes = outputs[BOX].astype(np.float64).clip(0.0, 1.0)
             outputs[BOX] = np.sort(boxes.reshape(-1, 2, 2), axis=2).reshape(-1, 4)
-        if EDGES[0] in outputs:
-            logits = [outputs.pop(name) for name in EDGES]
-            outputs[SPREAD] = np.concatenate([compute_spread(axis) for axis in logits], axis=1)
-        if self.mirrored:
-            outputs[BOX][:, :2] = 1 - outputs[BOX][:, 1::-1]
-            if SPREAD in outputs:
-                outputs[SPREAD][:, :2] = outputs[SPREAD][:, 1::-1]
+            if self.mirrored:
+                outputs[BOX][:, :2] = 1 - outputs[BOX][:, 1::-1]
         return outputs, bad
 
     @functools.cached_property
@@ -229,13 +251,31 @@ def compute_spread(logits: NDArray[Any]) -> FloatArray:
     ndarray of shape (n, 2), float64
         That of the edge with the smaller mean first, because edges are put in order.
     """
-    weights = softmax(logits.astype(np.float64), axis=1)
+    weights = compute_distributions(logits)
     positions = np.linspace(0.0, 1.0, logits.shape[1])[None, :, None]
     mean = (weights * positions).sum(axis=1)
     variance = (weights * (positions - mean[:, None]) ** 2).sum(axis=1)
-    order = mean.argsort(axis=1, kind="stable")
-    spread: FloatArray = np.take_along_axis(np.sqrt(variance), order, axis=1)
+    spread: FloatArray = np.sqrt(variance)
     return spread
+
+
+def compute_distributions(logits: NDArray[Any]) -> FloatArray:
+    """Distributions of the two edges along an axis, that with the smaller mean first.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, length, 2)
+
+    Returns
+    -------
+    ndarray of shape (n, length, 2), float64
+        Each sums to 1.
+    """
+    weights = softmax(logits.astype(np.float64), axis=1)
+    positions = np.linspace(0.0, 1.0, logits.shape[1])[None, :, None]
+    order = (weights * positions).sum(axis=1, keepdims=True).argsort(axis=2, kind="stable")
+    distributions: FloatArray = np.take_along_axis(weights, order, axis=2)
+    return distributions
 
 
 def make_predictions(

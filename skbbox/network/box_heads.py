@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from ..losses import order_edges
 from .feature_maps import reduce_axis
+from .graph import synchronized
 from .seeds import draw_seed, get_full_precision_dtype, make_initializer
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .feature_maps import FeatureMaps
 
 __all__ = [
+    "ATTENTION",
     "BOX_HEADS",
     "DROPOUT",
     "EDGES",
@@ -25,6 +27,7 @@ __all__ = [
     "ChannelDropout",
     "OrderedBox",
     "ProfileConvolution",
+    "get_explainer",
     "normalize",
 ]
 
@@ -32,6 +35,9 @@ __all__ = [
 #: expected IoU of the box, and the logits of the distributions of its edges.
 IOU_ESTIMATE = "bbox_iou"
 EDGES = ("bbox_x_edges", "bbox_y_edges")
+
+#: Name of the attention as an output of what :func:`get_explainer` returns.
+ATTENTION = "bbox_attention"
 
 #: Channels to which each feature map is reduced.
 MAP_CHANNELS = 64
@@ -154,6 +160,35 @@ BOX_HEADS: dict[str, Callable[[FeatureMaps, np.random.Generator], BoxOutput]] = 
 }
 
 
+@synchronized
+def get_explainer(model: keras.Model) -> keras.Model | None:
+    """The part of a model from pixels to its box and what the spatial head reads it from.
+
+    Returns
+    -------
+    keras.Model or None
+        Its outputs are ``bbox_prediction``, the logits of ``EDGES``, and ``ATTENTION``, of shape
+        (n, height, width, 1), in 0..1. None for another box head.
+    """
+    names = {layer.name for layer in model.layers}
+    if not names.issuperset(EDGES):
+        return None
+    # In files of earlier versions as in new models, the attention has no name of its own.
+    finest = model.get_layer("bbox_map1_relu").output
+    sigmoids = {id(step.output): step.output for step in model.operations if _is_sigmoid(step)}
+    factors = [
+        sigmoids[id(factor)]
+        for step in model.operations
+        for inputs in [keras.tree.flatten(step.input)]
+        if any(x is finest for x in inputs)
+        for factor in inputs
+        if id(factor) in sigmoids
+    ]
+    attention = layers.Identity(name=ATTENTION)(factors[0])
+    outputs = [model.get_layer(name).output for name in ("bbox_prediction", *EDGES)]
+    return keras.Model(model.input, [*outputs, attention])
+
+
 @keras.saving.register_keras_serializable("skbbox")
 class OrderedBox(layers.Layer):
     """The first input, a box, with its edges in order; other inputs stay part of the model.
@@ -274,6 +309,10 @@ def _select_neighbours(old: int, length: int, width: int) -> FloatArray:
     result = np.zeros((length, old, width))
     result[positions, nearest.clip(0, old - 1), offsets] = inside
     return result.reshape(length, old * width)
+
+
+def _is_sigmoid(step: keras.Operation) -> bool:
+    return type(step).__name__ == "Sigmoid"
 
 
 def _reduce_channels(maps: list[Tensor], rng: np.random.Generator) -> list[Tensor]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from .box_heads import EDGES, IOU_ESTIMATE
+from .box_heads import EDGES, IOU_ESTIMATE, get_explainer
 from .graph import (
     add_outputs,
     describe_architecture,
@@ -69,6 +69,12 @@ class FittedNetworks:
     def embedder(self) -> WatchedModel:
         """From pixels to the mean of the last feature map over its positions."""
         return WatchedModel(get_embedder(self._model))
+
+    @functools.cached_property
+    def explainer(self) -> WatchedModel | None:
+        """From pixels to the box and what it is read from; None if no distributions are read."""
+        explainer = get_explainer(self._model)
+        return None if explainer is None else WatchedModel(explainer)
 
 
 class WatchedModel:

@@ -1,8 +1,9 @@
-"""The report: one HTML page with data, training, scores and predictions, without any request.
+"""The report: one HTML page with scores, predictions, training and data, without any request.
 
 ``results.py`` pairs true and predicted boxes, ``figures.py`` draws the plots, ``pictures.py`` the
-small images, ``cards.py`` adds their facts, and ``sections.py`` computes the values of the other
-sections. The templates, the style sheet and the script are in ``templates/report``.
+small images, ``cards.py`` adds their facts, and ``errors.py`` and ``sections.py`` compute the
+values of the other sections. The templates, the style sheet and the script are in
+``templates/report``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..exceptions import DataError
 from ..files import as_path, atomic_write, check_overwrite
 from ..templates import read_markup, render
 from . import cards as picture_cards
-from . import sections
+from . import errors, sections
 from .results import THRESHOLD, collect_results
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ def render_report(
         details=sections.list_details(estimator),
         scores=sections.compare_with_baselines(results),
         counts=sections.describe_counts(results),
+        errors=errors.list_errors(results),
+        error_plots=errors.plot_errors(results),
+        calibration_plots=errors.plot_calibration(results),
         iou_plots=sections.plot_iou(results),
         presence=sections.describe_presence(results),
         presence_plots=sections.plot_presence(results, estimator),
@@ -130,6 +134,8 @@ def render_report(
         confusion=sections.tabulate_confusions(results),
         selection=picture_cards.describe_selection(len(cards), len(results)),
         class_options=picture_cards.list_class_options(results, cards),
+        typical=picture_cards.choose_typical(results, cards),
+        median=picture_cards.format_median(results),
         cards=cards,
         numbers=sections.list_numbers(results),
     )

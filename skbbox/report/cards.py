@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from .pictures import Picture
     from .results import Results
 
-__all__ = ["Card", "describe_selection", "list_class_options", "make_cards"]
+__all__ = [
+    "Card",
+    "choose_typical",
+    "describe_selection",
+    "format_median",
+    "list_class_options",
+    "make_cards",
+]
+
+#: Number of typical pictures, and of cards from which on they are chosen.
+N_TYPICAL = 5
+ENOUGH = 4 * N_TYPICAL
 
 #: In place of a label that y lacks.
 NOT_GIVEN = "not given"
@@ -76,6 +87,22 @@ def describe_selection(n_cards: int, n_rows: int) -> str:
         f"{n_cards:,} of {n_rows:,} images are on this page: the {n_worst:,} with the lowest IoU, "
         f"and {n_cards - n_worst:,} of the others at random."
     )
+
+
+def choose_typical(results: Results, cards: list[Card]) -> list[Card]:
+    """The cards whose IoU is nearest to the median; none if there are few cards."""
+    iou = np.array([results.iou[np.flatnonzero(results.rows == card.row)[0]] for card in cards])
+    if (~np.isnan(iou)).sum() < ENOUGH:
+        return []
+    nearest = np.argsort(np.abs(iou - np.nanmedian(results.iou)), kind="stable")
+    return [cards[place] for place in nearest[:N_TYPICAL]]
+
+
+def format_median(results: Results) -> str:
+    """The median IoU, rounded down as that of each card; empty without an IoU."""
+    is_known = results.pairs.has_iou
+    median = np.median(results.iou[is_known]) if is_known.any() else np.nan
+    return "" if np.isnan(median) else f"{np.floor(100 * median) / 100:.2f}"
 
 
 def _make_card(results: Results, position: int, picture: Picture, place: int) -> Card:

@@ -7,6 +7,8 @@
   const get = (id) => document.getElementById(id);
   const numbers = JSON.parse(get("numbers").textContent);
   const cards = [...get("cards").children];
+  // Copies of some of the cards.
+  const typical = [...(get("typical")?.children ?? [])];
 
   // ---------------------------------------------------------------- the threshold
 
@@ -28,7 +30,7 @@
     for (const element of document.querySelectorAll(".threshold-value")) {
       element.textContent = threshold;
     }
-    for (const card of cards) {
+    for (const card of [...cards, ...typical]) {
       const { level: reaches, outcome } = card.dataset;
       card.querySelector(".low").hidden = reaches < 0 || reaches >= level || Boolean(outcome);
     }
@@ -114,6 +116,7 @@
 
   const dialog = get("larger");
   let current = null;
+  let opener = null;
 
   function enlarge(card) {
     current = card;
@@ -128,12 +131,23 @@
     if (!dialog.open) dialog.showModal();
   }
 
+  function open(cardOrCopy) {
+    const card = cards.find(({ dataset }) => dataset.row === cardOrCopy.dataset.row);
+    if (!matching.includes(card)) reset();
+    opener = cardOrCopy;
+    enlarge(card);
+  }
+
   function step(distance) {
     const position = matching.indexOf(current) + distance;
     enlarge(matching[(position + matching.length) % matching.length]);
   }
 
   function goBack() {
+    if (opener?.dataset.row === current.dataset.row) {
+      opener.firstElementChild.focus();
+      return;
+    }
     // Focus the card of the last picture; it may be beyond the cards shown so far.
     limit = Math.max(limit, matching.indexOf(current) + 1);
     show();
@@ -158,7 +172,9 @@
   for (const id of Object.keys(FILTERS)) get(id).addEventListener("input", filter);
   get("reset").addEventListener("click", reset);
   get("more").addEventListener("click", showMore);
-  for (const card of cards) card.firstElementChild.addEventListener("click", () => enlarge(card));
+  for (const card of [...cards, ...typical]) {
+    card.firstElementChild.addEventListener("click", () => open(card));
+  }
   get("previous").addEventListener("click", () => step(-1));
   get("next").addEventListener("click", () => step(1));
   get("close").addEventListener("click", leave);
