@@ -228,18 +228,16 @@ def test_object_changes_the_pixels_of_its_box(monkeypatch):
         assert set(beyond) <= {0, 1}
 
 
-def test_object_differs_in_colour_from_the_photograph(monkeypatch):
-    colours = []
-    draw = photographs.draw_contrasting_colour
+def test_colour_is_the_first_that_is_far_from_the_background():
+    candidates = np.array([[0.0, 0, 0], [0, 0, 90], [0, 0, 200]])
+    background = np.array([[0.0, 0, 10], [0, 0, 40]])
+    for distance, expected in [(5, 0), (50, 1), (90, 2), (500, 2)]:
+        colour = outlines.choose_contrasting_colour(candidates, background, distance)
+        assert list(colour) == list(candidates[expected])
 
-    def record(random_state, background, distance):
-        colour = draw(random_state, background, distance)
-        colours.append(np.linalg.norm(background - colour, axis=1).min())
-        return colour
 
-    monkeypatch.setattr(photographs, "draw_contrasting_colour", record)
-    make_shapes(24, 64, random_state=0, background="photo")
-    assert min(colours) > 60
+def test_every_class_has_a_usual_colour():
+    assert list(photographs.HUES) == EIGHT_CLASSES
 
 
 def test_pictures_are_parts_of_both_photographs(monkeypatch):

@@ -16,13 +16,13 @@ from skbbox.network import small_convnet
 # The backbone was trained on other images and is frozen, so its features are computed once for all
 # candidates.
 
-other = make_shapes(300, image_size=48, n_classes=3, random_state=1)
+other = make_shapes(300, image_size=64, n_classes=3, random_state=1, background="photo")
 first = SingleBoxLocalizer(
     small_convnet, weights=None, image_size=48, epochs=15, batch_size=16, random_state=0
 )
 backbone = first.fit(*other).model_.get_layer("small_convnet")
 
-X, y = make_shapes(200, image_size=48, n_classes=3, random_state=0)
+X, y = make_shapes(200, image_size=64, n_classes=3, random_state=0, background="photo")
 search = GridSearchCV(
     SingleBoxLocalizer(backbone, image_size=48, epochs=8, batch_size=32, random_state=0),
     {"box_loss_weight": [0.1, 1, 10], "learning_rate": [3e-4, 3e-3, 3e-2]},

@@ -80,11 +80,10 @@ def blend_over(canvas: FloatArray, coverage: FloatArray, colour: FloatArray) -> 
     canvas += coverage[..., None] * (colour - canvas)
 
 
-def draw_contrasting_colour(
-    random_state: RandomState, colours: FloatArray, distance: float
+def choose_contrasting_colour(
+    candidates: FloatArray, colours: FloatArray, distance: float
 ) -> FloatArray:
-    """Draw a colour at least `distance` from all of `colours`, or else the farthest of 16."""
-    candidates = random_state.uniform(15, 240, size=(16, 3))
+    """Choose the first candidate at least `distance` from all colours, or else the farthest."""
     nearest = np.linalg.norm(candidates[:, None] - colours, axis=2).min(axis=1)
     far = np.flatnonzero(nearest >= distance)
     return candidates[far[0] if far.size else nearest.argmax()]

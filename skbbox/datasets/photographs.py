@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import hsv_to_rgb
 from PIL import Image, ImageOps
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from sklearn.datasets import load_sample_image
 
 from .outlines import (
+    OUTLINES,
     blend_over,
-    draw_contrasting_colour,
+    choose_contrasting_colour,
     draw_length,
     measure_coverage,
     place_object,
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 #: Distance in RGB between an object and the colours of its background.
 CONTRAST = 100.0
+#: Usual hues, from 0 to 1; they vary by about HUE_SPREAD.
+HUES = {
+    "disc": 0.60,
+    "square": 0.13,
+    "triangle": 0.83,
+    "star": 0.35,
+    "cross": 0.48,
+    "ring": 0.73,
+    "heart": 0.97,
+    "crescent": 0.22,
+}
+HUE_SPREAD = 0.08
 #: Weights of red, green and blue in the brightness of a colour (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
 
@@ -41,7 +55,7 @@ def load_photographs() -> list[Image.Image]:
 def draw_on_photograph(
     random_state: RandomState,
     photographs: Sequence[Image.Image],
-    outline: FloatArray,
+    class_name: str,
     height: int,
     width: int,
 ) -> tuple[NDArray[np.uint8], FloatArray]:
@@ -49,13 +63,14 @@ def draw_on_photograph(
     crop = _crop(random_state, photographs, height, width)
     canvas = _jitter(random_state, crop)
     length = draw_length(random_state, height, width)
-    outline = place_object(random_state, outline, length, height, width)
+    outline = place_object(random_state, OUTLINES[class_name], length, height, width)
     part, window = measure_coverage(outline, height, width)
     coverage = np.zeros((height, width))
     coverage[window] = part
     light = _draw_light(random_state)
     _cast_shadow(random_state, canvas, coverage, light, length)
-    material = _draw_material(random_state, photographs, canvas, part.shape)
+    colour = _draw_colour(random_state, canvas, HUES[class_name])
+    material = colour * _draw_grain(random_state, photographs, part.shape)[..., None]
     blend_over(canvas[window], part, _light_up(material, part, light, length))
     canvas += random_state.randint(-4, 5, size=canvas.shape)
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), coverage
@@ -111,20 +126,22 @@ def _cast_shadow(
     canvas *= 1 - random_state.uniform(0.4, 0.65) * shadow[..., None]
 
 
-def _draw_material(
-    random_state: RandomState,
-    photographs: Sequence[Image.Image],
-    canvas: FloatArray,
-    shape: tuple[int, ...],
+def _draw_colour(random_state: RandomState, canvas: FloatArray, hue: float) -> FloatArray:
+    """Draw a colour of about this hue that differs from the canvas."""
+    thirds = Image.fromarray(canvas.astype(np.uint8)).resize((3, 3), Image.Resampling.BOX)
+    hues = random_state.normal(hue, HUE_SPREAD, size=16) % 1
+    saturations, values = random_state.uniform((0.5, 0.45), (0.95, 0.95), size=(16, 2)).T
+    candidates = 255 * hsv_to_rgb(np.stack([hues, saturations, values], axis=1))
+    background = np.asarray(thirds, dtype=np.float64).reshape(-1, 3)
+    return choose_contrasting_colour(candidates, background, CONTRAST)
+
+
+def _draw_grain(
+    random_state: RandomState, photographs: Sequence[Image.Image], shape: tuple[int, ...]
 ) -> FloatArray:
-    """Colours of a surface: one that differs from the canvas, with the grain of a photograph."""
-    background = np.asarray(
-        Image.fromarray(canvas.astype(np.uint8)).resize((3, 3), Image.Resampling.BOX), dtype=float
-    )
-    colour = draw_contrasting_colour(random_state, background.reshape(-1, 3), CONTRAST)
+    """Brightness over a surface: about 1, with the grain of a photograph."""
     grain = np.asarray(_crop(random_state, photographs, *shape)) @ LUMA / 255
-    strength = random_state.uniform(0, 0.35)
-    return colour * (1 + strength * (grain - grain.mean()))[..., None]
+    return 1 + random_state.uniform(0, 0.35) * (grain - grain.mean())
 
 
 def _light_up(

@@ -15,8 +15,8 @@ from .outlines import (
     OUTLINES,
     arc,
     blend_over,
+    choose_contrasting_colour,
     deform,
-    draw_contrasting_colour,
     draw_length,
     find_tight_box,
     measure_coverage,
@@ -53,7 +53,7 @@ def make_shapes(
     The object is drawn on a textured background with much smaller clutter, or, solid
     and with a shadow, on a part of a photograph. Its position, size (0.3 to 0.8 of the
     image's shorter side), aspect ratio, rotation (up to 20 degrees), colours and
-    pattern are random.
+    pattern are random. On photographs, each class has its usual colour, as most things.
 
     Parameters
     ----------
@@ -120,11 +120,10 @@ def make_shapes(
     X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
     boxes = []
     for row, class_name in enumerate(class_names):
-        outline = OUTLINES[class_name]
         if photographs is None:
-            X[row], coverage = _draw_picture(rng, outline, height, width)
+            X[row], coverage = _draw_picture(rng, OUTLINES[class_name], height, width)
         else:
-            X[row], coverage = draw_on_photograph(rng, photographs, outline, height, width)
+            X[row], coverage = draw_on_photograph(rng, photographs, class_name, height, width)
         boxes.append(find_tight_box(coverage))
     y = pd.DataFrame(boxes, columns=list(TARGET_COLUMNS[1:]), dtype=np.float64)
     y.insert(0, TARGET_COLUMNS[0], class_names)
@@ -160,7 +159,7 @@ def _draw_picture(
     _add_clutter(random_state, canvas, background, length)
 
     outline = place_object(random_state, outline, length, height, width)
-    colour = draw_contrasting_colour(random_state, background, CONTRAST)
+    colour = _draw_colour(random_state, background, CONTRAST)
     # Farther from the background, so that the pattern never reduces the contrast.
     shade = np.clip(colour + 0.4 * (colour - background.mean(axis=0)), 0, 255)
     coverage, window = measure_coverage(outline, height, width)
@@ -195,8 +194,13 @@ def _add_clutter(
         length = random_state.uniform(0.4, 1.0) * largest
         outline = place(random_state, outline, length, height, width)
         coverage, window = measure_coverage(outline, height, width)
-        colour = draw_contrasting_colour(random_state, background, 0.6 * CONTRAST)
+        colour = _draw_colour(random_state, background, 0.6 * CONTRAST)
         blend_over(canvas[window], coverage, colour)
+
+
+def _draw_colour(random_state: RandomState, background: FloatArray, distance: float) -> FloatArray:
+    candidates = random_state.uniform(15, 240, size=(16, 3))
+    return choose_contrasting_colour(candidates, background, distance)
 
 
 def _choose(
