@@ -53,7 +53,7 @@ def make_shapes(
     The object is drawn on a textured background with much smaller clutter, or, solid
     and with a shadow, on a part of a photograph. Its position, size (0.3 to 0.8 of the
     image's shorter side), aspect ratio, rotation (up to 20 degrees), colours and
-    pattern are random. On photographs, each class has its usual colour, as most things.
+    pattern are random. On photographs, the hue varies around that of the class.
 
     Parameters
     ----------
@@ -68,10 +68,9 @@ def make_shapes(
     random_state : int, RandomState instance or None, default=None
         The same int gives the same pictures; another `n_samples` gives different ones.
     background : {"drawn", "photo"}, default="drawn"
-        "photo" draws on parts of the two photographs that scikit-learn contains, of
-        random size, mirrored and with changed colours; use pictures of 128 pixels or
-        more, to see something. Pictures of photographs may differ slightly between
-        versions of Pillow.
+        "photo" draws on parts of the two photographs that scikit-learn contains, which
+        are mirrored at random and have random colours; choose an `image_size` of 128
+        or more. Other versions of Pillow may read the photographs slightly differently.
 
     Returns
     -------
@@ -91,7 +90,7 @@ def make_shapes(
     -----
     The photographs are ``china.jpg`` by danielbuechele and ``flower.jpg`` by vultilion,
     licensed under CC BY 2.0 (https://creativecommons.org/licenses/by/2.0/). If you
-    publish pictures with ``background="photo"``, name them; see
+    publish pictures with ``background="photo"``, name both authors; see
     :func:`sklearn.datasets.load_sample_images`.
 
     Examples
