@@ -2,8 +2,8 @@
 The scores of a search
 ======================
 
-:class:`skbbox.SearchDisplay` draws the scores of a scikit-learn search: a heat map for two
-parameters, a curve with the spread over the folds for one.
+:class:`skbbox.SearchDisplay` draws the scores of a scikit-learn search, with their spread over the
+folds: a heat map for two parameters, a curve for one.
 """
 
 from sklearn.model_selection import GridSearchCV
@@ -36,10 +36,11 @@ SearchDisplay.from_estimator(search)
 # Both parameters matter here. The lowest learning rate scores clearly less than the two higher
 # ones. So does the lowest weight of the box loss, at each learning rate: both losses train the
 # neck, so one of them can dominate it, even though the backbone is frozen. The two higher weights
-# differ by about the spread over the folds.
+# differ by not much more than the spread over the folds.
 #
-# For a single parameter, the curve shows the best score over the values of the other one, with the
-# spread over the folds. Candidates are marked if a paired t-test over the folds cannot distinguish
-# them from the best.
+# Candidates are marked with ≈ if a paired t-test over the folds cannot distinguish them from the
+# best. Two folds, which are fast, distinguish almost nothing: for a decision, use five or more.
+#
+# For a single parameter, the curve shows the best score over the values of the other one.
 
 SearchDisplay.from_estimator(search, params=["learning_rate"])
