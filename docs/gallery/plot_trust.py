@@ -22,7 +22,7 @@ from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 from skbbox.plotting import PREDICTED_COLOR
 
-X, y = make_shapes(700, image_size=96, n_classes=3, random_state=0, background="photo")
+X, y = make_shapes(700, image_size=96, n_classes=8, random_state=0, background="photo")
 localizer = SingleBoxLocalizer(
     small_convnet, weights=None, image_size=48, epochs=25, batch_size=16, random_state=0
 )
