@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from colorsys import hsv_to_rgb
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import hsv_to_rgb
 from PIL import Image, ImageOps
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from sklearn.datasets import load_sample_image
@@ -131,7 +131,8 @@ def _draw_colour(random_state: RandomState, canvas: FloatArray, hue: float) -> F
     thirds = Image.fromarray(canvas.astype(np.uint8)).resize((3, 3), Image.Resampling.BOX)
     hues = random_state.normal(hue, HUE_SPREAD, size=16) % 1
     saturations, values = random_state.uniform((0.5, 0.45), (0.95, 0.95), size=(16, 2)).T
-    candidates = 255 * hsv_to_rgb(np.stack([hues, saturations, values], axis=1))
+    colours = zip(hues, saturations, values, strict=True)
+    candidates = 255 * np.array([hsv_to_rgb(*colour) for colour in colours])
     background = np.asarray(thirds, dtype=np.float64).reshape(-1, 3)
     return choose_contrasting_colour(candidates, background, CONTRAST)
 
