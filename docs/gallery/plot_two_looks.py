@@ -17,6 +17,7 @@ from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
 from skbbox.images import load_image, load_parts
 from skbbox.network import small_convnet
+from skbbox.plotting import PREDICTED_COLOR, TRUE_COLOR
 from skbbox.windows import place_windows, to_window
 
 SIZE = 64
@@ -49,11 +50,11 @@ def draw_look(ax, pixels, true, predicted, title):
     for number in range(2):
         places = np.linspace(0, 1, len(columns))
         height = 0.15 / max(columns.max(), rows.max())
-        ax.plot(places, 1.16 - height * columns[:, number], color="tab:orange", clip_on=False)
-        ax.plot(height * rows[:, number] - 0.16, places, color="tab:orange", clip_on=False)
+        ax.plot(places, 1.16 - height * columns[:, number], color=PREDICTED_COLOR, clip_on=False)
+        ax.plot(height * rows[:, number] - 0.16, places, color=PREDICTED_COLOR, clip_on=False)
     for box, color, style, label in (
-        (true, "tab:blue", "-", "true box"),
-        (predicted, "tab:orange", "--", "predicted box, distributions of its edges"),
+        (true, TRUE_COLOR, "-", "true box"),
+        (predicted, PREDICTED_COLOR, "--", "predicted box, distributions of its edges"),
     ):
         x_min, x_max, y_min, y_max = box
         ax.plot(
