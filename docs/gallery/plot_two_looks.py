@@ -17,15 +17,14 @@ from skbbox.boxes import COORDINATES
 from skbbox.datasets import make_shapes
 from skbbox.images import load_image, load_parts
 from skbbox.network import small_convnet
-from skbbox.plotting import PREDICTED_COLOR, TRUE_COLOR
 from skbbox.windows import place_windows, to_window
 
 SIZE = 64
-X, y = make_shapes(360, image_size=160, n_classes=3, random_state=0, background="photo")
+X, y = make_shapes(500, image_size=192, n_classes=3, random_state=0)
 localizer = SingleBoxLocalizer(
     small_convnet, weights=None, image_size=SIZE, epochs=20, batch_size=16, random_state=0
 )
-localizer.fit(X[:300], y[:300])
+localizer.fit(X[:400], y[:400])
 boxes = y[list(COORDINATES)].to_numpy()
 
 # %%
@@ -50,11 +49,11 @@ def draw_look(ax, pixels, true, predicted, title):
     for number in range(2):
         places = np.linspace(0, 1, len(columns))
         height = 0.15 / max(columns.max(), rows.max())
-        ax.plot(places, 1.16 - height * columns[:, number], color=PREDICTED_COLOR, clip_on=False)
-        ax.plot(height * rows[:, number] - 0.16, places, color=PREDICTED_COLOR, clip_on=False)
+        ax.plot(places, 1.16 - height * columns[:, number], color="tab:orange", clip_on=False)
+        ax.plot(height * rows[:, number] - 0.16, places, color="tab:orange", clip_on=False)
     for box, color, style, label in (
-        (true, TRUE_COLOR, "-", "true box"),
-        (predicted, PREDICTED_COLOR, "--", "predicted box, distributions of its edges"),
+        (true, "tab:blue", "-", "true box"),
+        (predicted, "tab:orange", "--", "predicted box, distributions of its edges"),
     ):
         x_min, x_max, y_min, y_max = box
         ax.plot(
@@ -71,15 +70,15 @@ def draw_look(ax, pixels, true, predicted, title):
 # %%
 # The first look, its window in white, and the second look.
 
-both = localizer.predict(X[300:])[list(COORDINATES)].to_numpy()
-first = localizer.set_params(n_looks=1).predict(X[300:])[list(COORDINATES)].to_numpy()
+both = localizer.predict(X[400:])[list(COORDINATES)].to_numpy()
+first = localizer.set_params(n_looks=1).predict(X[400:])[list(COORDINATES)].to_numpy()
 windows = place_windows(first)
-sides = boxes[300:, 1::2] - boxes[300:, ::2]
+sides = boxes[400:, 1::2] - boxes[400:, ::2]
 smallest = np.argsort(sides.max(axis=1))[:3]
 
 figure, axes = plt.subplots(3, 2, figsize=(6.5, 9.5), layout="constrained")
 for (left, right), row in zip(axes, smallest, strict=True):
-    image, true, window = X[300 + row], boxes[300 + row], windows[row]
+    image, true, window = X[400 + row], boxes[400 + row], windows[row]
     draw_look(left, load_image(image, (SIZE, SIZE)), true, first[row], "first look")
     x_min, x_max, y_min, y_max = window
     left.add_patch(
