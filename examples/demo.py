@@ -110,9 +110,10 @@ def parse_arguments():
 
 
 def generate_images():
-    """2,000 generated images for training and 400 for testing."""
-    X, y = make_shapes(2000, image_size=48, n_classes=3, random_state=0)
-    return X, y, *make_shapes(400, image_size=48, n_classes=3, random_state=1)
+    """1,000 generated images for training and 300 for testing, on parts of photographs."""
+    options = {"image_size": 128, "n_classes": 4, "background": "photo"}
+    X, y = make_shapes(1000, random_state=0, **options)
+    return X, y, *make_shapes(300, random_state=1, **options)
 
 
 def load_folder(path):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from skbbox.boxes import TARGET_COLUMNS
-from skbbox.datasets import load_annotated_folder, make_shapes, shapes
+from skbbox.datasets import load_annotated_folder, make_shapes, outlines, photographs, shapes
 from skbbox.exceptions import AnnotationError
 
 HEADER = "image_id,x_min,x_max,y_min,y_max,class_name,folder\n"
@@ -119,7 +119,7 @@ def test_longer_side_is_0_3_to_0_8_of_the_shorter_image_side(shapes_and_coverage
 def test_object_differs_in_colour_from_its_background(monkeypatch):
     monkeypatch.setattr(shapes, "_add_clutter", lambda *args: None)
     random_state = np.random.RandomState(0)
-    for outline in shapes.OUTLINES.values():
+    for outline in outlines.OUTLINES.values():
         pixels, coverage = shapes._draw_picture(random_state, outline, 64, 64)
         inside, outside = pixels[coverage == 1], pixels[coverage == 0]
         # The distance to both background colours is 90; their mixtures may be closer.
@@ -136,7 +136,7 @@ def test_coverage_of_a_rectangle_is_its_area_in_each_pixel():
     # x from 1.25 to 4.75, y from 2 to 4: 3/4 of columns 1 and 4, all of columns 2 and 3, in rows 2
     # and 3. Drawing widens an outline by half a sub-pixel, 1/16 pixel, on each side.
     corners = np.array([(1.25, 2.0), (4.75, 2.0), (4.75, 4.0), (1.25, 4.0)])
-    coverage, (rows, columns) = shapes._measure_coverage(corners, 10, 10)
+    coverage, (rows, columns) = outlines.measure_coverage(corners, 10, 10)
     everywhere = np.zeros((10, 10))
     everywhere[rows, columns] = coverage
     expected = np.zeros((10, 10))
@@ -147,10 +147,10 @@ def test_coverage_of_a_rectangle_is_its_area_in_each_pixel():
 @pytest.mark.parametrize("x_min, first_column", [(2.3, 2), (2.7, 3)])
 def test_pixel_belongs_to_the_box_if_half_covered(x_min, first_column):
     corners = np.array([(x_min, 1.0), (6.0, 1.0), (6.0, 3.9), (x_min, 3.9)])
-    coverage, window = shapes._measure_coverage(corners, 8, 10)
+    coverage, window = outlines.measure_coverage(corners, 8, 10)
     everywhere = np.zeros((8, 10))
     everywhere[window] = coverage
-    assert shapes._find_tight_box(everywhere) == (first_column / 10, 6 / 10, 1 / 8, 4 / 8)
+    assert outlines.find_tight_box(everywhere) == (first_column / 10, 6 / 10, 1 / 8, 4 / 8)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,85 @@ def test_pixel_belongs_to_the_box_if_half_covered(x_min, first_column):
 def test_parameter_out_of_range_raises(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_shapes(**parameters)
+
+
+# make_shapes(background="photo")
+
+
+@pytest.fixture(scope="module")
+def on_photographs():
+    return make_shapes(24, image_size=(96, 128), n_classes=8, random_state=2, background="photo")
+
+
+def test_same_random_state_gives_identical_photographs(on_photographs):
+    again = make_shapes(24, (96, 128), 8, random_state=2, background="photo")
+    np.testing.assert_array_equal(again[0], on_photographs[0])
+    assert again[1].equals(on_photographs[1])
+
+
+def test_global_random_state_is_not_changed_by_photographs():
+    np.random.seed(7)
+    expected = np.random.random_sample()
+    np.random.seed(7)
+    make_shapes(2, random_state=0, background="photo")
+    assert np.random.random_sample() == expected
+
+
+def test_photographs_are_like_drawn_pictures_in_shape_and_targets(on_photographs):
+    X, y = on_photographs
+    assert X.shape == (24, 96, 128, 3)
+    assert X.dtype == np.uint8
+    assert tuple(y.columns) == TARGET_COLUMNS
+    assert (y.dtypes.iloc[1:] == np.float64).all()
+    assert dict(y["class_name"].value_counts()) == dict.fromkeys(EIGHT_CLASSES, 3)
+
+
+def test_object_changes_the_pixels_of_its_box(monkeypatch):
+    changes = []
+    blend_over = photographs.blend_over
+
+    def record(part, *args):
+        before = part.base.copy()
+        blend_over(part, *args)
+        changes.append(part.base - before)
+
+    monkeypatch.setattr(photographs, "blend_over", record)
+    _, y = make_shapes(40, (96, 128), 2, random_state=5, background="photo")
+    for (_, target), change in zip(y.iterrows(), changes, strict=True):
+        rows, columns = np.nonzero(change.any(axis=2))
+        edges = np.array([columns.min(), columns.max() + 1, rows.min(), rows.max() + 1])
+        box = (target[list(TARGET_COLUMNS[1:])] * [128, 128, 96, 96]).to_numpy(dtype=float)
+        # Pixels of which the object covers less than half: discs and squares have no sharp tips.
+        beyond = np.rint((edges - box) * [-1, 1, -1, 1])
+        assert set(beyond) <= {0, 1}
+
+
+def test_colour_is_the_first_that_is_far_from_the_background():
+    candidates = np.array([[0.0, 0, 0], [0, 0, 90], [0, 0, 200]])
+    background = np.array([[0.0, 0, 10], [0, 0, 40]])
+    for distance, expected in [(5, 0), (50, 1), (90, 2), (500, 2)]:
+        colour = outlines.choose_contrasting_colour(candidates, background, distance)
+        assert list(colour) == list(candidates[expected])
+
+
+def test_every_class_has_a_usual_colour():
+    assert list(photographs.HUES) == EIGHT_CLASSES
+
+
+def test_pictures_are_parts_of_both_photographs(monkeypatch):
+    red, green = (Image.new("RGB", (640, 427), name) for name in ("red", "green"))
+    monkeypatch.setattr(shapes, "load_photographs", lambda: [red, green])
+    X, _ = make_shapes(12, 64, n_classes=1, random_state=0, background="photo")
+    corners = X[:, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(12, -1, 3)
+    # At least one corner is free: an object is at most 0.8 of the picture wide and high.
+    is_red = (corners[..., 0] > corners[..., 1] + 40).any(axis=1)
+    is_green = (corners[..., 1] > corners[..., 0] + 40).any(axis=1)
+    assert is_red.any() and is_green.any()
+
+
+def test_unknown_background_raises():
+    with pytest.raises(ValueError, match=r"'drawn' or 'photo'. Received: background='plain'"):
+        make_shapes(2, background="plain")
 
 
 # load_annotated_folder

@@ -500,7 +500,14 @@ def test_two_parameters_are_a_heat_map_with_its_scores():
     scores = display.ax_.images[0].get_array().filled(np.nan)
     expected = [[0.4, 0.6], [np.nan, 0.7], [0.45, 0.65]]
     np.testing.assert_array_equal(scores, expected)
-    assert texts(display.ax_) == ["0.400", "0.600", "failed", "0.700", "0.450", "0.650"]
+    assert texts(display.ax_) == [
+        "0.400\n± 0.100",
+        "0.600\n± 0.100",
+        "failed",
+        "0.700\n± 0.100",
+        "0.450\n± 0.100",
+        "0.650\n± 0.100",
+    ]
 
 
 def test_best_cell_is_framed():

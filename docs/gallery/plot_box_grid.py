@@ -5,16 +5,22 @@ The worst predictions
 :class:`skbbox.BoxGridDisplay` draws images with the true box in solid blue and the predicted box
 in dashed orange. The lowest IoU comes first, because errors say more about a model than its mean
 score. The title of an image is the IoU and the one that the model expects; the number after the
-predicted class is its probability. 300 small images are enough to learn the box, but not the class.
+predicted class is its probability.
 """
 
-from skbbox import BoxGridDisplay, SingleBoxLocalizer
+from skbbox import BoxGridDisplay, SingleBoxLocalizer, TrainingDisplay
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(400, image_size=96, n_classes=3, random_state=0)
+X, y = make_shapes(400, image_size=128, n_classes=3, random_state=0, background="photo")
 localizer = SingleBoxLocalizer(
-    small_convnet, weights=None, image_size=48, epochs=25, batch_size=16, random_state=0
+    small_convnet,
+    weights=None,
+    image_size=48,
+    epochs=25,
+    batch_size=16,
+    validation_fraction=0.2,
+    random_state=0,
 )
 localizer.fit(X[:300], y[:300])
 
@@ -26,3 +32,8 @@ BoxGridDisplay.from_estimator(localizer, X[300:], y[300:], order="worst")
 BoxGridDisplay.from_estimator(
     localizer, X[300:], y[300:], order="random", n_images=4, random_state=0
 )
+
+# %%
+# The training went well, also on the validation images: what is left are single errors.
+
+TrainingDisplay.from_estimator(localizer)

@@ -20,12 +20,12 @@ from skbbox import (
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(200, image_size=48, n_classes=3, random_state=0)
+X, y = make_shapes(240, image_size=64, n_classes=3, random_state=0, background="photo")
 localizer = SingleBoxLocalizer(
     small_convnet,
     weights=None,
     image_size=48,
-    epochs=12,
+    epochs=15,
     batch_size=16,
     validation_fraction=0.2,
     random_state=0,

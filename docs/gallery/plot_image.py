@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from skbbox import plot_image
 from skbbox.datasets import make_shapes
 
-X, y = make_shapes(8, image_size=128, random_state=2)
+X, y = make_shapes(8, image_size=192, n_classes=8, random_state=2, background="photo")
 
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.2), layout="constrained")
 for row, ax in enumerate(axes.flat):

@@ -10,7 +10,7 @@ from skbbox import IoUDistributionDisplay, SingleBoxLocalizer
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(700, image_size=48, n_classes=3, random_state=0)
+X, y = make_shapes(500, image_size=64, n_classes=3, random_state=0, background="photo")
 localizer = SingleBoxLocalizer(
     small_convnet, weights=None, image_size=48, epochs=20, batch_size=16, random_state=0
 )

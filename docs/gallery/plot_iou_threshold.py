@@ -11,7 +11,7 @@ from skbbox import DummyLocalizer, IoUThresholdDisplay, SingleBoxLocalizer
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(600, image_size=48, n_classes=3, random_state=0)
+X, y = make_shapes(500, image_size=64, n_classes=3, random_state=0, background="photo")
 X_train, y_train, X_test, y_test = X[:300], y[:300], X[300:], y[300:]
 
 models = {"median box": DummyLocalizer()}

@@ -13,7 +13,7 @@ from skbbox import BoxGridDisplay, SingleBoxLocalizer, rank_label_issues
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(300, image_size=96, n_classes=3, random_state=0)
+X, y = make_shapes(300, image_size=96, n_classes=3, random_state=0, background="photo")
 
 off_centre = (y["x_min"] + y["x_max"] - 1).abs().to_numpy().argsort()[::-1]
 moved = off_centre[:5]

@@ -14,11 +14,11 @@ from skbbox import BoxGridDisplay, ConfusionMatrixDisplay, PresenceDisplay, Sing
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(500, image_size=64, n_classes=3, random_state=0)
+X, y = make_shapes(450, image_size=96, n_classes=3, random_state=0, background="photo")
 
-# The left part of images whose object is on the right; their rows of y are empty.
+# The left part of images whose object, with its shadow, is on the right; their rows of y are empty.
 is_right = y["x_min"] >= 0.4
-empty = [X[row][:, : int(64 * y["x_min"][row])] for row in np.flatnonzero(is_right)]
+empty = [X[row][:, : int(96 * (y["x_min"][row] - 0.1))] for row in np.flatnonzero(is_right)]
 images = [*X, *empty]
 boxes = y.reindex(range(len(images)))
 

@@ -14,7 +14,7 @@ from skbbox.network import small_convnet
 # %%
 # The backbone was trained on other images. It stands in for one with ImageNet weights.
 
-other = make_shapes(300, image_size=48, n_classes=3, random_state=1)
+other = make_shapes(300, image_size=64, n_classes=3, random_state=1, background="photo")
 first = SingleBoxLocalizer(
     small_convnet, weights=None, image_size=48, epochs=15, batch_size=16, random_state=0
 )
@@ -23,7 +23,7 @@ backbone = first.fit(*other).model_.get_layer("small_convnet")
 # %%
 # First the heads are trained on its frozen features, then the complete network is fine-tuned.
 
-X, y = make_shapes(240, image_size=48, n_classes=3, random_state=0)
+X, y = make_shapes(240, image_size=64, n_classes=3, random_state=0, background="photo")
 localizer = SingleBoxLocalizer(
     backbone,
     image_size=48,
@@ -38,6 +38,6 @@ localizer.fit(X, y)
 TrainingDisplay.from_estimator(localizer)
 
 # %%
-# The box improves, also on the validation images, and fine-tuning improves it a little more. The
-# class is not learned: on the validation images its accuracy stays around or below one third, the
-# chance level for three classes. 192 images are enough to learn the box, but not the class.
+# Both heads learn, also on the validation images: the class of nearly all is right. Fine-tuning
+# first disturbs the boxes, then improves them a little. The dashed curves stay near the solid ones,
+# so the model does not overfit.

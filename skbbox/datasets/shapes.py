@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image
 from sklearn.utils import check_random_state
 
 from ..boxes import TARGET_COLUMNS
+from .outlines import (
+    OUTLINES,
+    arc,
+    blend_over,
+    choose_contrasting_colour,
+    deform,
+    draw_length,
+    find_tight_box,
+    measure_coverage,
+    place,
+    place_object,
+)
+from .photographs import draw_on_photograph, load_photographs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,10 +37,6 @@ __all__ = ["make_shapes"]
 
 #: Smallest side in pixels at which the shape of the smallest objects is still visible.
 SMALLEST_SIDE = 16
-#: Range of the length of an object, as a share of the shorter side of its image.
-SIZES = (0.3, 0.8)
-#: Sub-pixels along each side of a pixel for measuring coverage.
-SUPERSAMPLING = 8
 #: Distance in RGB between object and background: visible, but not glaring.
 CONTRAST = 90.0
 
@@ -37,12 +46,14 @@ def make_shapes(
     image_size: int | tuple[int, int] = 96,
     n_classes: int = 4,
     random_state: RandomStateLike = None,
+    background: Literal["drawn", "photo"] = "drawn",
 ) -> tuple[NDArray[np.uint8], pd.DataFrame]:
     """Draw pictures of one geometric object each, with exact boxes.
 
-    The object is drawn on a textured background with much smaller clutter. Its
-    position, size (0.3 to 0.8 of the image's shorter side), aspect ratio, rotation
-    (up to 20 degrees), colours and pattern are random.
+    The object is drawn on a textured background with much smaller clutter, or, solid
+    and with a shadow, on a part of a photograph. Its position, size (0.3 to 0.8 of the
+    image's shorter side), aspect ratio, rotation (up to 20 degrees), colours and
+    pattern are random. On photographs, the hue varies around that of the class.
 
     Parameters
     ----------
@@ -56,6 +67,10 @@ def make_shapes(
         most one, and their order is random.
     random_state : int, RandomState instance or None, default=None
         The same int gives the same pictures; another `n_samples` gives different ones.
+    background : {"drawn", "photo"}, default="drawn"
+        "photo" draws on parts of the two photographs that scikit-learn contains, which
+        are mirrored at random and have random colours; choose an `image_size` of 128
+        or more. Other versions of Pillow may read the photographs slightly differently.
 
     Returns
     -------
@@ -69,7 +84,14 @@ def make_shapes(
     Raises
     ------
     ValueError
-        If a parameter is not an integer in its range.
+        If a number is not an integer in its range, or `background` is unknown.
+
+    Notes
+    -----
+    The photographs are ``china.jpg`` by danielbuechele and ``flower.jpg`` by vultilion,
+    licensed under CC BY 2.0 (https://creativecommons.org/licenses/by/2.0/). If you
+    publish pictures with ``background="photo"``, name both authors; see
+    :func:`sklearn.datasets.load_sample_images`.
 
     Examples
     --------
@@ -83,6 +105,11 @@ def make_shapes(
     _check_integer("n_samples", n_samples, 1)
     _check_integer("n_classes", n_classes, 1, len(OUTLINES))
     height, width = _get_height_and_width(image_size)
+    if background not in ("drawn", "photo"):
+        raise ValueError(
+            f"background must be 'drawn' or 'photo'. Received: background={background!r}."
+        )
+    photographs = load_photographs() if background == "photo" else None
     rng = check_random_state(random_state)
 
     class_names = np.array(list(OUTLINES)[:n_classes], dtype=object)
@@ -92,8 +119,11 @@ def make_shapes(
     X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
     boxes = []
     for row, class_name in enumerate(class_names):
-        X[row], coverage = _draw_picture(rng, OUTLINES[class_name], height, width)
-        boxes.append(_find_tight_box(coverage))
+        if photographs is None:
+            X[row], coverage = _draw_picture(rng, OUTLINES[class_name], height, width)
+        else:
+            X[row], coverage = draw_on_photograph(rng, photographs, class_name, height, width)
+        boxes.append(find_tight_box(coverage))
     y = pd.DataFrame(boxes, columns=list(TARGET_COLUMNS[1:]), dtype=np.float64)
     y.insert(0, TARGET_COLUMNS[0], class_names)
     return X, y
@@ -124,35 +154,21 @@ def _draw_picture(
 ) -> tuple[NDArray[np.uint8], FloatArray]:
     """Draw one picture; also the share of each pixel that its object covers."""
     canvas, background = _draw_background(random_state, height, width)
-    length = random_state.uniform(*SIZES) * min(height, width)
+    length = draw_length(random_state, height, width)
     _add_clutter(random_state, canvas, background, length)
 
-    stretch = np.exp(random_state.uniform(np.log(0.6), np.log(1.6)))
-    angle = np.deg2rad(random_state.uniform(-20, 20))
-    outline = _place(random_state, _deform(outline, stretch, angle), length, height, width)
-    colour = _draw_contrasting_colour(random_state, background, CONTRAST)
+    outline = place_object(random_state, outline, length, height, width)
+    colour = _draw_colour(random_state, background, CONTRAST)
     # Farther from the background, so that the pattern never reduces the contrast.
     shade = np.clip(colour + 0.4 * (colour - background.mean(axis=0)), 0, 255)
-    coverage, window = _measure_coverage(outline, height, width)
+    coverage, window = measure_coverage(outline, height, width)
     pattern = _choose(random_state, (_plain, _gradient, _stripes))(random_state, *coverage.shape)
-    _blend_over(canvas[window], coverage, _mix(pattern, colour, shade))
+    blend_over(canvas[window], coverage, _mix(pattern, colour, shade))
 
     canvas += random_state.randint(-6, 7, size=canvas.shape)
     everywhere = np.zeros((height, width))
     everywhere[window] = coverage
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), everywhere
-
-
-def _find_tight_box(coverage: FloatArray) -> tuple[float, float, float, float]:
-    covered = coverage >= 0.5
-    columns, rows = np.flatnonzero(covered.any(axis=0)), np.flatnonzero(covered.any(axis=1))
-    height, width = coverage.shape
-    return (
-        columns[0] / width,
-        (columns[-1] + 1) / width,
-        rows[0] / height,
-        (rows[-1] + 1) / height,
-    )
 
 
 def _draw_background(
@@ -175,53 +191,15 @@ def _add_clutter(
     for _ in range(random_state.randint(3, 11)):
         outline = _choose(random_state, (_dot, _line, _blob))(random_state)
         length = random_state.uniform(0.4, 1.0) * largest
-        outline = _place(random_state, outline, length, height, width)
-        coverage, window = _measure_coverage(outline, height, width)
-        colour = _draw_contrasting_colour(random_state, background, 0.6 * CONTRAST)
-        _blend_over(canvas[window], coverage, colour)
+        outline = place(random_state, outline, length, height, width)
+        coverage, window = measure_coverage(outline, height, width)
+        colour = _draw_colour(random_state, background, 0.6 * CONTRAST)
+        blend_over(canvas[window], coverage, colour)
 
 
-def _deform(outline: FloatArray, stretch: float, angle: float) -> FloatArray:
-    outline = outline * (np.sqrt(stretch), 1 / np.sqrt(stretch))
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return outline @ np.array([[cosine, sine], [-sine, cosine]])
-
-
-def _place(
-    random_state: RandomState, outline: FloatArray, length: float, height: int, width: int
-) -> FloatArray:
-    """Scale the outline to a longer side of `length` pixels, and move it at random in the image."""
-    outline = outline - outline.min(axis=0)
-    outline *= length / outline.max()
-    return outline + random_state.uniform(0, 1, size=2) * ((width, height) - outline.max(axis=0))
-
-
-def _measure_coverage(
-    outline: FloatArray, height: int, width: int
-) -> tuple[FloatArray, tuple[slice, slice]]:
-    """Compute the share of each pixel inside the outline; also the window of these pixels."""
-    left, top = np.floor(outline.min(axis=0)).astype(int)
-    right, bottom = np.minimum(np.floor(outline.max(axis=0)).astype(int) + 1, (width, height))
-    size = ((right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING)
-    fine = Image.new("L", size)
-    corners = (outline - (left, top)) * SUPERSAMPLING
-    ImageDraw.Draw(fine).polygon(corners.ravel().tolist(), fill=255)
-    coverage = np.asarray(fine.reduce(SUPERSAMPLING), dtype=np.float64) / 255
-    return coverage, (slice(top, bottom), slice(left, right))
-
-
-def _blend_over(canvas: FloatArray, coverage: FloatArray, colour: FloatArray) -> None:
-    canvas += coverage[..., None] * (colour - canvas)
-
-
-def _draw_contrasting_colour(
-    random_state: RandomState, colours: FloatArray, distance: float
-) -> FloatArray:
-    """Draw a colour at least `distance` from all of `colours`, or else the farthest of 16."""
+def _draw_colour(random_state: RandomState, background: FloatArray, distance: float) -> FloatArray:
     candidates = random_state.uniform(15, 240, size=(16, 3))
-    nearest = np.linalg.norm(candidates[:, None] - colours, axis=2).min(axis=1)
-    far = np.flatnonzero(nearest >= distance)
-    return candidates[far[0] if far.size else nearest.argmax()]
+    return choose_contrasting_colour(candidates, background, distance)
 
 
 def _choose(
@@ -281,12 +259,12 @@ def _waves(random_state: RandomState, along: FloatArray) -> FloatArray:
 
 
 def _dot(random_state: RandomState) -> FloatArray:
-    return _arc(1.0, 0, 360)
+    return arc(1.0, 0, 360)
 
 
 def _line(random_state: RandomState) -> FloatArray:
     thickness = random_state.uniform(0.1, 0.25)
-    return _deform(OUTLINES["square"], 1 / thickness, random_state.uniform(0, np.pi))
+    return deform(OUTLINES["square"], 1 / thickness, random_state.uniform(0, np.pi))
 
 
 def _blob(random_state: RandomState) -> FloatArray:
@@ -294,52 +272,3 @@ def _blob(random_state: RandomState) -> FloatArray:
     waves = np.array([2, 3])[:, None] * angles + random_state.uniform(0, 2 * np.pi, size=(2, 1))
     radii = 1 + 0.13 * np.sin(waves).sum(axis=0)
     return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-
-def _arc(
-    radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0)
-) -> FloatArray:
-    """Corners along a circle from angle `start` to `stop` in degrees."""
-    angles = np.deg2rad(np.linspace(start, stop, 48))
-    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1) + centre
-
-
-def _star() -> FloatArray:
-    angles = np.deg2rad(np.arange(10) * 36 - 90)
-    radii = np.where(np.arange(10) % 2, 0.45, 1.0)
-    return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-
-def _cross() -> FloatArray:
-    inner = 1 / 3
-    quarter = np.array([(inner, -1), (inner, -inner), (1, -inner)])
-    quarters = [quarter]
-    for _ in range(3):
-        quarters.append(quarters[-1] @ np.array([[0, 1], [-1, 0]]))
-    return np.concatenate(quarters)
-
-
-def _heart() -> FloatArray:
-    t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    x = 16 * np.sin(t) ** 3
-    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return np.stack([x, -y], axis=1)
-
-
-def _crescent() -> FloatArray:
-    # The circles meet at 51.3 degrees of the outer and 77.4 of the inner one.
-    outer, inner = _arc(1.0, 51.3, 308.7), _arc(0.8, 282.6, 77.4, centre=(0.45, 0.0))
-    return np.concatenate([outer, inner])
-
-
-#: Outlines of the classes; ``n_classes`` selects the first of them.
-OUTLINES = {
-    "disc": _arc(1.0, 0, 360),
-    "square": np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]),
-    "triangle": np.array([(0.0, -1.0), (1.0, 0.8), (-1.0, 0.8)]),
-    "star": _star(),
-    "cross": _cross(),
-    "ring": np.concatenate([_arc(1.0, 0, 360), _arc(0.55, 360, 0)]),
-    "heart": _heart(),
-    "crescent": _crescent(),
-}

@@ -39,6 +39,8 @@ GRID_FROM = 0.5
 class SearchDisplay:
     """Scores of a search: a curve over one parameter, a heat map over two.
 
+    Both show the mean over the folds and the standard deviation.
+
     Candidates that cannot be distinguished from the best are marked, or the title says that none
     can: in a paired t-test over the folds, corrected for the overlap of their training sets [1]_,
     and not for the number of candidates, p is at least 0.05.
@@ -269,17 +271,18 @@ class SearchDisplay:
     def _draw_heat_map(self, across: list[Any], down: list[Any]) -> None:
         x_name, y_name = self.params
         ax = self.ax_
-        scores = np.full((len(down), len(across)), np.nan)
+        scores, spreads = np.full((2, len(down), len(across)), np.nan)
         tried, tied = (np.zeros(scores.shape, dtype=bool) for _ in range(2))
-        for x, y, score, is_tied in zip(
+        for x, y, score, spread, is_tied in zip(
             self.table[x_name],
             self.table[y_name],
             self.table["mean"],
+            self.table["std"],
             self._find_ties(),
             strict=True,
         ):
             cell = down.index(y), across.index(x)
-            scores[cell], tried[cell], tied[cell] = score, True, is_tied
+            scores[cell], spreads[cell], tried[cell], tied[cell] = score, spread, True, is_tied
         image = ax.imshow(scores, origin="lower", cmap="viridis", aspect="auto")
         ax.set_facecolor("lightgray")
         best = None if np.isnan(scores).all() else np.nanargmax(scores)
@@ -290,6 +293,7 @@ class SearchDisplay:
             failed = np.isnan(score)
             label = f"{score:.3f}" if not failed else "failed" if tried[y, x] else ""
             label = f"≈ {label}" if tied[y, x] else label
+            label = label if failed else f"{label}\n± {spreads[y, x]:.3f}"
             light = failed or score > middle
             ax.text(
                 x,
