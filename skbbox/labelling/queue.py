@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..typing import FloatArray
     from .table import Label
 
-__all__ = ["Choice", "Proposal", "Queue", "score_information"]
+__all__ = ["Choice", "Distances", "Proposal", "Queue", "score_information"]
 
 
 class Proposal(NamedTuple):
@@ -71,7 +71,7 @@ def measure_disagreement(one: Label, other: Label) -> float:
 
 def score_information(
     proposals: Mapping[int, Proposal],
-    known_embeddings: FloatArray | None,
+    distances: Mapping[int, float],
     class_counts: Mapping[str, int],
 ) -> pd.Series:
     """Expected information of labelling each image.
@@ -84,8 +84,8 @@ def score_information(
     ----------
     proposals : dict of int to Proposal
         By number of the image.
-    known_embeddings : ndarray of shape (n, n_channels), or None
-        Unit vectors of labelled images.
+    distances : dict of int to float
+        Distance from the nearest labelled image by number of the image; empty if it is unknown.
     class_counts : dict of str to int
         Number of labels of each class.
 
@@ -106,15 +106,76 @@ def score_information(
             "box": [1 - row.box_confidence for row in rows],
             "presence": [-abs(row.presence - 0.5) for row in rows],
             "disagreement": [row.disagreement for row in rows],
+            "distance": [distances.get(number, np.nan) for number in proposals],
             "rarity": [-class_counts.get(row.label.class_name or "", 0) for row in rows],
         },
         index=list(proposals),
         dtype=np.float64,
     )
-    vectors = [row.embedding for row in rows if row.embedding is not None]
-    if known_embeddings is not None and len(vectors) == len(rows):
-        parts["distance"] = 1 - (np.stack(vectors) @ known_embeddings.T).max(axis=1)
     return parts.rank(pct=True).mean(axis=1)
+
+
+class Distances:
+    """Cosine distance of each image from the nearest known one.
+
+    Only new images and new known ones are compared, so that a choice among thousands of images
+    takes milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self._vectors, self._known = _Rows(), _Rows()
+        self._nearest = np.empty(0)
+
+    def add_images(self, vectors: Mapping[int, FloatArray]) -> None:
+        """Add unit vectors of images by their number; those added before stay as they are."""
+        first = len(self._vectors)
+        self._vectors.add(vectors)
+        new = self._vectors.array[first:]
+        nearest = np.full(len(new), np.inf)
+        if len(new) and len(self._known):
+            nearest = 1 - (new @ self._known.array.T).max(axis=1)
+        self._nearest = np.concatenate([self._nearest, nearest])
+
+    def add_known(self, vectors: Mapping[int, FloatArray]) -> None:
+        """Add unit vectors of images that have a label or were handed out."""
+        first = len(self._known)
+        self._known.add(vectors)
+        new = self._known.array[first:]
+        if len(new) and len(self._vectors):
+            distances = 1 - (self._vectors.array @ new.T).max(axis=1)
+            self._nearest = np.minimum(self._nearest, distances)
+
+    def compute(self) -> dict[int, float]:
+        """Distances by the number of the image; empty if nothing is known."""
+        if not len(self._known):
+            return {}
+        return dict(zip(self._vectors.numbers, self._nearest.tolist(), strict=True))
+
+
+class _Rows:
+    """A growing array of vectors, one per number; appending does not copy the others each time."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, None] = {}
+        self._buffer = np.empty((0, 0), dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def array(self) -> FloatArray:
+        return self._buffer[: len(self)]
+
+    def add(self, vectors: Mapping[int, FloatArray]) -> None:
+        new = {number: vector for number, vector in vectors.items() if number not in self.numbers}
+        if not new:
+            return
+        first, n_rows = len(self), len(self) + len(new)
+        if n_rows > len(self._buffer):
+            n_channels = len(next(iter(new.values())))
+            self._buffer = np.resize(self._buffer, (2 * n_rows, n_channels))
+        self._buffer[first:n_rows] = list(new.values())
+        self.numbers.update(dict.fromkeys(new))
 
 
 @dataclass
@@ -137,8 +198,13 @@ class Queue:
     random_share: float
     rng: np.random.Generator
     proposals: dict[int, Proposal] = field(default_factory=dict)
-    #: Unit vectors of images that have a label or were handed out.
-    known: dict[int, FloatArray] = field(default_factory=dict)
+    distances: Distances = field(default_factory=Distances)
+
+    def add_proposals(self, proposals: Mapping[int, Proposal]) -> None:
+        """Add what the model says about some images; it replaces what an earlier model said."""
+        self.proposals.update(proposals)
+        vectors = {n: row.embedding for n, row in proposals.items() if row.embedding is not None}
+        self.distances.add_images(vectors)
 
     def is_random(self, number: int) -> bool:
         """Whether an image belongs to the random share."""
@@ -148,15 +214,13 @@ class Queue:
         """Choose an image; None if none is available."""
         if not available:
             return None
-        random = [number for number in available if self.is_random(number)]
-        others = [number for number in available if not self.is_random(number)]
+        random, others = self._split(available)
         proposed = {n: self.proposals[n] for n in others if n in self.proposals}
         if random and (not others or (self.proposals and self.rng.random() < self.random_share)):
             return Choice(self.find_first(random), True)
         if not proposed:
             return Choice(self.find_first(others), False)
-        known = np.stack(list(self.known.values())) if self.known else None
-        information = score_information(proposed, known, class_counts)
+        information = score_information(proposed, self.distances.compute(), class_counts)
         return Choice(list(proposed)[int(information.to_numpy().argmax())], False)
 
     def find_first(self, numbers: Iterable[int]) -> int:
@@ -165,15 +229,21 @@ class Queue:
 
     def list_next(self, available: Iterable[int], n_random: int, n_others: int) -> list[int]:
         """Images that the model should propose labels for, those that are needed first."""
-        order = sorted(available, key=self.positions.__getitem__)
-        random = [number for number in order if self.is_random(number)][:n_random]
-        others = [number for number in order if not self.is_random(number)]
+        random, others = self._split(sorted(available, key=self.positions.__getitem__))
         if len(others) > n_others:
             others = self.rng.choice(others, n_others, replace=False).tolist()
-        return random + others
+        return random[:n_random] + others
+
+    def _split(self, numbers: Iterable[int]) -> tuple[list[int], list[int]]:
+        """Images of the random share, and the others."""
+        random: list[int] = []
+        others: list[int] = []
+        for number in numbers:
+            (random if self.is_random(number) else others).append(number)
+        return random, others
 
     def mark_known(self, number: int) -> None:
         """Note that an image was handed out, so that images like it are less informative."""
         proposal = self.proposals.get(number)
         if proposal is not None and proposal.embedding is not None:
-            self.known[number] = proposal.embedding
+            self.distances.add_known({number: proposal.embedding})
