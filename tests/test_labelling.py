@@ -28,7 +28,7 @@ from skbbox.labelling import open_table
 from skbbox.labelling.images import ImageFolder
 from skbbox.labelling.messages import Proposals, RankTask, TrainTask
 from skbbox.labelling.model_process import Model
-from skbbox.labelling.queue import Distances, Proposal, Queue, score_information
+from skbbox.labelling.queue import Coverage, Proposal, Queue, score_information
 from skbbox.labelling.review import Review
 from skbbox.labelling.running import serve
 from skbbox.labelling.scores import Comparison, ScoreLog, compare, estimate_remaining, summarise
@@ -371,8 +371,11 @@ def test_unsure_and_disputed_proposals_are_informative():
     assert information.to_dict() == pytest.approx({3: 5 / 12, 5: 11 / 12, 7: 2 / 3})
 
 
-def test_images_unlike_the_labelled_ones_are_informative():
-    proposals = {0: proposal(), 1: proposal()}
+def test_images_that_stand_for_many_others_are_the_most_informative():
+    # By coverage, 0 is the last of two; by class, box and rarity they are equal.
+    assert score_information({0: proposal(), 1: proposal()}, {0: 0.1, 1: 0.2}, {}).idxmax() == 1
+    # Coverage has a weight of 3: against two criteria it decides.
+    proposals = {0: proposal(confidence=0.1), 1: proposal(confidence=0.9)}
     assert score_information(proposals, {0: 0.1, 1: 0.2}, {}).idxmax() == 1
 
 
@@ -380,17 +383,31 @@ def test_rare_classes_are_informative():
     assert score_information({0: proposal(), 1: proposal(DOG)}, {}, {"cat": 9}).idxmax() == 1
 
 
-def test_distances_are_those_from_the_nearest_known_image_in_any_order():
+def test_the_gain_of_an_image_is_how_much_nearer_known_images_become():
     x, y, diagonal = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.6, 0.8])
-    distances = Distances()
-    distances.add_images({7: x, 3: y})
-    assert distances.compute() == {}
-    distances.add_known({1: diagonal})
-    distances.add_images({5: diagonal})
-    # 1 - cosine: of x 1 - 0.6, of y 1 - 0.8.
-    assert distances.compute() == pytest.approx({7: 0.4, 3: 0.2, 5: 0.0}, abs=1e-6)
-    distances.add_known({2: x})
-    assert distances.compute() == pytest.approx({7: 0.0, 3: 0.2, 5: 0.0}, abs=1e-6)
+    coverage = Coverage()
+    coverage.add_known({1: x})
+    coverage.add_images({7: x, 3: y})
+    coverage.add_images({5: diagonal})
+    # Distances from x: 0, 1 and 0.4. With y known, they would be 0, 0 and 0.2; with the diagonal
+    # 0, 0.2 and 0. The number 8 is of no image.
+    gains = {7: 0, 3: (1 + 0.2) / 3, 5: (0.8 + 0.4) / 3}
+    assert coverage.compute_gains([7, 3, 5, 8]) == pytest.approx(gains, abs=1e-6)
+    coverage.add_known({2: diagonal})
+    # Distances from the nearest known one: 0, 0.2 and 0.
+    gains = {7: 0, 3: 0.2 / 3, 5: 0}
+    assert coverage.compute_gains([7, 3, 5]) == pytest.approx(gains, abs=1e-6)
+
+
+def test_images_after_the_references_have_gains_too(monkeypatch):
+    monkeypatch.setattr("skbbox.labelling.queue.N_REFERENCES", 2)
+    x, y, diagonal = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.6, 0.8])
+    coverage = Coverage()
+    coverage.add_images({0: x, 1: y})
+    coverage.add_images({2: diagonal})
+    coverage.add_known({0: x})
+    # Of the references x and y, only y is nearer to the diagonal: 0.2 in place of 1.
+    assert coverage.compute_gains([2]) == pytest.approx({2: 0.8 / 2}, abs=1e-6)
 
 
 def test_an_image_that_was_handed_out_makes_images_like_it_less_informative():

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from ..typing import FloatArray
     from .table import Label
 
-__all__ = ["Choice", "Distances", "Proposal", "Queue", "score_information"]
+__all__ = ["Choice", "Coverage", "Proposal", "Queue", "score_information"]
+
+#: Weight of the coverage among the criteria of `score_information`; each other has 1.
+COVERAGE_WEIGHT = 3
+#: Images of which the coverage is computed, at most.
+N_REFERENCES = 500
+#: Largest cosine distance.
+MAX_DISTANCE = 2.0
 
 
 class Proposal(NamedTuple):
@@ -71,21 +78,23 @@ def measure_disagreement(one: Label, other: Label) -> float:
 
 def score_information(
     proposals: Mapping[int, Proposal],
-    distances: Mapping[int, float],
+    gains: Mapping[int, float],
     class_counts: Mapping[str, int],
 ) -> pd.Series:
     """Expected information of labelling each image.
 
-    It is the mean rank of the image by these criteria, those that are known: low
+    It is the weighted mean rank of the image by these criteria, those that are known: low
     ``class_confidence``, low ``box_confidence``, presence near 0.5, disagreement of two models,
-    distance from the nearest labelled image [1]_, and rarity of the proposed class among labels.
+    rarity of the proposed class among labels, and how much nearer to a labelled image other images
+    would be [1]_. The last one has the weight 3, because with few labels, images that stand for
+    many others teach more than difficult ones [2]_.
 
     Parameters
     ----------
     proposals : dict of int to Proposal
         By number of the image.
-    distances : dict of int to float
-        Distance from the nearest labelled image by number of the image; empty if it is unknown.
+    gains : dict of int to float
+        What :meth:`Coverage.compute_gains` returns.
     class_counts : dict of str to int
         Number of labels of each class.
 
@@ -96,8 +105,10 @@ def score_information(
 
     References
     ----------
-    .. [1] O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set
-       Approach", ICLR 2018, arXiv:1708.00489.
+    .. [1] K. Wei, R. Iyer, J. Bilmes, "Submodularity in Data Subset Selection and Active Learning",
+       ICML 2015.
+    .. [2] G. Hacohen, A. Dekel, D. Weinshall, "Active Learning on a Budget: Opposite Strategies
+       Suit High and Low Budgets", ICML 2022, arXiv:2202.02794.
     """
     rows = list(proposals.values())
     parts = pd.DataFrame(
@@ -106,76 +117,81 @@ def score_information(
             "box": [1 - row.box_confidence for row in rows],
             "presence": [-abs(row.presence - 0.5) for row in rows],
             "disagreement": [row.disagreement for row in rows],
-            "distance": [distances.get(number, np.nan) for number in proposals],
+            "coverage": [gains.get(number, np.nan) for number in proposals],
             "rarity": [-class_counts.get(row.label.class_name or "", 0) for row in rows],
         },
         index=list(proposals),
         dtype=np.float64,
     )
-    return parts.rank(pct=True).mean(axis=1)
+    ranks = parts.rank(pct=True)
+    weights = pd.Series(1, parts.columns).where(parts.columns != "coverage", COVERAGE_WEIGHT)
+    return (ranks * weights).sum(axis=1) / (ranks.notna() * weights).sum(axis=1)
 
 
-class Distances:
-    """Cosine distance of each image from the nearest known one.
+class Coverage:
+    """How well known images stand for the others.
 
-    Only new images and new known ones are compared, so that a choice among thousands of images
-    takes milliseconds.
+    Distances are kept, and only new images and new known ones are compared, so that a choice among
+    thousands of images takes milliseconds.
     """
 
     def __init__(self) -> None:
-        self._vectors, self._known = _Rows(), _Rows()
+        self._rows: dict[int, int] = {}
+        self._known: dict[int, FloatArray] = {}
+        #: The first images, which are a random sample; their distance from the nearest known one.
+        self._references: FloatArray | None = None
         self._nearest = np.empty(0)
+        #: Distance of each image from each reference.
+        self._distances = np.empty((0, 0))
 
     def add_images(self, vectors: Mapping[int, FloatArray]) -> None:
         """Add unit vectors of images by their number; those added before stay as they are."""
-        first = len(self._vectors)
-        self._vectors.add(vectors)
-        new = self._vectors.array[first:]
-        nearest = np.full(len(new), np.inf)
-        if len(new) and len(self._known):
-            nearest = 1 - (new @ self._known.array.T).max(axis=1)
-        self._nearest = np.concatenate([self._nearest, nearest])
+        new = {number: vector for number, vector in vectors.items() if number not in self._rows}
+        if not new:
+            return
+        first = len(self._rows)
+        self._rows.update({number: first + row for row, number in enumerate(new)})
+        array = np.stack(list(new.values()))
+        if self._references is not None and len(self._references) == N_REFERENCES:
+            more = 1 - array @ self._references.T
+            self._distances = np.concatenate([self._distances, more])
+            return
+        if self._references is not None:  # Of all images before.
+            array = np.concatenate([self._references, array])
+        self._references = array[:N_REFERENCES]
+        self._distances = 1 - array @ self._references.T
+        self._nearest = np.full(len(self._references), MAX_DISTANCE)
+        self._compare(self._known)
 
     def add_known(self, vectors: Mapping[int, FloatArray]) -> None:
         """Add unit vectors of images that have a label or were handed out."""
-        first = len(self._known)
-        self._known.add(vectors)
-        new = self._known.array[first:]
-        if len(new) and len(self._vectors):
-            distances = 1 - (self._vectors.array @ new.T).max(axis=1)
-            self._nearest = np.minimum(self._nearest, distances)
+        new = {number: vector for number, vector in vectors.items() if number not in self._known}
+        self._known.update(new)
+        self._compare(new)
 
-    def compute(self) -> dict[int, float]:
-        """Distances by the number of the image; empty if nothing is known."""
-        if not len(self._known):
+    def _compare(self, known: Mapping[int, FloatArray]) -> None:
+        if known and self._references is not None:
+            distances = 1 - self._references @ np.stack(list(known.values())).T
+            self._nearest = np.minimum(self._nearest, distances.min(axis=1))
+
+    def compute_gains(self, numbers: Iterable[int]) -> dict[int, float]:
+        """Decrease of the mean distance of images from the nearest known one, for each candidate.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            Numbers of candidates; those that were not added are left out.
+
+        Returns
+        -------
+        dict of int to float
+        """
+        known = [number for number in numbers if number in self._rows]
+        if not known:
             return {}
-        return dict(zip(self._vectors.numbers, self._nearest.tolist(), strict=True))
-
-
-class _Rows:
-    """A growing array of vectors, one per number; appending does not copy the others each time."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[int, None] = {}
-        self._buffer = np.empty((0, 0), dtype=np.float32)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    @property
-    def array(self) -> FloatArray:
-        return self._buffer[: len(self)]
-
-    def add(self, vectors: Mapping[int, FloatArray]) -> None:
-        new = {number: vector for number, vector in vectors.items() if number not in self.numbers}
-        if not new:
-            return
-        first, n_rows = len(self), len(self) + len(new)
-        if n_rows > len(self._buffer):
-            n_channels = len(next(iter(new.values())))
-            self._buffer = np.resize(self._buffer, (2 * n_rows, n_channels))
-        self._buffer[first:n_rows] = list(new.values())
-        self.numbers.update(dict.fromkeys(new))
+        distances = self._distances[[self._rows[number] for number in known]]
+        gains = np.maximum(0, self._nearest - distances).mean(axis=1)
+        return dict(zip(known, gains.tolist(), strict=True))
 
 
 @dataclass
@@ -198,13 +214,13 @@ class Queue:
     random_share: float
     rng: np.random.Generator
     proposals: dict[int, Proposal] = field(default_factory=dict)
-    distances: Distances = field(default_factory=Distances)
+    coverage: Coverage = field(default_factory=Coverage)
 
     def add_proposals(self, proposals: Mapping[int, Proposal]) -> None:
         """Add what the model says about some images; it replaces what an earlier model said."""
         self.proposals.update(proposals)
         vectors = {n: row.embedding for n, row in proposals.items() if row.embedding is not None}
-        self.distances.add_images(vectors)
+        self.coverage.add_images(vectors)
 
     def is_random(self, number: int) -> bool:
         """Whether an image belongs to the random share."""
@@ -220,7 +236,8 @@ class Queue:
             return Choice(self.find_first(random), True)
         if not proposed:
             return Choice(self.find_first(others), False)
-        information = score_information(proposed, self.distances.compute(), class_counts)
+        gains = self.coverage.compute_gains(proposed)
+        information = score_information(proposed, gains, class_counts)
         return Choice(list(proposed)[int(information.to_numpy().argmax())], False)
 
     def find_first(self, numbers: Iterable[int]) -> int:
@@ -246,4 +263,4 @@ class Queue:
         """Note that an image was handed out, so that images like it are less informative."""
         proposal = self.proposals.get(number)
         if proposal is not None and proposal.embedding is not None:
-            self.distances.add_known({number: proposal.embedding})
+            self.coverage.add_known({number: proposal.embedding})

@@ -430,7 +430,7 @@ class Session:
             elif isinstance(message, Trained):
                 self._status, self._n_trained = "ready", message.n_labels
                 known = message.embeddings.items()
-                self._queue.distances.add_known(
+                self._queue.coverage.add_known(
                     {self.images.find_number(path): vector for path, vector in known}
                 )
             elif isinstance(message, Proposals):
