@@ -7,9 +7,10 @@ label is given. A quarter of the groups is held out. Columns of the output:
 * ``usable_60`` and ``usable_60_random``: share of usable proposals for labels 61 to 120, and for
   those of them that were drawn at random.
 * ``usable``, ``usable_random``: the same for all labels after the first training.
-* ``chosen``, ``random``, ``all``: mean IoU and share with the right class and IoU >= 0.5, on the
-  held-out images, of ``SingleBoxLocalizer(random_state=0)`` fitted to the labels that the loop
-  chose (60 % of all), to as many random ones, and to all.
+* ``chosen``, ``true``, ``random``, ``all``: mean IoU and share with the right class and an IoU of
+  at least 0.5, on the held-out images, of ``SingleBoxLocalizer(random_state=0)`` fitted to the
+  labels of the loop (60 % of all), to the true labels of the same images, to those of as many
+  random ones, and to all.
 
     python benchmarks/labelling.py FOLDER --data microcontrollers --seeds 0 --output labelling.csv
 """
@@ -143,11 +144,13 @@ def score(labels, common, X_test, y_test, parameters, work):
     return localizer.score(X_test, y_test).mean_iou, localization_accuracy(y_test, predicted)
 
 
-def run(folder, name, seed, parameters, kept):
+def run(folder, name, seed, parameters, kept, limit):
     """One row of the output."""
     X, y, groups = read_data(folder, DATA[name])
     splitter = GroupShuffleSplit(1, test_size=0.25, random_state=seed)
     train, test = next(splitter.split(X, y, groups))
+    if limit and len(train) > limit:
+        train = np.sort(np.random.default_rng(seed).choice(train, limit, replace=False))
     X_train, y_train, X_test, y_test = X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test]
     n_labels = round(SHARE * len(train))
     kept.mkdir(parents=True, exist_ok=True)
@@ -170,6 +173,7 @@ def run(folder, name, seed, parameters, kept):
         values[f"{key}_random"] = known["is_usable"][known["is_random"]].astype(float).mean()
     for key, labels in (
         ("chosen", chosen),
+        ("true", {name: everything[name] for name in chosen}),
         ("random", {name: everything[name] for name in names}),
         ("all", everything),
     ):
@@ -194,11 +198,12 @@ def main():
     parser.add_argument("--output", type=Path, default="labelling.csv")
     parser.add_argument("--kept", type=Path, default=Path(tempfile.gettempdir()) / "labelling")
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--limit", type=int, help="label at most this many images of a data set")
     parsed = parser.parse_args()
     parameters = {"image_size": parsed.image_size}
     for name in parsed.data:
         for seed in parsed.seeds:
-            values = run(parsed.folder, name, seed, parameters, parsed.kept)
+            values = run(parsed.folder, name, seed, parameters, parsed.kept, parsed.limit)
             is_new = not parsed.output.exists()
             with parsed.output.open("a", newline="") as file:
                 writer = csv.DictWriter(file, values, lineterminator="\n")

@@ -4,6 +4,7 @@ import csv
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from skbbox.labelling import open_table
 from skbbox.labelling.images import ImageFolder
 from skbbox.labelling.messages import Proposals, RankTask, TrainTask
 from skbbox.labelling.model_process import Model
-from skbbox.labelling.queue import Proposal, Queue, score_information
+from skbbox.labelling.queue import Coverage, Proposal, Queue, score_information
 from skbbox.labelling.review import Review
 from skbbox.labelling.running import serve
 from skbbox.labelling.scores import Comparison, ScoreLog, compare, estimate_remaining, summarise
@@ -73,6 +73,47 @@ def start(folder):
     yield run
     for context in started:
         context.__exit__(None, None, None)
+
+
+def make_command(folder, *options):
+    code = "import sys; from skbbox.command_line import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "label", str(folder), "--no-browser", "--no-model"]
+    return [*command, *options]
+
+
+def without_override(command):
+    """The command without the right of root to write where permissions forbid it."""
+    if os.name != "posix":
+        pytest.skip("permissions do not make a folder read-only here")
+    if os.geteuid() != 0:
+        return command
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root can write to each folder, and there is no setpriv to change that")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search", *command]
+
+
+@pytest.fixture
+def serving(folder):
+    """A function that runs ``skbbox label`` as a process; gives it and its URL."""
+    processes = []
+
+    def run(*options, change=list):
+        process = subprocess.Popen(
+            change(make_command(folder, *options)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        text = process.stderr.readline()
+        assert "http" in text, text + process.stderr.read()
+        return process, text.split()[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def request(url, values=None, **headers):
@@ -213,6 +254,53 @@ def test_an_output_that_cannot_be_written_is_reported_at_the_start(folder, tmp_p
         skbbox.label(folder, estimator=None, output=tmp_path / "file" / "labels.csv")
 
 
+@pytest.fixture
+def make_read_only(folder):
+    """A function that lets nobody write to the folder of the images until the test ends."""
+    yield lambda: folder.chmod(0o555)
+    folder.chmod(0o755)
+
+
+def test_a_read_only_folder_is_reported_at_the_start(folder, make_read_only):
+    make_read_only()
+    command = without_override(make_command(folder))
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "labels.csv (Permission denied). Pass --output with a file" in ended.stderr
+
+
+def test_a_file_in_a_folder_that_is_now_read_only_is_reported(folder, table, make_read_only):
+    (folder / ".labels.csv.labelling").mkdir()
+    make_read_only()
+    command = without_override(make_command(folder))
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "labels.csv (Permission denied). Pass --output with a file" in ended.stderr
+
+
+def test_a_folder_that_becomes_read_only_is_reported_and_loses_no_label(
+    folder, serving, make_read_only
+):
+    _, url = serving(change=without_override)
+    task = post(url, "next")
+    make_read_only()
+    answer = save(url, task)
+    assert (answer["status"], answer["error"].split(": ")[-1]) == (507, "Permission denied.")
+    folder.chmod(0o755)
+    save(url, task)
+    assert [row[0] for row in lines(folder)[1:]] == [task["name"]]
+
+
+def test_images_of_a_read_only_folder_are_labelled_into_another(
+    folder, tmp_path, serving, make_read_only
+):
+    make_read_only()
+    _, url = serving("-o", str(tmp_path / "elsewhere.csv"), change=without_override)
+    assert save(url, post(url, "next"))["status"] == 200
+    assert len(lines(tmp_path, "elsewhere.csv")) == 2
+    assert sorted(os.listdir(folder)) == [f"{number}.png" for number in range(6)]
+
+
 def test_a_missing_folder_of_the_file_raises_at_the_start(tmp_path):
     with pytest.raises(FileNotFoundError, match="missing is not a folder"):
         LabelTable(tmp_path / "missing" / "labels.csv", tmp_path)
@@ -278,19 +366,56 @@ def test_unsure_and_disputed_proposals_are_informative():
         5: proposal(confidence=0.2, disagreement=0.9),
         7: proposal(confidence=0.5, disagreement=0.5),
     }
-    information = score_information(proposals, None, {"cat": 5})
+    information = score_information(proposals, {}, {"cat": 5})
     # Ranks 1, 3, 2 of 3 by class, box and disagreement; the same rank 2/3 by rarity.
     assert information.to_dict() == pytest.approx({3: 5 / 12, 5: 11 / 12, 7: 2 / 3})
 
 
-def test_images_unlike_the_labelled_ones_are_informative():
-    known = np.array([[1.0, 0.0]])
-    proposals = {0: proposal(embedding=known[0]), 1: proposal(embedding=np.array([0.0, 1.0]))}
-    assert score_information(proposals, known, {}).idxmax() == 1
+def test_images_that_stand_for_many_others_are_the_most_informative():
+    # By coverage, 0 is the last of two; by class, box and rarity they are equal.
+    assert score_information({0: proposal(), 1: proposal()}, {0: 0.1, 1: 0.2}, {}).idxmax() == 1
+    # Coverage has a weight of 3: against two criteria it decides.
+    proposals = {0: proposal(confidence=0.1), 1: proposal(confidence=0.9)}
+    assert score_information(proposals, {0: 0.1, 1: 0.2}, {}).idxmax() == 1
 
 
 def test_rare_classes_are_informative():
-    assert score_information({0: proposal(), 1: proposal(DOG)}, None, {"cat": 9}).idxmax() == 1
+    assert score_information({0: proposal(), 1: proposal(DOG)}, {}, {"cat": 9}).idxmax() == 1
+
+
+def test_the_gain_of_an_image_is_how_much_nearer_known_images_become():
+    x, y, diagonal = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.6, 0.8])
+    coverage = Coverage()
+    coverage.add_known({1: x})
+    coverage.add_images({7: x, 3: y})
+    coverage.add_images({5: diagonal})
+    # Distances from x: 0, 1 and 0.4. With y known, they would be 0, 0 and 0.2; with the diagonal
+    # 0, 0.2 and 0. The number 8 is of no image.
+    gains = {7: 0, 3: (1 + 0.2) / 3, 5: (0.8 + 0.4) / 3}
+    assert coverage.compute_gains([7, 3, 5, 8]) == pytest.approx(gains, abs=1e-6)
+    coverage.add_known({2: diagonal})
+    # Distances from the nearest known one: 0, 0.2 and 0.
+    gains = {7: 0, 3: 0.2 / 3, 5: 0}
+    assert coverage.compute_gains([7, 3, 5]) == pytest.approx(gains, abs=1e-6)
+
+
+def test_images_after_the_references_have_gains_too(monkeypatch):
+    monkeypatch.setattr("skbbox.labelling.queue.N_REFERENCES", 2)
+    x, y, diagonal = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.6, 0.8])
+    coverage = Coverage()
+    coverage.add_images({0: x, 1: y})
+    coverage.add_images({2: diagonal})
+    coverage.add_known({0: x})
+    # Of the references x and y, only y is nearer to the diagonal: 0.2 in place of 1.
+    assert coverage.compute_gains([2]) == pytest.approx({2: 0.8 / 2}, abs=1e-6)
+
+
+def test_an_image_that_was_handed_out_makes_images_like_it_less_informative():
+    queue = make_queue(0)
+    one, other = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    queue.add_proposals({n: proposal(embedding=one if n < 9 else other) for n in range(10)})
+    queue.mark_known(0)
+    assert queue.choose(range(1, 10), {}) == (9, False)
 
 
 def make_queue(share):
@@ -405,6 +530,15 @@ def test_skipped_images_come_last(start):
         task = save(url, task)
     assert names[-1] == skipped["name"]
     assert len(set(names)) == 6
+
+
+def test_a_label_that_is_sent_again_is_no_conflict(start):
+    _, url = start()
+    task = post(url, "next")
+    save(url, task)
+    again = save(url, task)
+    assert "conflict" not in again
+    assert again["image"] != task["image"]
 
 
 def test_undo_takes_the_label_out_of_the_file_and_shows_it_again(folder, start):
@@ -638,6 +772,17 @@ def test_the_score_counts_random_images_only(start):
     assert (score["n"], score["class_accuracy"]) == (n_random, 1.0)
 
 
+def test_a_score_that_cannot_be_written_does_not_make_a_label_look_lost(folder, start):
+    session, url = start(DummyLocalizer(), start_after=2)
+    label_all(url, 2)
+    wait_for(lambda: len(session._queue.proposals) == 4)
+    session.log.path.mkdir()
+    answer = save(url, post(url, "next", "two"), window="two")
+    assert answer["status"] == 200
+    assert answer["notice"].startswith("The label is saved, but ")
+    assert len(lines(folder)) == 4
+
+
 def test_the_model_waits_for_each_named_class(start):
     session, url = start(DummyLocalizer(), start_after=2, classes=("cat", "dog", "cow"))
     label_all(url, 3)
@@ -801,30 +946,6 @@ def test_of_several_boxes_the_largest_begins_a_new_file(folder):
     assert table.list_labels() == {"0.png": CAT}
 
 
-@pytest.fixture
-def serving(folder):
-    """A function that runs ``skbbox label`` as a process; gives it and its URL."""
-    processes = []
-
-    def run(*options):
-        command = [sys.executable, "-m", "skbbox.command_line", "label", str(folder)]
-        command = [*command, "--no-browser", "--no-model", *options]
-        code = "import sys; from skbbox.command_line import main; sys.exit(main(sys.argv[1:]))"
-        command[1:3] = ["-c", code]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        processes.append(process)
-        text = process.stderr.readline()
-        assert "http" in text, text + process.stderr.read()
-        return process, text.split()[-1]
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
 def test_ctrl_c_ends_the_command_with_a_summary(folder, serving):
     process, url = serving("--json")
     save(url, post(url, "next"))
@@ -882,11 +1003,3 @@ def test_the_command_writes_reviewed_labels_beside_the_file(tmp_path):
     file = tmp_path / "boxes.csv"
     parsed = make_parser().parse_args(["label", str(tmp_path), "--review", str(file)])
     assert _choose_output(parsed) == tmp_path / "boxes_reviewed.csv"
-
-
-def test_pictures_of_a_read_only_folder_are_kept_beside_the_output(folder, tmp_path):
-    images = ImageFolder(folder)
-    output = tmp_path / "elsewhere.csv"
-    open_table(images, output, "snacks", None, False)
-    assert sorted(os.listdir(folder)) == [f"{number}.png" for number in range(6)]
-    assert Path(output).exists()

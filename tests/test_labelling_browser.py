@@ -176,6 +176,24 @@ def test_a_hundred_labels_by_mouse_and_keys(tmp_path, start):
     check_file(tmp_path, truth)
 
 
+def test_the_page_says_what_to_do_next(tmp_path, truth, start):
+    _, page = start()
+    hint = page.locator("#hint")
+    hints = [hint.inner_text()]
+    page.keyboard.press("Enter")
+    assert "urgent" in hint.get_attribute("class")
+    draw(page, (0.1, 0.4, 0.1, 0.4))
+    hints.append(hint.inner_text())
+    type_class(page, "ball")
+    hints.append(hint.inner_text())
+    assert hints == [
+        "Draw a box around the object.",
+        "Type the name of the class.",
+        "Save the label.",
+    ]
+    assert "urgent" not in hint.get_attribute("class")
+
+
 def test_a_label_by_keys_alone(tmp_path, truth, start):
     _, page = start()
     name = shown(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,7 @@ from .session import Session, Settings
 from .table import LabelTable, make_labels, make_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sklearn.base import BaseEstimator
 
@@ -180,14 +181,10 @@ def open_table(
 ) -> LabelTable:
     """The table of labels: continued, or begun with `boxes`."""
     csv = get_csv(output, format)
-    try:
-        get_work_folder(output).mkdir(exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"labels cannot be written to {output} ({error.strerror}). Pass output= with a file in "
-            "a folder that exists and can be written to.",
-        ) from error
+    with _explain_unwritable(output):
+        work = get_work_folder(output)
+        work.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=work).close()
     initial: dict[str, Label] = {}
     if not csv.exists():
         if csv != output and output.exists():
@@ -198,7 +195,23 @@ def open_table(
             raise ValueError(
                 "review=True walks through existing labels. Pass boxes= with a table or file."
             )
-    return LabelTable(csv, folder.folder, initial)
+    with _explain_unwritable(output):
+        return LabelTable(csv, folder.folder, initial)
+
+
+@contextlib.contextmanager
+def _explain_unwritable(output: Path) -> Iterator[None]:
+    """Name the output and the way out if it cannot be written."""
+    try:
+        yield
+    except TimeoutError:  # Another process keeps it locked.
+        raise
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"labels cannot be written to {output} ({error.strerror}). Pass output= with a file in "
+            "a folder that exists and can be written to.",
+        ) from error
 
 
 def _read_initial(boxes: pd.DataFrame | PathLikeStr, folder: ImageFolder) -> dict[str, Label]:

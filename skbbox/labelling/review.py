@@ -56,6 +56,9 @@ class Review(Session):
         is_ranked = number in self._issues and number not in self._done
         return is_ranked and number not in self.unreadable
 
+    def _list_open(self) -> list[int]:
+        return [number for number in self._issues if self._is_open(number)]
+
     def _choose(self, available: list[int], counts: dict[str, int]) -> Choice | None:
         if not available:
             return None
@@ -105,7 +108,7 @@ class Review(Session):
 
     def describe(self) -> dict[str, Any]:
         with self._lock:
-            n_open = sum(self._is_open(number) for number in self._issues)
+            n_open = len(self._list_open())
             return super().describe() | {"review": {"n": len(self._ranked), "n_open": n_open}}
 
 

@@ -17,7 +17,7 @@ from .pictures import Pictures
 from .proposals import ModelProcess
 from .queue import Choice, Queue
 from .scores import ScoreLog, compare, estimate_remaining, summarise
-from .table import Label, count_classes, make_table
+from .table import Label, check_label, count_classes, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,8 +146,9 @@ class Session:
     def save(self, window: str, number: int, version: int, label: Label | None) -> dict[str, Any]:
         """Store a label and return the next image; None removes the label.
 
-        If another window has changed the label, nothing is stored, and the image is shown again
-        with the key ``conflict``.
+        If another window has given another label, nothing is stored, and the image is shown again
+        with the key ``conflict``. If only the score or the model's files could not be written, the
+        answer says so with the key ``notice``.
         """
         self._check_number(number)
         with self._lock:
@@ -156,17 +157,23 @@ class Session:
             before = self.table.get(name).label
             entry = self.table.save(name, version, label)
             if entry is None:
+                if self.table.get(name).label == (label and check_label(label)):
+                    return self._advance(mine)  # The answer to the same request was lost.
                 return self.reopen(window, number) | {"conflict": True}
             choice = mine.current
             if choice is None or choice.number != number:
                 choice = Choice(number, False)
             mine.history.append(Change(choice, mine.shown, before, entry.version))
-            if before is None and entry.label is not None:
-                self._compare(choice, mine.shown, entry.label)
             self._skipped.discard(number)
-            self._mark_done(number)
-            self._train_if_due()
-            return self._advance(mine)
+            notice = {}
+            try:
+                if before is None and entry.label is not None:
+                    self._compare(choice, mine.shown, entry.label)
+                self._mark_done(number)
+                self._train_if_due()
+            except OSError as error:  # It would be wrong to say that the label is not saved.
+                notice = {"notice": f"The label is saved, but {self._folder}: {error}."}
+            return self._advance(mine) | notice
 
     def undo(self, window: str) -> dict[str, Any]:
         """Take back the last change of a window, and show its image again."""
@@ -277,6 +284,15 @@ class Session:
         """Whether an image still needs a label."""
         return number not in self.unreadable and self.images.names[number] not in self.table
 
+    def _list_open(self) -> list[int]:
+        """Images that still need a label."""
+        labels = self.table.list_labels()
+        return [
+            number
+            for name, number in self.images.numbers.items()
+            if name not in labels and number not in self.unreadable
+        ]
+
     def _advance(self, mine: Window) -> dict[str, Any]:
         """Show the next image that can be read and has no label, from another process either."""
         self.table.refresh()
@@ -296,11 +312,17 @@ class Session:
     def _plan(self, mine: Window) -> None:
         """Choose the next images of a window, and prepare their pictures."""
         mine.planned = [choice for choice in mine.planned if self._is_open(choice.number)]
+        if len(mine.planned) < N_AHEAD:
+            self._choose_more(mine)
+        self.pictures.prepare(choice.number for choice in mine.planned)
+
+    def _choose_more(self, mine: Window) -> None:
+        """Choose images until as many as possible are planned."""
         taken = {choice.number for choice in mine.planned}
         for window in self._windows.values():
             taken.update(choice.number for choice in window.planned)
             taken.update([window.current.number] if window.current else [])
-        unlabelled = [n for n in range(len(self.images)) if self._is_open(n) and n not in taken]
+        unlabelled = [number for number in self._list_open() if number not in taken]
         available = [number for number in unlabelled if number not in self._skipped]
         if not available and not mine.planned:
             # Only those are left that were skipped.
@@ -314,7 +336,6 @@ class Session:
             mine.planned.append(choice)
             available.remove(choice.number)
             self._queue.mark_known(choice.number)
-        self.pictures.prepare(choice.number for choice in mine.planned)
 
     def _release_planned(self, mine: Window) -> list[int]:
         """Images that other windows would show next, but do not show yet."""
@@ -384,7 +405,7 @@ class Session:
     def _list_wanted(self) -> dict[int, str]:
         """Paths of the images to propose labels for, those that windows show next first."""
         planned = [choice.number for window in self._windows.values() for choice in window.planned]
-        available = [n for n in range(len(self.images)) if self._is_open(n) and n not in planned]
+        available = [number for number in self._list_open() if number not in planned]
         wanted = planned + self._queue.list_next(available, N_RANDOM, N_OTHERS)
         return {number: str(self.images.get_path(number)) for number in wanted}
 
@@ -408,10 +429,12 @@ class Session:
                 self._share = message.share
             elif isinstance(message, Trained):
                 self._status, self._n_trained = "ready", message.n_labels
-                for path, embedding in message.embeddings.items():
-                    self._queue.known[self.images.find_number(path)] = embedding
+                known = message.embeddings.items()
+                self._queue.coverage.add_known(
+                    {self.images.find_number(path): vector for path, vector in known}
+                )
             elif isinstance(message, Proposals):
-                self._queue.proposals.update(message.proposals)
+                self._queue.add_proposals(message.proposals)
                 self.unreadable.update(message.unreadable)
             elif isinstance(message, Failed):
                 self._status, self._reason = "failed", message.reason

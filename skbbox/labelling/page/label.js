@@ -6,6 +6,7 @@ const $ = (id) => document.getElementById(id);
 const STEP = 2;
 const LARGE_STEP = 20;
 const ZOOM_STEP = 1.25;
+const CONFLICT = "Another window has changed this label. Here it is; nothing was overwritten.";
 /** Identifies this window to the server; a page that is loaded again is a new one. */
 const WINDOW = crypto.randomUUID();
 
@@ -72,9 +73,7 @@ async function request(name, values) {
   isBusy = true;
   try {
     const answer = await post(name, values);
-    showProblem(
-      answer.conflict ? "Another window has changed this label. Here it is; nothing was overwritten." : "",
-    );
+    showProblem(answer.conflict ? CONFLICT : (answer.notice ?? ""));
     await showTask(answer);
     if (answer.nothing_to_undo) {
       say("Nothing to undo.");
@@ -169,7 +168,7 @@ function describeKind() {
   if (state?.review || !task.proposal) {
     return "";
   }
-  return task.is_random ? "drawn at random" : "chosen for the model";
+  return task.is_random ? "drawn at random" : "chosen to improve the model";
 }
 
 function describeIssue() {
@@ -182,9 +181,12 @@ function describeProposal(proposal) {
   if (!proposal.box) {
     return "no object";
   }
-  const sure = proposal.class_confidence === null ? "" : ` ${percent(proposal.class_confidence)}`;
-  const box = proposal.box_confidence === null ? "" : `, box ${percent(proposal.box_confidence)}`;
-  return `${proposal.class_name}${sure}${box}`;
+  const { class_confidence: ofClass, box_confidence: ofBox } = proposal;
+  const parts = [
+    ofClass === null ? "" : `class ${percent(ofClass)}`,
+    ofBox === null ? "" : `box ${percent(ofBox)}`,
+  ].filter(Boolean);
+  return parts.length ? `${proposal.class_name} (confidence: ${parts.join(", ")})` : proposal.class_name;
 }
 
 function describeEnd() {
@@ -205,14 +207,39 @@ function describeEnd() {
 }
 
 function describeBox() {
-  view.tagText = view.box ? (className ?? "Choose a class") : "";
+  view.tagText = view.box ? (className ?? "Class?") : "";
   view.draw();
   for (const button of $("classes").children) {
     button.setAttribute("aria-pressed", String(button.dataset.name === className));
   }
 }
 
+/** What to do next. */
+function describeHint() {
+  if (task === null) {
+    return "";
+  }
+  if (!view.box) {
+    return isEmptyAccepted() ? "Save: there is no object." : "Draw a box around the object.";
+  }
+  if (!className) {
+    return state?.classes.length ? "Choose the class." : "Type the name of the class.";
+  }
+  if (view.isProposed && !task.label) {
+    return "Accept the proposal, or correct it.";
+  }
+  return task.issue && !drafts.length ? "Keep the label, or correct it." : "Save the label.";
+}
+
+/** Show that this must be done first. */
+function urge() {
+  $("hint").classList.add("urgent");
+  say($("hint").textContent);
+}
+
 function updateButtons() {
+  $("hint").textContent = describeHint();
+  $("hint").classList.remove("urgent");
   const hasTask = task !== null;
   const isReview = Boolean(state?.review);
   $("save").disabled = !hasTask;
@@ -240,20 +267,21 @@ function save() {
   if (!task) {
     return;
   }
-  const isEmptyAccepted = !drafts.length && (isEmptyLabel(task.label) || isEmptyLabel(task.proposal));
-  if (!view.box && isEmptyAccepted) {
+  if (!view.box && isEmptyAccepted()) {
     store({ class_name: null, box: null });
   } else if (!view.box) {
-    say("Draw a box first, or press N if there is no object.");
+    urge();
   } else if (!className) {
-    say("Choose a class first.");
     $("class-input").focus();
+    urge();
   } else {
     store({ class_name: className, box: view.box });
   }
 }
 
-const isEmptyLabel = (label) => Boolean(label) && label.box === null;
+/** Whether the label or the proposal says that there is no object, and the user has not changed it. */
+const isEmptyAccepted = () =>
+  !drafts.length && [task.label, task.proposal].some((label) => label && label.box === null);
 
 function store(label) {
   return request("save", { image: task.image, version: task.version, label });
@@ -453,15 +481,16 @@ function showClasses() {
     number.className = "count";
     number.textContent = count;
     number.setAttribute("aria-label", plural(count, "label"));
-    button.append(text, number);
     if (index < 9) {
       const key = document.createElement("kbd");
       key.textContent = index + 1;
       button.append(key);
     }
+    button.append(text, number);
     listen(button, () => setClass(name));
     return button;
   });
+  $("class-label").textContent = buttons.length ? "Another class" : "Name of the first class";
   const focused = document.activeElement?.dataset?.name;
   $("classes").replaceChildren(...buttons);
   buttons.find((button) => button.dataset.name === focused)?.focus();
@@ -475,13 +504,13 @@ function describeModel({ status, share, n_labels: n, missing, reason }) {
     case "off":
       return "No model";
     case "training":
-      return `Model is training, ${percent(share)}`;
+      return share ? `Model is training, ${percent(share)}` : "Model is reading the labelled images";
     case "ranking":
       return `Comparing labels with models, ${percent(share)}`;
     case "ranked":
       return "Most suspicious labels first";
     case "ready":
-      return `Model knows ${plural(n, "label")}`;
+      return `Model has learned from ${plural(n, "label")}`;
     case "failed":
       return `Model failed: ${reason}`;
     default:
