@@ -11,7 +11,7 @@ from skbbox import EmbeddingDisplay, SingleBoxLocalizer
 from skbbox.datasets import make_shapes
 from skbbox.network import small_convnet
 
-X, y = make_shapes(241, image_size=64, n_classes=3, random_state=0)
+X, y = make_shapes(241, image_size=128, n_classes=4, random_state=0, background="photo")
 localizer = SingleBoxLocalizer(
     small_convnet, weights=None, image_size=32, epochs=10, batch_size=16, random_state=0
 )
