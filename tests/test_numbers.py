@@ -90,6 +90,16 @@ def test_questions_give_the_scores_of_few_and_of_all_images(means):
     assert f"scores from {lowest} on difficult photographs to {highest} on easy ones" in words
 
 
+def test_first_model_gives_seconds_and_score_of_a_fit_to_photographs(accuracy, means):
+    rows = accuracy.read_results(BENCHMARKS / "accuracy.csv")
+    of_default = (rows["data"] == "kangaroo_raccoon") & (rows["model"] == "default")
+    seconds = rows.loc[of_default & (rows["images"] == "all"), "seconds"].median()
+    score = means.loc[("kangaroo_raccoon", "all", "default"), "mean_iou"]
+    words = read_words("docs/guide/first_model.md")
+    assert f"took {seconds:.0f} seconds on two processor cores" in words
+    assert f"The mean IoU on other photographs was {score:.2f}." in words
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_gives_the_seconds_of_a_fit_and_of_a_search(name, seconds):
     words = read_words(name)
