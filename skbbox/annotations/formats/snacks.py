@@ -69,6 +69,8 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
 
 def _split_off(values: list[str], parts: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The values before those of the last columns, and these by name."""
+    if not parts:  # A table may have a million rows.
+        return values, {}
     n_before = len(values) - len(parts)
     texts = zip(parts, values[n_before:], strict=True)
     return values[:n_before], {name: text or None for name, text in texts}
