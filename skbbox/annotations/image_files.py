@@ -378,7 +378,8 @@ def _make_relative(name: str, folder: Path) -> str | None:
 
 
 def _join(folder: Path, name: str) -> str:
-    return name if str(folder) == "." else f"{folder}/{name}"
+    above = str(folder)
+    return name if above == "." else f"{above}/{name}"
 
 
 def _count_matching_folders(path: str, other: Path) -> int:

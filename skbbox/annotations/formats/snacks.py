@@ -62,15 +62,15 @@ def read(document: Document, options: Options) -> Iterator[BoxRecord]:
     columns = [*COLUMNS, *confidences, *parts]
     for line, (image_id, class_name, folder, *values) in document.iter_table(columns):
         image = os.path.join(folder, f"{image_id}.jpg")
-        values, extra = _split_off(values, parts)
-        extra = {"image_id": image_id, "folder": folder} | extra
+        extra = {"image_id": image_id, "folder": folder}
+        if parts:  # A table may have a million rows.
+            values, others = _split_off(values, parts)
+            extra |= others
         yield _make_record(line, image, class_name, values, confidences, extra)
 
 
 def _split_off(values: list[str], parts: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The values before those of the last columns, and these by name."""
-    if not parts:  # A table may have a million rows.
-        return values, {}
     n_before = len(values) - len(parts)
     texts = zip(parts, values[n_before:], strict=True)
     return values[:n_before], {name: text or None for name, text in texts}
