@@ -201,7 +201,7 @@ def open_table(
 
 @contextlib.contextmanager
 def _explain_unwritable(output: Path) -> Iterator[None]:
-    """Name the output and the way out if it cannot be written."""
+    """Raise an OSError that names the output and the fix if it cannot be written."""
     try:
         yield
     except TimeoutError:  # Another process keeps it locked.
