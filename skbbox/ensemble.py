@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .boxes.tables import as_pandas, like
+from .boxes.tables import like
 from .exceptions import ModelFileError
 from .features.spread import Details, SpreadMixin, make_details
 from .files import as_path, check_overwrite
-from .inputs import (
-    check_images,
-    check_sample_weight,
-    check_targets,
-    set_image_tags,
-    warn_of_bad_images,
-    warn_of_unseen_classes,
-)
+from .inputs import check_images, set_image_tags, warn_of_bad_images
 from .localizer import SingleBoxLocalizer
-from .metrics import IoUScore
+from .metrics import IoUScore, score_estimator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,12 +225,8 @@ class EnsembleLocalizer(SpreadMixin, BaseEstimator):
         IoUScore
             As of :meth:`SingleBoxLocalizer.score`.
         """
-        images = check_images(X)
-        targets = check_targets(y, len(images), images)
-        weights = check_sample_weight(sample_weight, len(images), images.index)
         check_is_fitted(self)
-        warn_of_unseen_classes(targets, self.classes_)
-        return IoUScore.from_boxes(targets.to_table(), as_pandas(self.predict(X)), weights)
+        return score_estimator(self, X, y, sample_weight)
 
     @property
     def classes_(self) -> NDArray[Any] | None:
@@ -311,13 +300,11 @@ class EnsembleLocalizer(SpreadMixin, BaseEstimator):
         from .persistence import read_archive
 
         def build(ensemble: Any, localizers: Any) -> Any:
-            if not isinstance(localizers, list) or not localizers:
-                _fail(f"localizers must be a list of localizers. Received: {localizers!r}.")
-            members = [SingleBoxLocalizer._from_contents(**contents) for contents in localizers]
+            members = SingleBoxLocalizer._all_from_contents(localizers)
             if any(
                 _describe_outputs(member) != _describe_outputs(members[0]) for member in members
             ):
-                _fail("the networks of the members must have the same outputs.")
+                raise ModelFileError("the networks of the members must have the same outputs.")
             of_this_computer = {"memory": None, "checkpoint": None}
             estimator = SingleBoxLocalizer(**ensemble["estimator"] | of_this_computer)
             loaded = cls(estimator, **ensemble["parameters"])
@@ -415,7 +402,3 @@ def _describe_outputs(localizer: SingleBoxLocalizer) -> tuple[Any, ...]:
     classes = localizer.classes_
     names = None if classes is None else tuple(classes.tolist())
     return (names, localizer._has_boxes, *localizer._networks.network.model.output_names)
-
-
-def _fail(message: str) -> NoReturn:
-    raise ModelFileError(message)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from .boxes.tables import as_pandas, like
+from .boxes.tables import like
 from .engines.processes import check_process
 from .features.explanation import ExplanationMixin
 from .features.spread import SpreadMixin, normalize_probabilities
@@ -16,13 +16,10 @@ from .features.stream import StreamMixin
 from .files import as_path, check_overwrite
 from .inputs import (
     check_images,
-    check_sample_weight,
-    check_targets,
     set_image_tags,
     warn_of_bad_images,
-    warn_of_unseen_classes,
 )
-from .metrics import IoUScore
+from .metrics import IoUScore, score_estimator
 from .parameters import check_parameters
 from .state import NetworkState
 from .training.fit_callbacks import CallbackSupportMixin, FitTask, with_callbacks
@@ -560,13 +557,7 @@ default="giou_l1"
             If y contains classes that were not in training, for example because of an
             unshuffled ``cv=3`` on rows that are sorted by class.
         """
-        fitted = self._get_fitted()
-        images = check_images(X)
-        targets = check_targets(y, len(images), images)
-        weights = check_sample_weight(sample_weight, len(images), images.index)
-        warn_of_unseen_classes(targets, fitted.classes_)
-        predicted = as_pandas(fitted.predict(X))
-        return IoUScore.from_boxes(targets.to_table(), predicted, weights)
+        return score_estimator(self._get_fitted(), X, y, sample_weight)
 
     def embed(self, X: ImagesLike) -> NDArray[np.float32]:
         """Compute a feature vector for each image, the mean of the backbone's last feature map.

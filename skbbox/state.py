@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .engines.processes import check_process, was_forked
+from .exceptions import ModelFileError
 
 if TYPE_CHECKING:
     import keras
@@ -103,6 +104,15 @@ class NetworkState(BaseEstimator):
         localizer._networks.network.is_loaded = True
         compile_model(localizer.model_, localizer._make_spec())
         return localizer
+
+    @classmethod
+    def _all_from_contents(cls, contents: Any) -> list[Self]:
+        """The estimators of a list of contents; raises ModelFileError if it is none."""
+        if not isinstance(contents, list) or not contents:
+            raise ModelFileError(
+                f"localizers must be a list of localizers. Received: {contents!r}."
+            )
+        return [cls._from_contents(**part) for part in contents]
 
     def __dask_tokenize__(self) -> tuple[str, list[tuple[str, Any]]]:
         """Identity of this estimator for Dask; a pickled network holds the time of pickling."""

@@ -19,9 +19,8 @@ from ..inputs import (
     check_targets,
     encode_classes,
     set_image_tags,
-    warn_of_unseen_classes,
 )
-from ..metrics import IoUScore
+from ..metrics import IoUScore, score_estimator
 from .calibration import apply_curve, apply_temperature, fit_curve, fit_temperature
 from .checks import check_class_numbers, check_localizer, check_number, check_parameters
 from .files import ConformalFiles
@@ -429,12 +428,7 @@ class ConformalLocalizer(ConformalFiles, ConformalRouting, BaseEstimator):
         skbbox.region_coverage : The share of boxes that lie in their region.
         """
         check_is_fitted(self)
-        images = check_images(X)
-        targets = check_targets(y, len(images), images)
-        weights = check_sample_weight(sample_weight, len(images), images.index)
-        warn_of_unseen_classes(targets, self.classes_)
-        predicted = as_pandas(self.estimator_.predict(X))
-        return IoUScore.from_boxes(targets.to_table(), predicted, weights)
+        return score_estimator(self.estimator_, X, y, sample_weight)
 
     @property
     def classes_(self) -> NDArray[Any] | None:

@@ -115,9 +115,7 @@ class ConformalFiles:
         from ..persistence import read_archive
 
         def build(conformal: Any, localizers: Any) -> Any:
-            if not isinstance(localizers, list) or not localizers:
-                _fail(f"localizers must be a list of localizers. Received: {localizers!r}.")
-            built = [SingleBoxLocalizer._from_contents(**contents) for contents in localizers]
+            built = SingleBoxLocalizer._all_from_contents(localizers)
             loaded: Any = cls(  # type: ignore[call-arg]
                 estimator=SingleBoxLocalizer(**conformal["estimator"]), **conformal["parameters"]
             )

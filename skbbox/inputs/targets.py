@@ -342,5 +342,5 @@ def warn_of_unseen_classes(targets: Targets, classes: NDArray[Any] | None) -> No
             "class cannot be predicted. In cross-validation, rows sorted by class and an "
             "unshuffled cv=3 cause this; pass cv=StratifiedBoxKFold(3).",
             SkbboxWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -19,6 +19,7 @@ from .scorers import (
     localization_scorer,
     mean_iou_scorer,
     presence_scorer,
+    score_estimator,
 )
 from .trust import (
     CLAIMS,
@@ -58,4 +59,5 @@ __all__ = [
     "presence_auc",
     "presence_scorer",
     "region_coverage",
+    "score_estimator",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sklearn.metrics import make_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from ..boxes.tables import as_pandas
+from ..inputs import check_images, check_sample_weight, check_targets, warn_of_unseen_classes
 from ..templates import render
 from .measures import (
     average_iou,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ..typing import BoxesLike, ImagesLike, Localizer
+    from ..typing import BoxesLike, ImagesLike, Localizer, TargetsLike
 
 __all__ = [
     "IoUScore",
@@ -36,6 +37,7 @@ __all__ = [
     "localization_scorer",
     "mean_iou_scorer",
     "presence_scorer",
+    "score_estimator",
 ]
 
 #: Least IoU of a box that counts as found, the default of :func:`iou_at`.
@@ -122,6 +124,17 @@ localization_scorer: Callable[..., float] = make_scorer(localization_accuracy)
 class_scorer: Callable[..., float] = make_scorer(class_accuracy)
 #: Scorer for ``scoring=``: area under the ROC curve of ``presence``.
 presence_scorer: Callable[..., float] = make_scorer(presence_auc)
+
+
+def score_estimator(
+    estimator: Any, X: ImagesLike, y: TargetsLike, sample_weight: ArrayLike | None
+) -> IoUScore:
+    """The score of what a fitted estimator predicts; warns of classes that it has not learned."""
+    images = check_images(X)
+    targets = check_targets(y, len(images), images)
+    weights = check_sample_weight(sample_weight, len(images), images.index)
+    warn_of_unseen_classes(targets, getattr(estimator, "classes_", None))
+    return IoUScore.from_boxes(targets.to_table(), as_pandas(estimator.predict(X)), weights)
 
 
 class _BoxScorer:
